@@ -1,0 +1,11 @@
+import org.jspecify.annotations.NullMarked;
+
+/** The torte command. */
+@NullMarked
+module org.torte.cli {
+    requires org.torte.worker;
+    requires org.torte.disk;
+    requires info.picocli;
+    requires org.jline.terminal;
+    requires static org.jspecify;
+}

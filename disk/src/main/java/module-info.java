@@ -1,0 +1,8 @@
+import org.jspecify.annotations.NullMarked;
+
+/** Virtual disks: raw, VHD, VHDX, and chains of them. */
+@NullMarked
+module org.torte.disk {
+    requires transitive org.torte.base;
+    requires static org.jspecify;
+}

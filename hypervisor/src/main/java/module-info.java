@@ -1,0 +1,10 @@
+import org.jspecify.annotations.NullMarked;
+
+/** Partitions and virtual processors: the API and its back-ends. */
+@NullMarked
+module org.torte.hypervisor {
+    requires transitive org.torte.base;
+    requires static org.jspecify;
+
+    exports org.torte.hypervisor;
+}

@@ -1,0 +1,70 @@
+package org.torte.hypervisor;
+
+import org.torte.base.StateReader;
+import org.torte.base.StateWriter;
+
+/** A virtual machine as the hypervisor sees it: memory, processors, interrupt controllers. Safe for several threads. */
+public interface Partition extends AutoCloseable {
+    /** How many processors it has. */
+    int processorCount();
+
+    /** A processor, counted from 0. */
+    VirtualProcessor processor(int index);
+
+    /**
+     * Sets an input of the IOAPIC, counted from 0 to 23, as a device's wire does. Edge-triggered inputs fire on the
+     * change from low to high.
+     */
+    void setInterruptLine(int line, boolean high);
+
+    /**
+     * Delivers a message-signalled interrupt.
+     *
+     * @param address the message address, 0xFEExxxxx (Intel SDM vol. 3, "Message Signalled Interrupts")
+     * @param data the message data
+     */
+    void signalMessage(long address, int data);
+
+    /** Raises the legacy controller's INTR wire (8259 in virtual-wire mode) into LINT0 of the bootstrap processor. */
+    void setExternalInterrupt(boolean high, java.util.function.IntSupplier acknowledge);
+
+    /** Delivers a non-maskable interrupt to a processor. */
+    void signalNmi(int processor);
+
+    /** Tells the back-end that a device or loader has written {@code length} bytes of RAM at {@code address}. */
+    void memoryWritten(long address, long length);
+
+    /** Starts to record which pages are written; all count as clean at this moment. */
+    void startDirtyTracking();
+
+    /** Stops recording. */
+    void stopDirtyTracking();
+
+    /**
+     * Takes the pages written since the last call or the start, by processors or by {@link #memoryWritten}, and counts
+     * them clean again.
+     *
+     * @return a bit per guest-physical page, lowest page in bit 0 of the first element
+     */
+    long[] takeDirtyPages();
+
+    /**
+     * Writes processors and interrupt controllers, but not RAM. Only while no processor runs; what follows is the same
+     * for every back-end.
+     */
+    void save(StateWriter state);
+
+    /**
+     * Reads what {@link #save} wrote. Only while no processor runs.
+     *
+     * @throws org.torte.base.StateException when the state does not fit this partition
+     */
+    void restore(StateReader state);
+
+    /** Puts every processor and controller into reset state. Only while no processor runs. */
+    void reset();
+
+    /** Frees what the back-end holds. Only while no processor runs. */
+    @Override
+    void close();
+}

@@ -1,0 +1,8 @@
+import org.jspecify.annotations.NullMarked;
+
+/** Real virtual machines for tests. */
+@NullMarked
+module org.torte.testing {
+    requires transitive org.torte.worker;
+    requires static org.jspecify;
+}

@@ -1,0 +1,8 @@
+import org.jspecify.annotations.NullMarked;
+
+/** One running virtual machine, assembled. */
+@NullMarked
+module org.torte.worker {
+    requires transitive org.torte.machine;
+    requires static org.jspecify;
+}
