@@ -2,8 +2,8 @@ package org.torte.hypervisor.software;
 
 /**
  * What the x87 and SIMD units may ask of the processor they are part of. Addresses are linear, with segmentation already
- * done; sizes are 1, 2, 4 or 8 bytes; values are zero-extended. All of it throws {@link GuestFault} where the guest gets
- * an exception.
+ * done; outside 64-bit code the processor ignores their upper 32 bits. Sizes are 1, 2, 4 or 8 bytes; values are
+ * zero-extended. All of it throws {@link GuestFault} where the guest gets an exception.
  */
 interface CpuContext {
     /** Reads memory with the current privilege. */
@@ -33,6 +33,15 @@ interface CpuContext {
 
     /** Whether the processor executes 64-bit code. */
     boolean longMode();
+
+    /** The current privilege level, 0 to 3. */
+    int cpl();
+
+    /** The offset in CS of the instruction that executes now: x87 instructions leave it for exception handlers. */
+    long instructionPointer();
+
+    /** The base address of a segment, numbered as in {@link org.torte.hypervisor.x86.Instruction#segment}. */
+    long segmentBase(int segment);
 
     /** An exception to be thrown by the caller. */
     GuestFault fault(int vector, int errorCode);
