@@ -5,4 +5,6 @@ import org.jspecify.annotations.NullMarked;
 module org.torte.machine {
     requires transitive org.torte.hypervisor;
     requires static org.jspecify;
+
+    exports org.torte.machine;
 }
