@@ -105,7 +105,7 @@ public record MachineConfiguration(
             }
             return result;
         } catch (IllegalArgumentException e) {
-            throw unreadable(e.getMessage());
+            throw unreadable(String.valueOf(e.getMessage()));
         }
     }
 
