@@ -1,0 +1,114 @@
+# The command as people start it. Sourced by ./verify: $root, $scratch, $java_home, check.
+
+starts_from_another_directory() {
+  cd / && [[ $("$root"/torte --version) == torte\ [0-9]* ]]
+}
+check 'torte starts from any directory' starts_from_another_directory
+
+starts_through_a_link() {
+  ln -s "$root"/torte "$scratch"/a-link && cd "$scratch" && [[ $(./a-link --version) == torte\ [0-9]* ]]
+}
+check 'torte starts through a symbolic link' starts_through_a_link
+
+starts_under_an_old_java() {
+  local old
+  for old in /usr/lib/jvm/*; do
+    if jdk_version "$old" && ((found_version < jdk_release)); then
+      JAVA_HOME=$old PATH=$old/bin:$PATH "$root"/torte --version
+      return
+    fi
+  done
+  echo "no JDK older than $jdk_release on this machine"
+  return 77
+}
+check 'torte starts when JAVA_HOME and PATH hold an older Java' starts_under_an_old_java
+
+starts_without_environment() {
+  [[ $(env -i TORTE_JAVA_HOME="$java_home" PATH=/usr/bin:/bin "$root"/torte --version) == torte\ [0-9]* ]]
+}
+check 'torte starts without HOME and with a bare PATH' starts_without_environment
+
+prints_only_the_version() {
+  local errors
+  errors=$("$root"/torte --version 2>&1 >/dev/null)
+  printf '%s\n' "$errors"
+  [[ -z $errors ]]
+}
+check 'torte --version writes nothing but the version: no warnings of the JVM' prints_only_the_version
+
+# Runs torte with the given arguments; wants status 2 and a line that says what is wrong.
+refuses() {
+  local output status
+  output=$("$root"/torte "$@" 2>&1 </dev/null)
+  status=$?
+  printf '%s\n' "$output"
+  [[ $status == 2 && -n $output && $output != *Exception* ]]
+}
+check 'torte refuses an unknown option with status 2' refuses --no-such-option
+check 'torte refuses an unknown command with status 2' refuses no-such-command
+check 'torte run refuses a kernel that does not exist with status 2' refuses run --kernel "$scratch"/no-such-kernel
+
+# A copy of what git would give somebody else, with this checkout's changes.
+copy_checkout() {
+  mkdir -p "$1" && git -C "$root" ls-files -z --cached --others --exclude-standard |
+    (cd "$root" && xargs -0 -I{} sh -c '[ ! -e "$1" ] || printf "%s\0" "$1"' - {} | tar -c --null -T -) | tar -x -C "$1"
+}
+
+starts_from_a_read_only_checkout() {
+  local copy=$scratch/read-only started=()
+  mkdir "$copy" && cp -r "$root"/{torte,pom.xml,packaging,lib,base,cli} "$copy" || return
+  chmod -R a+rX "$scratch" && chmod -R a-w "$copy" || return
+  # The sources are newer than lib/ in a copy, and root would be able to write.
+  if ((EUID == 0)); then started=(setpriv --reuid=65534 --regid=65534 --clear-groups); fi
+  [[ $("${started[@]}" env TORTE_JAVA_HOME="$java_home" "$copy"/torte --version) == torte\ [0-9]* ]]
+}
+check 'torte starts from a read-only checkout that has lib/' starts_from_a_read_only_checkout
+
+# Two terminals, one fresh clone: one builds, the other waits, both run, and lib/ is whole.
+builds_once_for_two_first_starts() {
+  local copy=$scratch/twice first second
+  command -v git >/dev/null && git -C "$root" rev-parse --git-dir >/dev/null 2>&1 || {
+    echo "$root is not a git checkout, or git is missing"
+    return 77
+  }
+  copy_checkout "$copy" || return
+  (cd "$copy" && ./torte --version) >"$scratch"/first 2>&1 &
+  first=$!
+  (cd "$copy" && ./torte --version) >"$scratch"/second 2>&1 &
+  second=$!
+  wait "$first" && wait "$second" || {
+    cat "$scratch"/first "$scratch"/second
+    return 1
+  }
+  cat "$scratch"/first "$scratch"/second
+  [[ $(cat "$scratch"/first "$scratch"/second | grep -c '^torte [0-9]') == 2 ]] &&
+    [[ $(cat "$scratch"/first "$scratch"/second | grep -c building) == 1 ]] &&
+    [[ $(cd "$copy" && ls -d lib*) == lib ]] &&
+    [[ $(cd "$copy" && find . -newer lib/.built -name '*.java') == '' ]]
+}
+check 'two first starts at once build once' builds_once_for_two_first_starts
+
+rebuilds_when_a_source_changes() {
+  local copy=$scratch/twice output
+  [[ -d $copy/lib ]] || {
+    echo 'the check above made no copy'
+    return 77
+  }
+  touch "$copy"/cli/pom.xml
+  output=$("$copy"/torte --version 2>&1) || return
+  printf '%s\n' "$output"
+  [[ $output == *building* ]] && [[ $("$copy"/torte --version 2>&1) != *building* ]]
+}
+check 'torte builds again when a source changed, and only then' rebuilds_when_a_source_changes
+
+names_what_is_missing() {
+  local empty=$scratch/empty output status
+  mkdir -p "$empty"/bin && ln -s "$(command -v bash)" "$(command -v readlink)" "$(command -v env)" "$empty"/bin
+  # A machine with no JDK, no Maven, no apt and no root: same script, told to look in empty places.
+  output=$(env -i PATH="$empty"/bin HOME="$empty" bash -c '
+    root=$1; . "$2"/packaging/tools.bash; find_java() { return 1; }; need_tools maven' - "$empty" "$root" 2>&1)
+  status=$?
+  printf '%s\n' "$output"
+  [[ $status == 1 && $output == *"JDK $jdk_release"* && $output == *TORTE_JAVA_HOME* ]]
+}
+check 'a missing JDK is named with where to get it' names_what_is_missing
