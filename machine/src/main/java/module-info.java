@@ -4,7 +4,10 @@ import org.jspecify.annotations.NullMarked;
 @NullMarked
 module org.torte.machine {
     requires transitive org.torte.hypervisor;
+    requires com.github.luben.zstd_jni;
+    requires org.tukaani.xz;
     requires static org.jspecify;
 
     exports org.torte.machine;
+    exports org.torte.machine.boot;
 }
