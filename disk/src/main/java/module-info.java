@@ -5,4 +5,6 @@ import org.jspecify.annotations.NullMarked;
 module org.torte.disk {
     requires transitive org.torte.base;
     requires static org.jspecify;
+
+    exports org.torte.disk;
 }

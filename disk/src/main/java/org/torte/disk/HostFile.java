@@ -1,0 +1,147 @@
+package org.torte.disk;
+
+import java.io.EOFException;
+import java.io.IOException;
+import java.lang.foreign.MemorySegment;
+import java.util.concurrent.atomic.AtomicBoolean;
+
+/** A file or block device of the host. */
+final class HostFile implements DiskFile {
+    /** The most that Linux transfers in one call is a little less than 2 GiB. */
+    private static final long LARGEST_TRANSFER = 1L << 30;
+
+    private final String name;
+    private final int fd;
+    private final boolean readOnly;
+    private final boolean device;
+    private final AtomicBoolean closed = new AtomicBoolean();
+
+    HostFile(String name, int fd, boolean readOnly, boolean device) {
+        this.name = name;
+        this.fd = fd;
+        this.readOnly = readOnly;
+        this.device = device;
+    }
+
+    @Override
+    public String name() {
+        return name;
+    }
+
+    @Override
+    public boolean readOnly() {
+        return readOnly;
+    }
+
+    @Override
+    public long size() throws IOException {
+        int open = open();
+        return device ? Posix.seek(open, 0, Posix.SEEK_END) : Posix.status(open).size();
+    }
+
+    @Override
+    public long allocatedSize() throws IOException {
+        return device ? size() : Posix.status(open()).blocks512() * 512;
+    }
+
+    @Override
+    public void read(long position, MemorySegment memory, long at, long length) throws IOException {
+        int open = open();
+        Posix.Scratch scratch = Posix.acquire();
+        try {
+            long done = 0;
+            while (done < length) {
+                long part = Math.min(length - done, memory.isNative() ? LARGEST_TRANSFER : Posix.Scratch.BOUNCE);
+                MemorySegment target = memory.isNative() ? memory.asSlice(at + done, part) : scratch.bounce();
+                long count = Posix.pread(scratch, open, target, part, position + done);
+                if (count == 0) {
+                    throw new EOFException(
+                            "reading " + length + " bytes at " + position + ": the file ends at " + (position + done));
+                }
+                if (!memory.isNative()) {
+                    MemorySegment.copy(target, 0, memory, at + done, count);
+                }
+                done += count;
+            }
+        } finally {
+            Posix.release(scratch);
+        }
+    }
+
+    @Override
+    public void write(long position, MemorySegment memory, long at, long length) throws IOException {
+        int open = open();
+        Posix.Scratch scratch = Posix.acquire();
+        try {
+            long done = 0;
+            while (done < length) {
+                long part = Math.min(length - done, memory.isNative() ? LARGEST_TRANSFER : Posix.Scratch.BOUNCE);
+                MemorySegment source = memory.isNative() ? memory.asSlice(at + done, part) : scratch.bounce();
+                if (!memory.isNative()) {
+                    MemorySegment.copy(memory, at + done, source, 0, part);
+                }
+                long count = Posix.pwrite(scratch, open, source, part, position + done);
+                if (count == 0) {
+                    throw new IOException("writing " + part + " bytes at " + position + ": the host wrote nothing");
+                }
+                done += count;
+            }
+        } finally {
+            Posix.release(scratch);
+        }
+    }
+
+    @Override
+    public void truncate(long size) throws IOException {
+        Posix.truncate(open(), size);
+    }
+
+    @Override
+    public boolean punchHole(long position, long length) throws IOException {
+        return length == 0
+                || Posix.fallocate(open(), Posix.FALLOC_PUNCH_HOLE | Posix.FALLOC_KEEP_SIZE, position, length);
+    }
+
+    @Override
+    public boolean allocate(long position, long length) throws IOException {
+        return length == 0 || Posix.fallocate(open(), 0, position, length);
+    }
+
+    @Override
+    public long nextData(long position) throws IOException {
+        if (device) {
+            return position;
+        }
+        long found = Posix.seek(open(), position, Posix.SEEK_DATA);
+        return found < 0 ? Math.max(position, size()) : found;
+    }
+
+    @Override
+    public long nextHole(long position) throws IOException {
+        if (device) {
+            return size();
+        }
+        long found = Posix.seek(open(), position, Posix.SEEK_HOLE);
+        return found < 0 ? Math.max(position, size()) : found;
+    }
+
+    @Override
+    public void force() throws IOException {
+        Posix.sync(open(), false);
+    }
+
+    @Override
+    public void close() throws IOException {
+        if (closed.compareAndSet(false, true)) {
+            Posix.close(fd);
+        }
+    }
+
+    /** The descriptor, unless it was closed: the host may have given its number to another file since. */
+    private int open() throws IOException {
+        if (closed.get()) {
+            throw new IOException("the file is closed");
+        }
+        return fd;
+    }
+}

@@ -1,0 +1,52 @@
+package org.torte.disk;
+
+import java.nio.file.Path;
+import org.torte.disk.raw.RawDisk;
+
+/** Opens, makes and checks images. The format is always said, never guessed from the content. */
+public final class VirtualDisks {
+    private VirtualDisks() {}
+
+    /**
+     * Opens an image and, for a differencing disk, its chain of parents.
+     *
+     * @throws DiskException any kind; nothing was written if the image cannot be opened safely
+     */
+    public static VirtualDisk open(Path path, DiskFormat format, DiskOptions options) {
+        return switch (format) {
+            case RAW -> RawDisk.open(path, options);
+            case VHD, VHDX -> throw unsupported(path, format);
+        };
+    }
+
+    /**
+     * Makes an image; the file must not exist. A file that could not be completed is deleted again. The image is
+     * durable on return, and closed.
+     */
+    public static void create(Path path, DiskFormat format, CreateOptions create, DiskOptions options) {
+        switch (format) {
+            case RAW -> RawDisk.create(path, create, options);
+            case VHD, VHDX -> throw unsupported(path, format);
+        }
+    }
+
+    /**
+     * Checks an image more strictly than opening does.
+     *
+     * @param repair whether to repair what can be repaired without losing data; needs read-write options
+     */
+    public static CheckReport check(Path path, DiskFormat format, DiskOptions options, boolean repair) {
+        return switch (format) {
+            case RAW -> RawDisk.check(path, options);
+            case VHD, VHDX -> throw unsupported(path, format);
+        };
+    }
+
+    private static DiskException unsupported(Path path, DiskFormat format) {
+        return new DiskException(
+                DiskException.Kind.UNSUPPORTED,
+                path.toString(),
+                "this version does not open " + format + " images",
+                "convert it to raw");
+    }
+}
