@@ -63,9 +63,7 @@ final class MmxUnit {
             case PSHUFB -> PackedLanes.shuffleBytes(a, a, b);
             case PALIGNR -> {
                 int count = ((int) in.immediate & 0xff) * 8;
-                yield count == 0
-                        ? b
-                        : count < 64 ? b >>> count | a << 64 - count : count < 128 ? a >>> count - 64 : 0;
+                yield count == 0 ? b : count < 64 ? b >>> count | a << 64 - count : count < 128 ? a >>> count - 64 : 0;
             }
             case PHADDW -> joined(PackedLanes.addAdjacentWords(a), PackedLanes.addAdjacentWords(b));
             case PHADDSW -> joined(PackedLanes.addAdjacentWordsSaturated(a), PackedLanes.addAdjacentWordsSaturated(b));
@@ -86,11 +84,13 @@ final class MmxUnit {
         long a = operands.mmx(in.reg);
         // The only MMX forms with a 4-byte memory operand.
         int b = (int) (in.memory ? cpu.load(address, 4) : operands.mmx(in.rm));
-        set(in, switch (in.form.operation()) {
-            case PUNPCKLBW -> PackedLanes.interleaveBytes((int) a, b);
-            case PUNPCKLWD -> PackedLanes.interleaveWords((int) a, b);
-            default -> joined((int) a, b);
-        });
+        set(
+                in,
+                switch (in.form.operation()) {
+                    case PUNPCKLBW -> PackedLanes.interleaveBytes((int) a, b);
+                    case PUNPCKLWD -> PackedLanes.interleaveWords((int) a, b);
+                    default -> joined((int) a, b);
+                });
     }
 
     private void shift(Instruction in, long address) {

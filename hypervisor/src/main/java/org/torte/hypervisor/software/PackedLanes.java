@@ -73,7 +73,7 @@ final class PackedLanes {
             case PMULHW -> multiplyHigh(a, b);
             case PMULHUW -> multiplyHighUnsigned(a, b);
             case PMULHRSW -> multiplyHighRounded(a, b);
-            case PMULLD -> (long) ((int) (a >> 32) * (int) (b >> 32)) << 32 | (int) a * (int) b & LOW_DWORD;
+            case PMULLD -> (a >>> 32) * (b >>> 32) << 32 | a * b & LOW_DWORD;
             case PMULUDQ -> (a & LOW_DWORD) * (b & LOW_DWORD);
             case PMULDQ -> (long) (int) a * (int) b;
             case PMADDWD -> multiplyAddWords(a, b);
@@ -81,8 +81,7 @@ final class PackedLanes {
             case PSADBW -> sumOfDifferences(a, b);
             case PSIGNB -> signBytes(a, b);
             case PSIGNW -> signWords(a, b);
-            case PSIGND ->
-                (long) signed((int) (a >> 32), (int) (b >> 32)) << 32 | signed((int) a, (int) b) & LOW_DWORD;
+            case PSIGND -> (long) signed((int) (a >> 32), (int) (b >> 32)) << 32 | signed((int) a, (int) b) & LOW_DWORD;
             case PABSB -> absolute(b, expandBytes(b & BYTE_SIGNS), BYTE_ONES, BYTE_SIGNS);
             case PABSW -> absolute(b, expandWords(b & WORD_SIGNS), WORD_ONES, WORD_SIGNS);
             case PABSD -> (long) Math.abs((int) (b >> 32)) << 32 | Math.abs((int) b) & LOW_DWORD;

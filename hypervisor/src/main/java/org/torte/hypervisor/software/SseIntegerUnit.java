@@ -107,7 +107,7 @@ final class SseIntegerUnit {
                 operands.setXmm(in.reg, joined((byte) b, (byte) (b >> 8)), joined((byte) (b >> 16), b >> 24));
             }
             case PMOVSXBQ -> {
-                int b = (int) source16(in, address);
+                long b = source16(in, address);
                 operands.setXmm(in.reg, (byte) b, (byte) (b >> 8));
             }
             case PMOVSXWD -> {
@@ -121,7 +121,7 @@ final class SseIntegerUnit {
             }
             default -> {
                 long b = operands.source64(in, address);
-                operands.setXmm(in.reg, (int) b, b >> 32);
+                operands.setXmm(in.reg, b << 32 >> 32, b >> 32);
             }
         }
     }
@@ -144,8 +144,7 @@ final class SseIntegerUnit {
             }
             case PMOVZXBD -> {
                 long b = operands.source32(in, address);
-                operands.setXmm(
-                        in.reg, b & 0xff | (b >>> 8 & 0xff) << 32, b >>> 16 & 0xff | (b >>> 24 & 0xff) << 32);
+                operands.setXmm(in.reg, b & 0xff | (b >>> 8 & 0xff) << 32, b >>> 16 & 0xff | (b >>> 24 & 0xff) << 32);
             }
             case PMOVZXBQ -> {
                 long b = source16(in, address);
@@ -234,9 +233,13 @@ final class SseIntegerUnit {
                     operands.setXmm(in.reg, shiftedRight(a0, a1, rest), rest < 64 ? a1 >>> rest : 0);
                 }
             }
-            case PBLENDVB -> blend(in, PackedLanes.expandBytes(xmm[0] & 0x8080808080808080L),
-                    PackedLanes.expandBytes(xmm[1] & 0x8080808080808080L));
-            case BLENDVPS -> blend(in, dwordMask(xmm[0] >>> 31, xmm[0] >>> 63), dwordMask(xmm[1] >>> 31, xmm[1] >>> 63));
+            case PBLENDVB ->
+                blend(
+                        in,
+                        PackedLanes.expandBytes(xmm[0] & 0x8080808080808080L),
+                        PackedLanes.expandBytes(xmm[1] & 0x8080808080808080L));
+            case BLENDVPS ->
+                blend(in, dwordMask(xmm[0] >>> 31, xmm[0] >>> 63), dwordMask(xmm[1] >>> 31, xmm[1] >>> 63));
             case BLENDVPD -> blend(in, xmm[0] >> 63, xmm[1] >> 63);
             case BLENDPS -> blend(in, dwordMask(control, control >>> 1), dwordMask(control >>> 2, control >>> 3));
             case BLENDPD -> blend(in, -(control & 1L), -(control >>> 1 & 1L));

@@ -63,10 +63,8 @@ final class SseMoveUnit {
             }
             case PMOVMSKB ->
                 cpu.setGpr(
-                        in.reg,
-                        PackedLanes.byteSigns(xmm[2 * in.rm]) | PackedLanes.byteSigns(xmm[2 * in.rm + 1]) << 8);
-            case MOVMSKPS ->
-                cpu.setGpr(in.reg, dwordSigns(xmm[2 * in.rm]) | dwordSigns(xmm[2 * in.rm + 1]) << 2);
+                        in.reg, PackedLanes.byteSigns(xmm[2 * in.rm]) | PackedLanes.byteSigns(xmm[2 * in.rm + 1]) << 8);
+            case MOVMSKPS -> cpu.setGpr(in.reg, dwordSigns(xmm[2 * in.rm]) | dwordSigns(xmm[2 * in.rm + 1]) << 2);
             case MOVMSKPD -> cpu.setGpr(in.reg, xmm[2 * in.rm] >>> 63 | xmm[2 * in.rm + 1] >>> 63 << 1);
             default -> shuffle(in, address);
         }
