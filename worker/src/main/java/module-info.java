@@ -5,4 +5,8 @@ import org.jspecify.annotations.NullMarked;
 module org.torte.worker {
     requires transitive org.torte.machine;
     requires static org.jspecify;
+
+    uses org.torte.hypervisor.Hypervisor;
+
+    exports org.torte.worker;
 }

@@ -8,8 +8,8 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
-import org.torte.base.GuestMemory;
 import org.jspecify.annotations.Nullable;
+import org.torte.base.GuestMemory;
 import org.torte.machine.BootTarget;
 import org.torte.machine.MemoryRange;
 

@@ -1,0 +1,316 @@
+package org.torte.worker;
+
+import java.io.OutputStream;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.OptionalInt;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
+import java.util.concurrent.atomic.AtomicLong;
+import org.jspecify.annotations.Nullable;
+import org.torte.hypervisor.Hypervisor;
+import org.torte.hypervisor.PartitionConfiguration;
+import org.torte.machine.Machine;
+import org.torte.machine.MachineConfiguration;
+import org.torte.machine.MachineEnd;
+import org.torte.machine.MachineHost;
+import org.torte.machine.MachineListener;
+import org.torte.machine.boot.BootSource;
+import org.torte.machine.boot.KernelLoader;
+
+/**
+ * One virtual machine in this process. All methods may be called by any thread.
+ *
+ * <pre>{@code
+ * try (VirtualMachine vm = VirtualMachine.builder()
+ *         .kernel(Path.of("/boot/vmlinuz"))
+ *         .initrd(Path.of("initrd.img"))
+ *         .append("console=ttyS0")
+ *         .build()) {
+ *     vm.start();
+ *     vm.console().waitForText("login:", Duration.ofMinutes(1));
+ *     vm.console().type("root\n");
+ *     ...
+ *     ExitReport end = vm.awaitExit(Duration.ofMinutes(1));
+ * }
+ * }</pre>
+ */
+public final class VirtualMachine implements AutoCloseable {
+    /** RAM of a machine whose builder is told nothing else. */
+    public static final long DEFAULT_MEMORY = 512L << 20;
+
+    private final Machine machine;
+    private final Console console;
+    private final ExitCounter exits;
+    private final @Nullable KernelLoader loader;
+    private final boolean restored;
+    private final AtomicLong startedAt = new AtomicLong();
+    private final AtomicLong endedAt = new AtomicLong();
+
+    private VirtualMachine(
+            Machine machine, Console console, ExitCounter exits, @Nullable BootSource source, boolean restored) {
+        this.machine = machine;
+        this.console = console;
+        this.exits = exits;
+        this.restored = restored;
+        loader = source == null ? null : new KernelLoader(source);
+        if (loader != null) {
+            machine.setBootLoader(loader);
+        }
+        CompletableFuture<MachineEnd> _ = machine.end().whenComplete((_, _) -> endedAt.set(System.nanoTime()));
+    }
+
+    /** Describes a new machine. */
+    public static Builder builder() {
+        return new Builder();
+    }
+
+    /**
+     * Loads the kernel and lets the machine run; a restored one goes on where it was saved.
+     *
+     * @throws org.torte.machine.boot.BootException when the kernel or a module cannot be loaded
+     */
+    public void start() {
+        if (!startedAt.compareAndSet(0, System.nanoTime())) {
+            throw new IllegalStateException("the machine has been started already");
+        }
+        if (restored) {
+            machine.resume();
+        } else if (loader != null) {
+            machine.start(loader);
+        }
+    }
+
+    /** The serial console, COM1. */
+    public Console console() {
+        return console;
+    }
+
+    /** What was booted and how, for logs. */
+    public String description() {
+        return loader == null ? "saved state" : loader.description();
+    }
+
+    /** Turns the machine off at once, like pulling its plug. */
+    public void powerOff() {
+        machine.stop();
+    }
+
+    /** Presses the power button: the guest is asked to shut down, if it listens. */
+    public void pressPowerButton() {
+        machine.pressPowerButton();
+    }
+
+    /** Stops processors and time; on return nothing in the machine moves. */
+    public void pause() {
+        machine.pause();
+    }
+
+    /** Lets a paused machine go on. */
+    public void resume() {
+        machine.resume();
+    }
+
+    /** Waits until the machine has ended. */
+    public ExitReport awaitExit(Duration limit) {
+        try {
+            return report(machine.end().get(limit.toNanos(), TimeUnit.NANOSECONDS));
+        } catch (TimeoutException e) {
+            return new ExitReport.TimedOut();
+        } catch (ExecutionException e) {
+            return new ExitReport.Failed(e.getCause() == null ? e : e.getCause());
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            return new ExitReport.TimedOut();
+        }
+    }
+
+    private ExitReport report(MachineEnd end) {
+        return switch (end) {
+            case MachineEnd.PoweredOff() -> new ExitReport.PoweredOff();
+            case MachineEnd.Exited(int status) -> new ExitReport.GuestExit(status);
+            case MachineEnd.Crashed(var crash) -> new ExitReport.Crashed(CrashText.of(crash, machine.memory()));
+            case MachineEnd.ResetWithoutBootLoader() ->
+                new ExitReport.Failed(
+                        new InputException(
+                                "the guest asked to start again, but nothing says from which kernel; restart it with --kernel"));
+            case MachineEnd.Stopped() -> new ExitReport.Stopped();
+            case MachineEnd.Failed(Throwable cause) -> new ExitReport.Failed(cause);
+        };
+    }
+
+    /** What it has done so far. */
+    public Statistics statistics() {
+        long instructions = 0;
+        for (int i = 0; i < machine.partition().processorCount() && instructions >= 0; i++) {
+            long count = machine.partition().processor(i).instructions();
+            instructions = count < 0 ? -1 : instructions + count;
+        }
+        long from = startedAt.get();
+        long to = endedAt.get() == 0 ? System.nanoTime() : endedAt.get();
+        return new Statistics(
+                from == 0 ? Duration.ZERO : Duration.ofNanos(to - from),
+                instructions,
+                exits.sum(ExitCounter.PORT_READ),
+                exits.sum(ExitCounter.PORT_WRITE),
+                exits.sum(ExitCounter.MEMORY_READ),
+                exits.sum(ExitCounter.MEMORY_WRITE),
+                exits.sum(ExitCounter.MSR_READ),
+                exits.sum(ExitCounter.MSR_WRITE),
+                machine.memory().size(),
+                HostMemory.committed(machine.memory()));
+    }
+
+    /** Turns the machine off and frees everything it holds. */
+    @Override
+    public void close() {
+        machine.close();
+        console.close();
+    }
+
+    /** Describes a machine. Setters check nothing; {@link #build} does. For one thread. */
+    public static final class Builder {
+        private @Nullable Path kernel;
+        private final List<BootSource.Module> modules = new ArrayList<>();
+        private String commandLine = "";
+        private long memory = DEFAULT_MEMORY;
+        private int processors = 1;
+        private String hypervisorName = "auto";
+        private @Nullable Hypervisor hypervisor;
+        private OptionalInt exitPort = OptionalInt.empty();
+        private @Nullable OutputStream consoleOutput;
+
+        private Builder() {}
+
+        /** A Linux bzImage, an ELF file with a PVH note, or a multiboot 1 image. */
+        public Builder kernel(Path file) {
+            kernel = file;
+            return this;
+        }
+
+        /** A file for the kernel: Linux takes one, multiboot kernels take any number, in this order. */
+        public Builder initrd(Path file) {
+            return module(file, "");
+        }
+
+        /** A module with a command line of its own, which multiboot and PVH kernels can read. */
+        public Builder module(Path file, String arguments) {
+            modules.add(new BootSource.Module(file, arguments));
+            return this;
+        }
+
+        /** The kernel's command line. */
+        public Builder append(String text) {
+            commandLine = text;
+            return this;
+        }
+
+        /** RAM in bytes, a multiple of 1 MiB. */
+        public Builder memory(long bytes) {
+            memory = bytes;
+            return this;
+        }
+
+        /** Virtual processors. */
+        public Builder processors(int count) {
+            processors = count;
+            return this;
+        }
+
+        /** The back-end: {@code auto}, {@code software} or {@code kvm}. */
+        public Builder hypervisor(String name) {
+            hypervisorName = name;
+            return this;
+        }
+
+        /** The back-end itself, for tests. */
+        Builder hypervisor(Hypervisor backend) {
+            hypervisor = backend;
+            return this;
+        }
+
+        /** An I/O port through which the guest can end the machine with a status. */
+        public Builder exitPort(int port) {
+            exitPort = OptionalInt.of(port);
+            return this;
+        }
+
+        /** Where a copy of all console output goes; the stream is never closed, and may block. */
+        public Builder consoleOutput(OutputStream stream) {
+            consoleOutput = stream;
+            return this;
+        }
+
+        /**
+         * Makes the machine, not started.
+         *
+         * @throws InputException when there can be no such machine
+         */
+        public VirtualMachine build() {
+            if (kernel == null) {
+                throw new InputException("there is nothing to boot; give a kernel with --kernel FILE");
+            }
+            BootSource source = new BootSource(kernel, modules, commandLine);
+            checkProcessors(processors);
+            checkMemory(memory);
+            exitPort.ifPresent(Builder::checkPort);
+            MachineConfiguration configuration = new MachineConfiguration(memory, processors);
+            if (exitPort.isPresent()) {
+                configuration = configuration.withExitPort(exitPort.getAsInt());
+            }
+            return assemble(configuration, source, false);
+        }
+
+        private VirtualMachine assemble(
+                MachineConfiguration configuration, @Nullable BootSource source, boolean restored) {
+            ExitCounter exits = new ExitCounter();
+            Hypervisor backend = exits.count(hypervisor == null ? Backends.find(hypervisorName) : hypervisor);
+            Machine machine;
+            try {
+                machine = Machine.create(configuration, MachineHost.of(backend, MachineListener.NONE));
+            } catch (OutOfMemoryError e) {
+                throw new InputException("the host has no room for " + (configuration.memoryBytes() >> 20)
+                        + " MiB of guest memory (" + e.getMessage() + "); give less with --memory");
+            }
+            return new VirtualMachine(machine, new Console(machine.serial(0), consoleOutput), exits, source, restored);
+        }
+
+        private static void checkProcessors(int count) {
+            if (count < 1 || count > PartitionConfiguration.MAX_PROCESSORS) {
+                throw new InputException("a machine has 1 to " + PartitionConfiguration.MAX_PROCESSORS
+                        + " processors, not " + count + "; give another --processors");
+            }
+        }
+
+        private static void checkPort(int port) {
+            if (port < 0 || port > 0xffff) {
+                throw new InputException("I/O ports are 0 to 0xffff, not " + port + "; give another --exit-port");
+            }
+        }
+
+        private static void checkMemory(long bytes) {
+            long mebibyte = 1L << 20;
+            if (bytes < MachineConfiguration.MIN_MEMORY) {
+                throw new InputException("a machine needs at least " + MachineConfiguration.MIN_MEMORY / mebibyte
+                        + " MiB of memory, and Linux some 64 MiB; give more with --memory");
+            }
+            if (bytes > MachineConfiguration.MAX_MEMORY) {
+                throw new InputException("a machine has at most " + MachineConfiguration.MAX_MEMORY / mebibyte
+                        + " MiB of memory; give less with --memory");
+            }
+            if (bytes % mebibyte != 0) {
+                throw new InputException(
+                        "memory comes in whole MiB, not in " + bytes + " bytes; give a number like 512M with --memory");
+            }
+            long host = HostMemory.total();
+            if (bytes > host) {
+                throw new InputException(bytes / mebibyte + " MiB of memory are more than the host's " + host / mebibyte
+                        + " MiB; give less with --memory");
+            }
+        }
+    }
+}
