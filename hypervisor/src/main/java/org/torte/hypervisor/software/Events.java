@@ -76,7 +76,7 @@ final class Events {
     }
 
     void setMask(int systemFlags, boolean shadow) {
-        boolean on = (systemFlags & 0x200) != 0 && !shadow;
+        boolean on = (systemFlags & Cpu.IF) != 0 && !shadow;
         mask = (on ? ~0 : ~INTERRUPT) & (shadow ? ~NMI : ~0);
     }
 
