@@ -1,5 +1,6 @@
 package org.torte.hypervisor.software;
 
+import org.torte.base.Timers;
 import org.torte.hypervisor.CpuState;
 
 /**
@@ -90,12 +91,6 @@ final class Cpu implements CpuContext {
     long sysenterEsp;
     long sysenterEip;
 
-    /** What the guest's TSC is ahead of the partition's. */
-    long tscOffset;
-
-    /** IA32_TSC_ADJUST as the guest sees it. */
-    long tscAdjust;
-
     /** What decides decoding of the next block: MODE bits. */
     int mode = MODE_16;
 
@@ -123,21 +118,24 @@ final class Cpu implements CpuContext {
     final FpuState fpu = new FpuState();
     final Events events = new Events();
     final Mmu mmu;
+    final TimeStampCounter tsc;
+    final LocalApic apic;
 
     /** Its number in the partition. */
     final int index;
 
-    Cpu(int index, PhysicalMemory memory) {
+    Cpu(int index, PhysicalMemory memory, InterruptRouter router, Timers timers, long tscFrequency) {
         this.index = index;
+        tsc = new TimeStampCounter(timers.clock(), tscFrequency);
+        apic = new LocalApic(index, router, events, timers, tsc);
         mmu = new Mmu(this, memory);
-        reset();
-    }
-
-    /** Power-up state (Intel SDM vol. 3, table 10-1), also entered by RESET; INIT keeps FPU, caches and some MSRs. */
-    void reset() {
         reset(true);
     }
 
+    /**
+     * The state after power-up or RESET, or after INIT, which keeps the floating-point unit, cache control, TSC and most
+     * MSRs (Intel SDM vol. 3, table 10-1).
+     */
     void reset(boolean powerUp) {
         java.util.Arrays.fill(r, 0);
         alu.setFlags(0);
@@ -171,9 +169,13 @@ final class Cpu implements CpuContext {
         if (powerUp) {
             star = lstar = cstar = sfmask = kernelGsBase = tscAux = 0;
             sysenterCs = sysenterEsp = sysenterEip = 0;
-            tscOffset = 0;
-            tscAdjust = 0;
+            tsc.reset();
             fpu.reset();
+        }
+        if (powerUp) {
+            apic.reset();
+        } else {
+            apic.init();
         }
         setCpl(0);
         mmu.flush();
@@ -198,6 +200,15 @@ final class Cpu implements CpuContext {
             mmu.flushJumpCache();
         }
         events.setMask(systemFlags, interruptShadow);
+    }
+
+    /** Makes everything derived follow after registers were replaced from outside. */
+    void stateReplaced() {
+        // Privilege is that of the stack segment in protected mode (Intel SDM vol. 3, section 5.5).
+        setCpl(!protectedMode() ? 0 : virtual8086() ? 3 : attributes[SS] >> 5 & 3);
+        events.setMask(systemFlags, interruptShadow);
+        mmu.flush();
+        modeChanged();
     }
 
     /** Sets the current privilege level. */

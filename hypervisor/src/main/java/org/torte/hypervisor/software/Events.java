@@ -60,6 +60,11 @@ final class Events {
         return ((int) PENDING.getVolatile(this) & events) != 0;
     }
 
+    /** Which of these events are pending. */
+    int pending(int events) {
+        return (int) PENDING.getVolatile(this) & events;
+    }
+
     void raise(int events) {
         int before = (int) PENDING.getAndBitwiseOr(this, events);
         if ((before & events) != events) {

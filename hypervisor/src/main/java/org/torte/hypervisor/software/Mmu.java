@@ -45,9 +45,6 @@ final class Mmu {
     private boolean user;
     private boolean dirtyUserTlb;
 
-    /** Stands between this processor and its local APIC's registers; null while it has none. */
-    @Nullable LocalApic apic;
-
     /** How often the TLBs were emptied. */
     long flushes;
 
@@ -391,9 +388,9 @@ final class Mmu {
             VarHandle.acquireFence();
             return value;
         }
-        LocalApic local = apic;
-        if (local != null && (address & PAGE) == local.pageAddress()) {
-            return local.readPage((int) address & 0xfff, size);
+        LocalApic local = cpu.apic;
+        if ((address & PAGE) == local.pageAddress()) {
+            return local.readMemory((int) address & 0xfff, size);
         }
         return memory.readDevice(cpu.index, address, size);
     }
@@ -405,9 +402,9 @@ final class Mmu {
             memory.written(address, size);
             return;
         }
-        LocalApic local = apic;
-        if (local != null && (address & PAGE) == local.pageAddress()) {
-            local.writePage((int) address & 0xfff, size, (int) value);
+        LocalApic local = cpu.apic;
+        if ((address & PAGE) == local.pageAddress()) {
+            local.writeMemory((int) address & 0xfff, size, value);
         } else {
             memory.writeDevice(cpu.index, address, size, value);
         }

@@ -1,5 +1,7 @@
 package org.torte.hypervisor.software;
 
+import org.jspecify.annotations.Nullable;
+
 /**
  * Stops all other processors of a partition at a block boundary while one does what must be indivisible: LOCK across
  * cache lines, 16-byte exchanges, withdrawal of write permissions. With one processor it costs nothing.
@@ -18,7 +20,7 @@ final class Rendezvous {
     /** The calling processor begins to execute guest code; waits while another one must be alone. */
     void enter() {
         synchronized (lock) {
-            awaitShared();
+            await(() -> !exclusive);
             executing++;
         }
     }
@@ -37,16 +39,21 @@ final class Rendezvous {
         enter();
     }
 
-    /** Runs the action while no other processor executes; called by a processor that does, outside any lock. */
-    void exclusively(Cpu self, Runnable action) {
-        if (cpus.length == 1) {
+    /**
+     * Runs the action while no other processor executes. Called by a processor that does, outside any lock, or by some
+     * other thread with null for {@code self}.
+     */
+    void exclusively(@Nullable Cpu self, Runnable action) {
+        if (self != null && cpus.length == 1) {
             action.run();
             return;
         }
         synchronized (lock) {
-            executing--;
-            lock.notifyAll();
-            awaitShared();
+            if (self != null) {
+                executing--;
+                lock.notifyAll();
+            }
+            await(() -> !exclusive);
             exclusive = true;
             for (Cpu cpu : cpus) {
                 if (cpu != self) {
@@ -58,7 +65,9 @@ final class Rendezvous {
                 action.run();
             } finally {
                 exclusive = false;
-                executing++;
+                if (self != null) {
+                    executing++;
+                }
                 lock.notifyAll();
             }
         }
@@ -74,10 +83,6 @@ final class Rendezvous {
         if (held) {
             exclusively(self, () -> {});
         }
-    }
-
-    private void awaitShared() {
-        await(() -> !exclusive);
     }
 
     private void await(java.util.function.BooleanSupplier condition) {

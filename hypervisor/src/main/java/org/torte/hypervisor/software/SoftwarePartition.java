@@ -1,0 +1,129 @@
+package org.torte.hypervisor.software;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.function.IntSupplier;
+import org.torte.base.StateReader;
+import org.torte.base.StateWriter;
+import org.torte.hypervisor.Partition;
+import org.torte.hypervisor.PartitionConfiguration;
+import org.torte.hypervisor.VirtualProcessor;
+
+/** A partition whose processors are threads of this JVM. */
+final class SoftwarePartition implements Partition {
+    private static final int LEAF_ADDRESS_SIZES = 0x8000_0008;
+
+    private final PhysicalMemory memory;
+    private final InterruptRouter router = new InterruptRouter();
+    private final Rendezvous rendezvous = new Rendezvous();
+    private final List<SoftwareProcessor> processors = new ArrayList<>();
+
+    SoftwarePartition(PartitionConfiguration configuration) {
+        int addressBits = configuration.cpuid().get(LEAF_ADDRESS_SIZES, 0).eax() & 0xff;
+        memory = new PhysicalMemory(
+                configuration.memory(),
+                addressBits == 0 ? 36 : Math.min(addressBits, 52),
+                configuration.handler(),
+                router.ioApic());
+        for (int i = 0; i < configuration.processors(); i++) {
+            processors.add(new SoftwareProcessor(i, configuration, memory, router, rendezvous));
+        }
+        router.connect(processors.stream().map(p -> p.cpu().apic).toList());
+        rendezvous.connect(processors.stream().map(SoftwareProcessor::cpu).toArray(Cpu[]::new));
+    }
+
+    @Override
+    public int processorCount() {
+        return processors.size();
+    }
+
+    @Override
+    public VirtualProcessor processor(int index) {
+        return processors.get(index);
+    }
+
+    @Override
+    public void setInterruptLine(int line, boolean high) {
+        router.ioApic().setWire(line, high);
+    }
+
+    @Override
+    public void signalMessage(long address, int data) {
+        router.signalMessage(address, data);
+    }
+
+    @Override
+    public void setExternalInterrupt(boolean high, IntSupplier acknowledge) {
+        processors.getFirst().cpu().apic.setExternal(high, acknowledge);
+    }
+
+    @Override
+    public void signalNmi(int processor) {
+        processors.get(processor).cpu().events.raise(Events.NMI);
+    }
+
+    @Override
+    public void memoryWritten(long address, long length) {
+        memory.written(address, length);
+    }
+
+    @Override
+    public void startDirtyTracking() {
+        rendezvous.exclusively(null, () -> {
+            memory.startDirtyTracking();
+            withdrawWrites();
+        });
+    }
+
+    @Override
+    public void stopDirtyTracking() {
+        memory.stopDirtyTracking();
+    }
+
+    @Override
+    public long[] takeDirtyPages() {
+        long[][] pages = new long[1][];
+        rendezvous.exclusively(null, () -> {
+            withdrawWrites();
+            pages[0] = memory.takeDirtyPages();
+        });
+        return pages[0];
+    }
+
+    private void withdrawWrites() {
+        for (SoftwareProcessor processor : processors) {
+            processor.cpu().mmu.flushWrites();
+        }
+    }
+
+    @Override
+    public void save(StateWriter state) {
+        state.section("hypervisor.ioapic", 1, router.ioApic()::save);
+        for (SoftwareProcessor processor : processors) {
+            state.section("hypervisor.processor." + processor.index(), 1, processor::save);
+        }
+    }
+
+    @Override
+    public void restore(StateReader state) {
+        router.ioApic().restore(state.section("hypervisor.ioapic", 1));
+        for (SoftwareProcessor processor : processors) {
+            processor.restore(state.section("hypervisor.processor." + processor.index(), 1));
+        }
+    }
+
+    @Override
+    public void reset() {
+        router.ioApic().reset();
+        for (SoftwareProcessor processor : processors) {
+            processor.reset();
+        }
+    }
+
+    @Override
+    public void close() {
+        for (SoftwareProcessor processor : processors) {
+            processor.close();
+        }
+    }
+}

@@ -1,0 +1,239 @@
+package org.torte.hypervisor.software;
+
+import org.torte.base.StateInput;
+import org.torte.base.StateOutput;
+import org.torte.hypervisor.CpuState;
+import org.torte.hypervisor.PartitionConfiguration;
+import org.torte.hypervisor.VirtualProcessor;
+
+/** One processor: takes events between runs of the interpreter, and delivers what faults it ends with. */
+final class SoftwareProcessor implements VirtualProcessor {
+    private static final int DR6_SINGLE_STEP = 0x4000;
+
+    /** What ends a HLT, besides an interrupt that is allowed. */
+    private static final int WAKE = Events.NMI | Events.INIT | Events.CANCEL | Events.RENDEZVOUS;
+
+    private final Cpu cpu;
+    private final Rendezvous rendezvous;
+    private final Interrupts interrupts;
+    private final Interpreter interpreter;
+    private final BlockBuilder builder;
+
+    /** A triple fault came up while an interrupt was delivered. */
+    private boolean shutdown;
+
+    SoftwareProcessor(
+            int index,
+            PartitionConfiguration configuration,
+            PhysicalMemory memory,
+            InterruptRouter router,
+            Rendezvous rendezvous) {
+        this.rendezvous = rendezvous;
+        cpu = new Cpu(index, memory, router, configuration.timers(), configuration.tscFrequency());
+        Segmentation segmentation = new Segmentation(cpu);
+        interrupts = new Interrupts(cpu, segmentation);
+        Executor executor = new Executor(
+                cpu,
+                new Atomics(cpu, memory, rendezvous),
+                new Ports(cpu, configuration.handler()),
+                segmentation,
+                interrupts,
+                new SystemInstructions(cpu, configuration),
+                new FloatingPoint(cpu, cpu.fpu));
+        builder = new BlockBuilder(cpu, memory, rendezvous);
+        interpreter = new Interpreter(cpu, executor, builder);
+    }
+
+    Cpu cpu() {
+        return cpu;
+    }
+
+    @Override
+    public int index() {
+        return cpu.index;
+    }
+
+    @Override
+    public Exit run() {
+        rendezvous.enter();
+        try {
+            while (true) {
+                Events events = cpu.events;
+                events.attention = false;
+                if (events.takeable() != 0 && takeEvents()) {
+                    return Exit.CANCELLED;
+                }
+                if (shutdown) {
+                    shutdown = false;
+                    return Exit.SHUTDOWN;
+                }
+                if (cpu.waitingForStartup) {
+                    await(Events.STARTUP | Events.INIT | Events.CANCEL | Events.RENDEZVOUS);
+                    continue;
+                }
+                if (cpu.halted) {
+                    boolean allowed = (cpu.systemFlags & Cpu.IF) != 0;
+                    await(allowed ? WAKE | Events.INTERRUPT : WAKE);
+                    continue;
+                }
+                if (!step()) {
+                    return Exit.SHUTDOWN;
+                }
+            }
+        } finally {
+            rendezvous.leave();
+        }
+    }
+
+    private void await(int events) {
+        rendezvous.leave();
+        try {
+            cpu.events.await(events);
+        } finally {
+            rendezvous.enter();
+        }
+    }
+
+    /** Runs guest code until something comes up; false for a triple fault. */
+    private boolean step() {
+        boolean shadow = cpu.interruptShadow;
+        boolean trap = (cpu.systemFlags & Cpu.TF) != 0;
+        interpreter.execute(shadow || trap);
+        GuestFault fault = interpreter.fault;
+        if (shadow && fault == null && cpu.interruptShadow == shadow) {
+            cpu.setInterruptShadow(false);
+        }
+        if (fault != null) {
+            cpu.setInterruptShadow(false);
+            return interrupts.exception(fault.vector, fault.errorCode);
+        }
+        if (trap) {
+            cpu.dr[6] |= DR6_SINGLE_STEP;
+            return interrupts.exception(GuestFault.DB, 0);
+        }
+        return true;
+    }
+
+    /** Takes what is pending in order of priority; true to return to the caller of {@link #run}. */
+    private boolean takeEvents() {
+        Events events = cpu.events;
+        if (events.clear(Events.RENDEZVOUS) != 0) {
+            rendezvous.pause();
+        }
+        if (events.clear(Events.CANCEL) != 0) {
+            return true;
+        }
+        if (events.clear(Events.INIT) != 0) {
+            events.clear(Events.STARTUP);
+            cpu.reset(false);
+            return false;
+        }
+        if (events.clear(Events.STARTUP) != 0) {
+            if (cpu.waitingForStartup) {
+                int page = cpu.apic.startupVector();
+                cpu.selector[Cpu.CS] = page << 8;
+                cpu.r[Cpu.BASE + Cpu.CS] = (long) page << 12;
+                cpu.rip = 0;
+                cpu.waitingForStartup = false;
+                cpu.modeChanged();
+            }
+            return false;
+        }
+        if (cpu.waitingForStartup) {
+            return false;
+        }
+        if ((events.takeable() & Events.NMI) != 0 && !cpu.nmiBlocked) {
+            events.clear(Events.NMI);
+            cpu.halted = false;
+            shutdown |= !interrupts.nmi();
+            return false;
+        }
+        if ((events.takeable() & Events.INTERRUPT) != 0) {
+            int vector = cpu.apic.acknowledge();
+            if (vector >= 0) {
+                cpu.halted = false;
+                shutdown |= !interrupts.external(vector);
+            }
+        }
+        return false;
+    }
+
+    @Override
+    public void cancel() {
+        cpu.events.raise(Events.CANCEL);
+    }
+
+    @Override
+    public long instructions() {
+        return interpreter.instructions;
+    }
+
+    @Override
+    public CpuState state() {
+        CpuState state = new CpuState();
+        System.arraycopy(cpu.r, 0, state.gpr, 0, 16);
+        state.rip = cpu.rip;
+        state.rflags = cpu.flags();
+        for (int i = 0; i < state.segments.length; i++) {
+            state.segments[i] =
+                    new CpuState.Segment(cpu.selector[i], cpu.r[Cpu.BASE + i], cpu.limit[i], cpu.attributes[i]);
+        }
+        state.gdtBase = cpu.gdtBase;
+        state.gdtLimit = cpu.gdtLimit;
+        state.idtBase = cpu.idtBase;
+        state.idtLimit = cpu.idtLimit;
+        state.cr0 = cpu.cr0;
+        state.cr2 = cpu.cr2;
+        state.cr3 = cpu.cr3;
+        state.cr4 = cpu.cr4;
+        state.cr8 = cpu.apic.cr8();
+        state.efer = cpu.efer;
+        return state;
+    }
+
+    @Override
+    public void setState(CpuState state) {
+        System.arraycopy(state.gpr, 0, cpu.r, 0, 16);
+        cpu.rip = state.rip;
+        for (int i = 0; i < state.segments.length; i++) {
+            CpuState.Segment segment = state.segments[i];
+            cpu.selector[i] = segment.selector();
+            cpu.r[Cpu.BASE + i] = segment.base();
+            cpu.limit[i] = segment.limit();
+            cpu.attributes[i] = segment.attributes();
+        }
+        cpu.gdtBase = state.gdtBase;
+        cpu.gdtLimit = state.gdtLimit;
+        cpu.idtBase = state.idtBase;
+        cpu.idtLimit = state.idtLimit;
+        cpu.cr0 = state.cr0;
+        cpu.cr2 = state.cr2;
+        cpu.cr3 = state.cr3;
+        cpu.cr4 = state.cr4;
+        cpu.efer = state.efer;
+        cpu.apic.setCr8((int) state.cr8);
+        cpu.setFlags((int) state.rflags);
+        cpu.halted = false;
+        cpu.waitingForStartup = false;
+        cpu.stateReplaced();
+    }
+
+    void reset() {
+        cpu.reset(true);
+        cpu.events.clear(~0);
+        shutdown = false;
+    }
+
+    void save(StateOutput out) {
+        ProcessorState.save(cpu, interpreter.instructions, out);
+    }
+
+    void restore(StateInput in) {
+        reset();
+        interpreter.instructions = ProcessorState.restore(cpu, in);
+    }
+
+    void close() {
+        cpu.apic.timer().reset();
+    }
+}
