@@ -53,17 +53,16 @@ final class Alu {
 
     /** The condition in the low nibble of Jcc, SETcc and CMOVcc opcodes. */
     boolean condition(int code) {
-        boolean value =
-                switch (code >> 1 & 7) {
-                    case 0 -> overflow();
-                    case 1 -> carry();
-                    case 2 -> zero();
-                    case 3 -> carry() || zero();
-                    case 4 -> sign();
-                    case 5 -> parity();
-                    case 6 -> less();
-                    default -> zero() || less();
-                };
+        boolean value = switch (code >> 1 & 7) {
+            case 0 -> overflow();
+            case 1 -> carry();
+            case 2 -> zero();
+            case 3 -> carry() || zero();
+            case 4 -> sign();
+            case 5 -> parity();
+            case 6 -> less();
+            default -> zero() || less();
+        };
         return value ^ (code & 1) != 0;
     }
 
@@ -453,8 +452,7 @@ final class Alu {
         long x = signExtend(a, size);
         long y = signExtend(b, size);
         long product = x * y;
-        boolean lost =
-                size == 8 ? Math.multiplyHigh(x, y) != product >> 63 : signExtend(product, size) != product;
+        boolean lost = size == 8 ? Math.multiplyHigh(x, y) != product >> 63 : signExtend(product, size) != product;
         setShiftFlags(signExtend(product, size), lost, lost);
         return zeroExtend(product, size);
     }

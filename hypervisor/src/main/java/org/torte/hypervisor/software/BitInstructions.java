@@ -43,7 +43,8 @@ final class BitInstructions {
                 alu.setFlags(value == 0 ? Alu.ZF : 0);
             }
             case LZCNT -> count(in, Long.numberOfLeadingZeros(operands.read(in, 1)) - (64 - 8 * operands.size(in, 0)));
-            case TZCNT -> count(in, Math.min(Long.numberOfTrailingZeros(operands.read(in, 1)), 8 * operands.size(in, 0)));
+            case TZCNT ->
+                count(in, Math.min(Long.numberOfTrailingZeros(operands.read(in, 1)), 8 * operands.size(in, 0)));
             case CRC32 -> {
                 int size = operands.size(in, 1);
                 long data = operands.read(in, 1);
@@ -110,7 +111,8 @@ final class BitInstructions {
             case PEXT -> operands.write(in, 0, Long.compress(a, operands.read(in, 2)));
             case RORX -> {
                 int n = (int) in.immediate & bits - 1;
-                operands.write(in, 0, size == 8 ? Long.rotateRight(a, n) : Integer.rotateRight((int) a, n) & 0xffffffffL);
+                operands.write(
+                        in, 0, size == 8 ? Long.rotateRight(a, n) : Integer.rotateRight((int) a, n) & 0xffffffffL);
             }
             case SARX -> operands.write(in, 0, Operands.signExtend(a, size) >> ((int) operands.read(in, 2) & bits - 1));
             case SHLX -> operands.write(in, 0, a << ((int) operands.read(in, 2) & bits - 1));

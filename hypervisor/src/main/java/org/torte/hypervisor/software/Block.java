@@ -56,10 +56,12 @@ final class Block {
     final boolean linkable;
 
     /** The block at {@link #target}. */
-    @Nullable Block taken;
+    @Nullable
+    Block taken;
 
     /** The block behind this one. */
-    @Nullable Block next;
+    @Nullable
+    Block next;
 
     /** Set when its bytes have changed; whoever comes upon it looks for a new one. */
     boolean dead;
@@ -89,12 +91,11 @@ final class Block {
         boolean free = linkable && (mode & Cpu.MODE_SIZE) == Cpu.MODE_64;
         this.targetInPage = free && offset + target >= 0 && offset + target <= 0xfff;
         this.nextInPage = free && offset + length <= 0xfff;
-        this.ripMask =
-                switch (mode & Cpu.MODE_SIZE) {
-                    case Cpu.MODE_64 -> -1;
-                    case Cpu.MODE_32 -> 0xffffffffL;
-                    default -> 0xffff;
-                };
+        this.ripMask = switch (mode & Cpu.MODE_SIZE) {
+            case Cpu.MODE_64 -> -1;
+            case Cpu.MODE_32 -> 0xffffffffL;
+            default -> 0xffff;
+        };
     }
 
     /**

@@ -89,12 +89,11 @@ final class BlockBuilder implements CodeSource {
         lowering.begin(mode);
         int limit = (mode & Cpu.MODE_SINGLE) != 0 ? 1 : Block.MAX_INSTRUCTIONS;
         int room = 0x1000 - (int) (start & 0xfff);
-        int decoderMode =
-                switch (mode & Cpu.MODE_SIZE) {
-                    case Cpu.MODE_64 -> 64;
-                    case Cpu.MODE_32 -> 32;
-                    default -> 16;
-                };
+        int decoderMode = switch (mode & Cpu.MODE_SIZE) {
+            case Cpu.MODE_64 -> 64;
+            case Cpu.MODE_32 -> 32;
+            default -> 16;
+        };
         secondPage = Mmu.INVALID;
         int offset = 0;
         int count = 0;

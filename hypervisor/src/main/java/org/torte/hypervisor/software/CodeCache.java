@@ -24,7 +24,8 @@ final class CodeCache {
     }
 
     /** The page of this RAM address, or null when no code has run there. */
-    @Nullable CodePage find(long address) {
+    @Nullable
+    CodePage find(long address) {
         AtomicReferenceArray<@Nullable CodePage> chunk = chunks.get((int) (address >>> 12 + CHUNK_BITS));
         return chunk == null ? null : chunk.get((int) (address >>> 12) & (1 << CHUNK_BITS) - 1);
     }

@@ -27,7 +27,8 @@ final class CodePage {
     }
 
     /** The block that starts at this offset in this mode, or null. */
-    @Nullable Block find(int offset, int mode) {
+    @Nullable
+    Block find(int offset, int mode) {
         @Nullable Block[] blocks = table;
         int mask = blocks.length - 1;
         for (int i = hash(offset, mode) & mask; ; i = i + 1 & mask) {

@@ -22,10 +22,8 @@ final class Cpu implements CpuContext {
     static final int BASE = 24;
 
     static final int ES = 0, CS = 1, SS = 2, DS = 3, FS = 4, GS = 5, LDTR = 6, TR = 7;
-
     static final int TF = 0x100, IF = 0x200, DF = 0x400, IOPL = 0x3000, NT = 0x4000, RF = 0x1_0000, VM = 0x2_0000;
     static final int AC = 0x4_0000, VIF = 0x8_0000, VIP = 0x10_0000, ID = 0x20_0000;
-
     static final long CR0_PE = 1, CR0_MP = 2, CR0_EM = 4, CR0_TS = 8, CR0_ET = 0x10, CR0_NE = 0x20, CR0_WP = 0x1_0000;
     static final long CR0_AM = 0x4_0000, CR0_NW = 0x2000_0000, CR0_CD = 0x4000_0000, CR0_PG = 0x8000_0000L;
     static final long CR4_VME = 1, CR4_PVI = 2, CR4_TSD = 4, CR4_DE = 8, CR4_PSE = 0x10, CR4_PAE = 0x20, CR4_MCE = 0x40;
@@ -51,6 +49,9 @@ final class Cpu implements CpuContext {
 
     /** The instruction pointer: the next instruction between blocks, the current one while an instruction executes. */
     long rip;
+
+    /** Where the instruction that {@link Executor} executes begins. */
+    long current;
 
     final Alu alu = new Alu();
 
@@ -116,6 +117,7 @@ final class Cpu implements CpuContext {
 
     final GuestFault fault = new GuestFault();
     final FpuState fpu = new FpuState();
+    final Msrs msrs = new Msrs();
     final Events events = new Events();
     final Mmu mmu;
     final TimeStampCounter tsc;
@@ -170,6 +172,7 @@ final class Cpu implements CpuContext {
             star = lstar = cstar = sfmask = kernelGsBase = tscAux = 0;
             sysenterCs = sysenterEsp = sysenterEip = 0;
             tsc.reset();
+            msrs.reset();
             fpu.reset();
         }
         if (powerUp) {
@@ -190,7 +193,8 @@ final class Cpu implements CpuContext {
         if ((efer & EFER_LMA) != 0 && (attributes[CS] & ATTRIBUTE_L) != 0) {
             next = MODE_64;
         } else {
-            next = ((attributes[CS] & ATTRIBUTE_DB) != 0 ? MODE_32 : MODE_16) | ((attributes[SS] & ATTRIBUTE_DB) != 0 ? MODE_STACK_32 : 0);
+            next = ((attributes[CS] & ATTRIBUTE_DB) != 0 ? MODE_32 : MODE_16)
+                    | ((attributes[SS] & ATTRIBUTE_DB) != 0 ? MODE_STACK_32 : 0);
         }
         boolean moved = next != MODE_64 && (r[BASE + CS] != jumpBase || limit[CS] != jumpLimit);
         if (next != mode || moved) {
@@ -314,6 +318,21 @@ final class Cpu implements CpuContext {
     @Override
     public long cr4() {
         return cr4;
+    }
+
+    @Override
+    public long segmentBase(int segment) {
+        return longMode() && segment < FS ? 0 : r[BASE + segment];
+    }
+
+    @Override
+    public int cpl() {
+        return cpl;
+    }
+
+    @Override
+    public long instructionPointer() {
+        return current;
     }
 
     @Override

@@ -19,7 +19,9 @@ final class Executor {
     private final Stack stack;
     private final BitInstructions bits;
     private final StringInstructions strings;
-    private final Segmentation segmentation;
+    private final FarTransfers transfers;
+    private final SystemCalls systemCalls;
+    private final SegmentInstructions segments;
     private final Interrupts interrupts;
     private final SystemInstructions system;
     private final FloatingPoint floatingPoint;
@@ -36,11 +38,13 @@ final class Executor {
         this.r = cpu.r;
         this.alu = cpu.alu;
         this.atomics = atomics;
-        this.segmentation = segmentation;
+        this.transfers = new FarTransfers(cpu, segmentation, interrupts);
+        this.systemCalls = new SystemCalls(cpu);
         this.interrupts = interrupts;
         this.system = system;
         this.floatingPoint = floatingPoint;
         operands = new Operands(cpu);
+        segments = new SegmentInstructions(cpu, segmentation, operands);
         stack = new Stack(cpu);
         bits = new BitInstructions(cpu, operands, atomics);
         strings = new StringInstructions(cpu, operands, ports);
@@ -53,6 +57,7 @@ final class Executor {
 
     void execute(Instruction in) {
         long at = cpu.rip;
+        cpu.current = at;
         cpu.rip = advance(at, in.length);
         switch (in.form.operation()) {
             case ADD, OR, ADC, SBB, AND, SUB, XOR -> arithmetic(in);
@@ -80,29 +85,32 @@ final class Executor {
             }
             case MOV, MOVNTI -> operands.write(in, 0, operands.read(in, 1));
             case MOVZX -> operands.write(in, 0, operands.read(in, 1));
-            case MOVSX, MOVSXD -> operands.write(
-                    in, 0, Operands.signExtend(operands.read(in, 1), operands.size(in, 1)));
+            case MOVSX, MOVSXD ->
+                operands.write(in, 0, Operands.signExtend(operands.read(in, 1), operands.size(in, 1)));
             case LEA -> operands.write(in, 0, operands.offset(in));
             case XCHG -> exchange(in);
             case CMPXCHG -> compareExchange(in);
             case XADD -> exchangeAdd(in);
             case CMPXCHG8B -> compareExchangeWide(in);
-            case BSWAP -> operands.write(
-                    in,
-                    0,
-                    operands.size(in, 0) == 8
-                            ? Long.reverseBytes(r[in.rm])
-                            : operands.size(in, 0) == 4 ? Integer.reverseBytes((int) r[in.rm]) & 0xffffffffL : 0);
+            case BSWAP ->
+                operands.write(
+                        in,
+                        0,
+                        operands.size(in, 0) == 8
+                                ? Long.reverseBytes(r[in.rm])
+                                : operands.size(in, 0) == 4 ? Integer.reverseBytes((int) r[in.rm]) & 0xffffffffL : 0);
             case XLAT -> {
                 long offset = Alu.zeroExtend(r[Cpu.RBX] + (r[Cpu.RAX] & 0xff), in.addressSize);
                 long value = cpu.mmu.load8(operands.linear(in.segment, offset, 1, false));
                 operands.setRegister(Cpu.RAX, 1, true, value);
             }
             case SALC -> operands.setRegister(Cpu.RAX, 1, true, alu.carry() ? 0xff : 0);
-            case CONVERT_A -> operands.setRegister(
-                    Cpu.RAX, in.operandSize, true, Operands.signExtend(r[Cpu.RAX], in.operandSize / 2));
-            case CONVERT_D -> operands.setRegister(
-                    Cpu.RDX, in.operandSize, true, Operands.signExtend(r[Cpu.RAX], in.operandSize) >> 63);
+            case CONVERT_A ->
+                operands.setRegister(
+                        Cpu.RAX, in.operandSize, true, Operands.signExtend(r[Cpu.RAX], in.operandSize / 2));
+            case CONVERT_D ->
+                operands.setRegister(
+                        Cpu.RDX, in.operandSize, true, Operands.signExtend(r[Cpu.RAX], in.operandSize) >> 63);
             case SETCC -> operands.write(in, 0, alu.condition(in.opcode & 15) ? 1 : 0);
             case CMOVCC -> {
                 long value = operands.read(in, 1);
@@ -124,7 +132,15 @@ final class Executor {
             case NOP, PREFETCH, CLFLUSH, CLFLUSHOPT, CLWB, LFENCE, SFENCE -> {}
             case MFENCE -> java.lang.invoke.VarHandle.fullFence();
             case PAUSE -> Thread.onSpinWait();
-            case PUSH, POP, PUSHA, POPA, PUSHF, POPF, ENTER, LEAVE -> stack.execute(in, operands);
+            case POP -> {
+                Operand operand = in.form.operand(0);
+                if (operand.kind() == Operand.Kind.SEGMENT) {
+                    segments.pop(operand.register(), in.operandSize, stack);
+                } else {
+                    stack.execute(in, operands);
+                }
+            }
+            case PUSH, PUSHA, POPA, PUSHF, POPF, ENTER, LEAVE -> stack.execute(in, operands);
             case JCC -> {
                 if (alu.condition(in.opcode & 15)) {
                     jump(cpu.rip + in.immediate, in.operandSize);
@@ -182,20 +198,18 @@ final class Executor {
             }
             case IN, OUT -> strings.port(in);
             case BOUND -> bound(in);
-            case INT -> interrupts.software((int) in.immediate & 0xff, at);
-            case INT3 -> interrupts.breakpoint(at);
-            case INT1 -> interrupts.debugInterrupt(at);
+            case INT -> interrupts.software((int) in.immediate & 0xff);
+            case INT3 -> interrupts.trap(GuestFault.BP);
+            case INT1 -> interrupts.debugInterrupt();
             case INTO -> {
                 if (alu.overflow()) {
-                    interrupts.overflow(at);
+                    interrupts.trap(GuestFault.OF);
                 }
             }
             case UD0, UD1, UD2, INVALID -> throw cpu.fault(GuestFault.UD, 0);
-            case JMP_FAR,
-                    CALL_FAR,
-                    RET_FAR,
-                    IRET,
-                    MOV_TO_SREG,
+            case JMP_FAR, CALL_FAR, RET_FAR, IRET -> transfers.execute(in, operands, stack);
+            case SYSCALL, SYSRET, SYSENTER, SYSEXIT -> systemCalls.execute(in);
+            case MOV_TO_SREG,
                     MOV_FROM_SREG,
                     LOAD_FAR,
                     ARPL,
@@ -207,15 +221,11 @@ final class Executor {
                     LTR,
                     SLDT,
                     STR,
-                    SYSCALL,
-                    SYSRET,
-                    SYSENTER,
-                    SYSEXIT,
                     SWAPGS,
                     RDFSBASE,
                     RDGSBASE,
                     WRFSBASE,
-                    WRGSBASE -> segmentation.execute(in, operands, stack);
+                    WRGSBASE -> segments.execute(in);
             case HLT,
                     CPUID,
                     RDTSC,
@@ -311,16 +321,15 @@ final class Executor {
 
     private void arithmetic(Instruction in) {
         int size = operands.size(in, 0);
-        int operation =
-                switch (in.form.operation()) {
-                    case ADD -> 0;
-                    case OR -> 1;
-                    case ADC -> 2;
-                    case SBB -> 3;
-                    case AND -> 4;
-                    case SUB -> 5;
-                    default -> 6;
-                };
+        int operation = switch (in.form.operation()) {
+            case ADD -> 0;
+            case OR -> 1;
+            case ADC -> 2;
+            case SBB -> 3;
+            case AND -> 4;
+            case SUB -> 5;
+            default -> 6;
+        };
         if (!operands.isMemory(in, 0)) {
             operands.write(in, 0, alu.operate(operation, operands.read(in, 0), operands.read(in, 1), size));
             return;
@@ -341,16 +350,15 @@ final class Executor {
 
     private void shift(Instruction in) {
         int size = operands.size(in, 0);
-        int operation =
-                switch (in.form.operation()) {
-                    case ROL -> 0;
-                    case ROR -> 1;
-                    case RCL -> 2;
-                    case RCR -> 3;
-                    case SHL -> 4;
-                    case SHR -> 5;
-                    default -> 7;
-                };
+        int operation = switch (in.form.operation()) {
+            case ROL -> 0;
+            case ROR -> 1;
+            case RCL -> 2;
+            case RCR -> 3;
+            case SHL -> 4;
+            case SHR -> 5;
+            default -> 7;
+        };
         int count = (int) operands.read(in, 1);
         modify(in, old -> alu.shift(operation, old, count, size));
     }

@@ -24,7 +24,8 @@ final class Interpreter {
     long blocks;
 
     /** The fault that ended the last call of {@link #execute}, or null. */
-    @Nullable GuestFault fault;
+    @Nullable
+    GuestFault fault;
 
     Interpreter(Cpu cpu, Executor executor, BlockBuilder builder) {
         this.cpu = cpu;

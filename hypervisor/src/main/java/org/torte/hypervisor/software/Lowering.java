@@ -218,7 +218,10 @@ final class Lowering {
             }
             case PUSH -> push(in);
             case POP -> {
-                if (!long64 || in.operandSize != 8 || in.memory || in.form.operand(0).kind() != Operand.Kind.GPR) {
+                if (!long64
+                        || in.operandSize != 8
+                        || in.memory
+                        || in.form.operand(0).kind() != Operand.Kind.GPR) {
                     yield false;
                 }
                 emit(POP64, in.rm, 0, 0);
@@ -460,17 +463,16 @@ final class Lowering {
     }
 
     private static int fastOpcode(int operation, boolean quad, boolean constant) {
-        int base =
-                switch (operation) {
-                    case ADD -> ADD64;
-                    case SUB -> SUB64;
-                    case AND -> AND64;
-                    case OR -> OR64;
-                    case XOR -> XOR64;
-                    case CMP -> CMP64;
-                    case ADC -> quad && !constant ? ADC64 : -1;
-                    default -> quad && !constant ? SBB64 : -1;
-                };
+        int base = switch (operation) {
+            case ADD -> ADD64;
+            case SUB -> SUB64;
+            case AND -> AND64;
+            case OR -> OR64;
+            case XOR -> XOR64;
+            case CMP -> CMP64;
+            case ADC -> quad && !constant ? ADC64 : -1;
+            default -> quad && !constant ? SBB64 : -1;
+        };
         if (base < 0 || base == ADC64 || base == SBB64) {
             return base;
         }
@@ -481,7 +483,9 @@ final class Lowering {
         int size = size(in, 0);
         boolean constant = in.form.operand(1).kind() == Operand.Kind.IMMEDIATE;
         int left = value(in, 0, T0);
-        int base = size == 1 ? (constant ? TEST8I : TEST8) : size == 2 ? -1 : TEST64 + (size == 8 ? 0 : 1) + (constant ? 2 : 0);
+        int base = size == 1
+                ? (constant ? TEST8I : TEST8)
+                : size == 2 ? -1 : TEST64 + (size == 8 ? 0 : 1) + (constant ? 2 : 0);
         if (constant && base >= 0) {
             emit(base, 0, left, 0, 0, 0, in.immediate);
             return true;
@@ -654,8 +658,7 @@ final class Lowering {
     }
 
     private boolean branch(Instruction in) {
-        boolean relative =
-                in.form.operandCount() > 0 && in.form.operand(0).kind() == Operand.Kind.RELATIVE;
+        boolean relative = in.form.operandCount() > 0 && in.form.operand(0).kind() == Operand.Kind.RELATIVE;
         int natural = long64 ? 8 : (mode & Cpu.MODE_SIZE) == Cpu.MODE_32 ? 4 : 2;
         if (in.operandSize != natural) {
             return false;

@@ -57,7 +57,8 @@ final class Mmu {
             clear();
         }
 
-        @Nullable Block find(long rip) {
+        @Nullable
+        Block find(long rip) {
             int i = slot(rip);
             return keys[i] == rip ? blocks[i] : null;
         }
@@ -94,6 +95,16 @@ final class Mmu {
     /** All of RAM; offsets are guest-physical addresses. */
     MemorySegment ram() {
         return ram;
+    }
+
+    /** Bits of a physical address. */
+    int physicalBits() {
+        return memory.addressBits;
+    }
+
+    /** Reads guest-physical memory. */
+    long readPhysical(long address, int size) {
+        return loadPhysical(address, size);
     }
 
     // ---- changes of what translation means
@@ -310,15 +321,7 @@ final class Mmu {
 
     /** Faults now if a store to any of these bytes (1 to 4096) would. */
     void checkStore(long address, int size) {
-        long[] t = tlb;
-        int i = slot(address);
-        if (t[i + 1] != (address + size - 1 & PAGE)) {
-            translate(address, WRITE, user);
-            long last = address + size - 1;
-            if ((last ^ address) >>> 12 != 0) {
-                translate(last & PAGE, WRITE, user);
-            }
-        }
+        checkStoreAs(address, size, user);
     }
 
     // ---- accesses that the processor makes by itself, as supervisor: descriptor tables, task state, exception frames
@@ -333,15 +336,31 @@ final class Mmu {
     }
 
     void storeSystem(long address, int size, long value) {
-        storeSlow(address, size, value, false);
+        storeAs(address, size, value, false);
     }
 
-    /** Faults now if a {@link #storeSystem} to any of these bytes would. */
-    void checkStoreSystem(long address, int size) {
-        translate(address, WRITE, false);
-        long last = address + size - 1;
-        if ((last ^ address) >>> 12 != 0) {
-            translate(last & PAGE, WRITE, false);
+    /** Writes with the given privilege. */
+    void storeAs(long address, int size, long value, boolean asUser) {
+        long[] t = asUser ? userTlb : supervisorTlb;
+        int i = slot(address);
+        if (t[i + 1] == (address + size - 1 & PAGE)) {
+            VarHandle.releaseFence();
+            memory.writeRam(address + t[i + 3], size, value);
+        } else {
+            storeSlow(address, size, value, asUser);
+        }
+    }
+
+    /** Faults now if a {@link #storeAs} to any of these bytes (1 to 4096) would. */
+    void checkStoreAs(long address, int size, boolean asUser) {
+        long[] t = asUser ? userTlb : supervisorTlb;
+        int i = slot(address);
+        if (t[i + 1] != (address + size - 1 & PAGE)) {
+            translate(address, WRITE, asUser);
+            long last = address + size - 1;
+            if ((last ^ address) >>> 12 != 0) {
+                translate(wrap(last & PAGE), WRITE, asUser);
+            }
         }
     }
 

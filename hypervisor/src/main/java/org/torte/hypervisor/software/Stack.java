@@ -56,7 +56,11 @@ final class Stack {
         switch (in.form.operation()) {
             case PUSH -> {
                 Operand operand = in.form.operand(0);
-                push(operand.kind() == Operand.Kind.SEGMENT ? cpu.selector[operand.register()] : operands.read(in, 0), size);
+                push(
+                        operand.kind() == Operand.Kind.SEGMENT
+                                ? cpu.selector[operand.register()]
+                                : operands.read(in, 0),
+                        size);
             }
             case POP -> {
                 long value = peek(0, size);

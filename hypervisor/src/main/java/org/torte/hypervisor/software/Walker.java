@@ -146,12 +146,11 @@ final class Walker {
     }
 
     private void check(long address, int access, boolean user, long rights, boolean nx) {
-        boolean allowed =
-                switch (access) {
-                    case WRITE -> (rights & W) != 0 || !user && (cpu.cr0 & Cpu.CR0_WP) == 0;
-                    case EXECUTE -> !nx && (user || (rights & U) == 0 || (cpu.cr4 & Cpu.CR4_SMEP) == 0);
-                    default -> true;
-                };
+        boolean allowed = switch (access) {
+            case WRITE -> (rights & W) != 0 || !user && (cpu.cr0 & Cpu.CR0_WP) == 0;
+            case EXECUTE -> !nx && (user || (rights & U) == 0 || (cpu.cr4 & Cpu.CR4_SMEP) == 0);
+            default -> true;
+        };
         if (!allowed || user && (rights & U) == 0) {
             throw pageFault(address, access, user, ERROR_P);
         }
