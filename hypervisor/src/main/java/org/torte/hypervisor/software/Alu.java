@@ -345,34 +345,30 @@ final class Alu {
             return zeroExtend(value, size);
         }
         long a = zeroExtend(value, size);
-        switch (operation) {
-            case 0, 1 -> {
-                return rotate(operation == 0, a, n, bits, size);
-            }
-            case 2, 3 -> {
-                return rotateThroughCarry(operation == 2, a, n, bits, size);
-            }
+        return switch (operation) {
+            case 0, 1 -> rotate(operation == 0, a, n, bits, size);
+            case 2, 3 -> rotateThroughCarry(operation == 2, a, n, bits, size);
             case 4, 6 -> {
                 boolean cf = n <= bits && (a >>> bits - n & 1) != 0;
                 long s = n >= 64 ? 0 : signExtend(a << n, size);
                 setShiftFlags(s, cf, cf ^ s < 0);
-                return zeroExtend(s, size);
+                yield zeroExtend(s, size);
             }
             case 5 -> {
                 boolean cf = (a >>> n - 1 & 1) != 0;
                 long s = a >>> n;
                 long extended = signExtend(s, size);
                 setShiftFlags(extended, cf, (a >>> bits - 1 & 1) != 0 && n == 1 || n > 1 && (s >>> bits - 2 & 1) != 0);
-                return s;
+                yield s;
             }
             default -> {
                 long wide = signExtend(a, size);
                 boolean cf = (wide >> n - 1 & 1) != 0;
                 long s = wide >> n;
                 setShiftFlags(s, cf, false);
-                return zeroExtend(s, size);
+                yield zeroExtend(s, size);
             }
-        }
+        };
     }
 
     private long rotate(boolean left, long a, int n, int bits, int size) {
@@ -426,7 +422,7 @@ final class Alu {
         boolean cf;
         if (size == 2) {
             // Counts above 16 are undefined; like processors, rotate through a, fill, a.
-            long wide = left ? x << 32 | f << 16 | x : x << 32 | f << 16 | x;
+            long wide = x << 32 | f << 16 | x;
             if (left) {
                 s = wide << n >>> 32 & 0xffff;
                 cf = (wide >>> 48 - n & 1) != 0;

@@ -163,7 +163,8 @@ final class Mmu {
      * one, in which case this processor may be about to use it until its next block boundary.
      */
     boolean revokeWrite(long page) {
-        return revokeWrite(supervisorTlb, page) | revokeWrite(userTlb, page);
+        boolean supervisor = revokeWrite(supervisorTlb, page);
+        return revokeWrite(userTlb, page) || supervisor;
     }
 
     private static boolean revokeWrite(long[] entries, long page) {

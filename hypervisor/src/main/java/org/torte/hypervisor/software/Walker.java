@@ -176,14 +176,14 @@ final class Walker {
 
     private void setBits(long at, long entry, long bits) {
         if ((entry & bits) != bits && memory.isRam(at)) {
-            long unused = (long) LONG.getAndBitwiseOr(memory.ram, at, bits);
+            var _ = (long) LONG.getAndBitwiseOr(memory.ram, at, bits);
             memory.written(at, 8);
         }
     }
 
     private void setBits32(long at, long entry, long bits) {
         if ((entry & bits) != bits && memory.isRam(at)) {
-            int unused = (int) INT.getAndBitwiseOr(memory.ram, at, (int) bits);
+            var _ = (int) INT.getAndBitwiseOr(memory.ram, at, (int) bits);
             memory.written(at, 4);
         }
     }
