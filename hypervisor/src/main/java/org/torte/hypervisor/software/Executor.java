@@ -24,7 +24,7 @@ final class Executor {
     private final SegmentInstructions segments;
     private final Interrupts interrupts;
     private final SystemInstructions system;
-    private final FloatingPoint floatingPoint;
+    private final FloatingPointUnit floatingPoint;
 
     Executor(
             Cpu cpu,
@@ -33,7 +33,7 @@ final class Executor {
             Segmentation segmentation,
             Interrupts interrupts,
             SystemInstructions system,
-            FloatingPoint floatingPoint) {
+            FloatingPointUnit floatingPoint) {
         this.cpu = cpu;
         this.r = cpu.r;
         this.alu = cpu.alu;
@@ -258,8 +258,21 @@ final class Executor {
                     MWAIT,
                     VMCALL,
                     VMMCALL -> system.execute(in, operands);
-            default -> floatingPoint.execute(in, in.memory ? operands.addressUnchecked(in) : 0);
+            default -> floatingPoint.execute(in, vectorAddress(in));
         }
+    }
+
+    /** The linear address of the memory operand of an x87 or SIMD instruction, or 0 without one. */
+    private long vectorAddress(Instruction in) {
+        if (in.memory) {
+            return operands.address(in, FloatingPointUnit.memorySize(in), FloatingPointUnit.writesMemory(in.form));
+        }
+        return switch (in.form.operation()) {
+            // Only the selected bytes are accessed, so the unit looks at each; the limit must hold at least the first.
+            case MASKMOVQ, MASKMOVDQU ->
+                operands.linear(in.segment, Alu.zeroExtend(r[Cpu.RDI], in.addressSize), 1, true);
+            default -> 0;
+        };
     }
 
     /** The instruction pointer moved on, wrapped as the code size demands. */

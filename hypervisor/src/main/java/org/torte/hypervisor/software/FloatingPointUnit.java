@@ -70,6 +70,37 @@ final class FloatingPointUnit {
         }
     }
 
+    /** How many bytes of memory the instruction accesses, 1 to 576, for the check against the segment's limit. */
+    static int memorySize(Instruction in) {
+        return switch (in.form.operation()) {
+            case FXSAVE, FXRSTOR -> 512;
+            case XSAVE, XSAVEOPT, XRSTOR -> 576;
+            case FLDENV, FNSTENV -> in.operandSize == 2 ? 14 : 28;
+            case FRSTOR, FNSAVE -> in.operandSize == 2 ? 94 : 108;
+            default -> {
+                for (int i = 0; i < in.form.operandCount(); i++) {
+                    if (in.form.operand(i).isRm()) {
+                        yield in.form.operand(i).size(in);
+                    }
+                }
+                yield 1;
+            }
+        };
+    }
+
+    /** Whether the instruction writes its memory operand. */
+    static boolean writesMemory(Form form) {
+        return switch (form.operation()) {
+            case FST, FSTP, FIST, FISTP, FISTTP, FBSTP, FNSTCW, FNSTSW, FNSTENV, FNSAVE -> true;
+            case FXSAVE, XSAVE, XSAVEOPT, STMXCSR -> true;
+            default ->
+                UNITS[form.index()] != X87
+                        && form.operandCount() > 0
+                        && form.operand(0).isRm()
+                        && UNITS[form.index()] != STATE;
+        };
+    }
+
     private static byte[] units() {
         byte[] units = new byte[Form.count()];
         EnumSet<Operation> x87 = EnumSet.range(FLD, FWAIT);

@@ -54,11 +54,6 @@ final class Operands {
         return linear(in.segment, offset(in), size, write);
     }
 
-    /** The linear address of a floating-point or SIMD operand, which knows its own size and direction only later. */
-    long addressUnchecked(Instruction in) {
-        return linear(in.segment, offset(in), 1, false);
-    }
-
     /** The linear address of an offset in a segment (Intel SDM vol. 3, section 5.3 to 5.5), checked for an access. */
     long linear(int segment, long offset, int size, boolean write) {
         if ((cpu.mode & Cpu.MODE_SIZE) == Cpu.MODE_64) {

@@ -39,7 +39,7 @@ final class SoftwareProcessor implements VirtualProcessor {
                 segmentation,
                 interrupts,
                 new SystemInstructions(cpu, configuration),
-                new FloatingPoint(cpu, cpu.fpu));
+                new FloatingPointUnit(cpu.fpu, cpu));
         builder = new BlockBuilder(cpu, memory, rendezvous);
         interpreter = new Interpreter(cpu, executor, builder);
     }
