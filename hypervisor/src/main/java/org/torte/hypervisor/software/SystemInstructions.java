@@ -252,7 +252,7 @@ final class SystemInstructions {
         long[] pointers = new long[4];
         long reserved = 0x1e6 | ~0L << cpu.mmu.physicalBits();
         for (int i = 0; i < 4; i++) {
-            pointers[i] = cpu.mmu.readPhysical((cr3 & 0xffffffe0L) + 8 * i, 8);
+            pointers[i] = cpu.mmu.readPhysical((cr3 & 0xffffffe0L) + 8L * i, 8);
             if ((pointers[i] & 1) != 0 && (pointers[i] & reserved) != 0) {
                 throw cpu.gp(0);
             }
