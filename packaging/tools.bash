@@ -13,7 +13,7 @@ build_packages=("openjdk-$jdk_release-jdk-headless" maven)
 test_packages=(binutils busybox-static debootstrap libvhdi-utils qemu-system-x86 qemu-utils shellcheck)
 
 # Flags of every Torte JVM; docs/performance.md says what each is worth. The AOT cache is trained with the same.
-native_modules=org.torte.base,org.torte.hypervisor,org.torte.disk,org.jline.nativ
+native_modules=org.torte.base,org.torte.hypervisor,org.torte.disk,org.torte.cli,com.github.luben.zstd_jni
 torte_jvm=(
   -XX:+UseSerialGC
   -XX:-UsePerfData
@@ -218,21 +218,4 @@ build_lib() {
     train_lib
   fi
   unlock_checkout
-}
-
-# Builds the benchmarks and their class path.
-bench_build() {
-  local log
-  need_tools maven
-  lock_checkout
-  rm -rf "$root"/bench/target/lib
-  if ! log=$(run_maven -q -pl bench -am package -Dmaven.test.skip=true -Dtorte.bench.skip=false 2>&1); then
-    grep -m 15 -E '^\[(ERROR|FATAL)\]' <<<"$log" >&2
-    die 'the benchmarks do not build'
-  fi
-  unlock_checkout
-}
-bench_java() {
-  "$java_home"/bin/java -XX:+UseSerialGC --enable-native-access=ALL-UNNAMED \
-    -cp "$root/bench/target/classes:$root/bench/target/lib/*" "$@"
 }

@@ -6,6 +6,8 @@ module org.torte.cli {
     requires org.torte.worker;
     requires org.torte.disk;
     requires info.picocli;
-    requires org.jline.terminal;
     requires static org.jspecify;
+
+    opens org.torte.cli to
+            info.picocli;
 }

@@ -7,4 +7,7 @@ module org.torte.hypervisor {
     requires static org.jspecify;
 
     exports org.torte.hypervisor;
+
+    provides org.torte.hypervisor.Hypervisor with
+            org.torte.hypervisor.software.SoftwareHypervisor;
 }

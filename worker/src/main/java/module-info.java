@@ -9,4 +9,5 @@ module org.torte.worker {
     uses org.torte.hypervisor.Hypervisor;
 
     exports org.torte.worker;
+    exports org.torte.worker.guest;
 }

@@ -49,6 +49,8 @@ public final class GuestMemory implements AutoCloseable {
     private static final int PROT_READ_WRITE = 3;
     private static final int MAP_SHARED_NORESERVE = 0x4001;
     private static final int MFD_CLOEXEC = 1;
+    private static final int SEEK_DATA = 3;
+    private static final int ENXIO = 6;
 
     private final long size;
     private final List<Bank> banks;
@@ -165,6 +167,21 @@ public final class GuestMemory implements AutoCloseable {
         segment.set(JAVA_LONG_UNALIGNED, address, value);
     }
 
+    /**
+     * The first address from {@code from} on, a multiple of the page size, whose page may have been written since the
+     * memory was allocated, or {@code limit}. Pages before it read as zeroes and occupy nothing; asking, unlike reading,
+     * leaves them so.
+     *
+     * @param from a multiple of the page size
+     * @param limit where to stop looking
+     */
+    public long nextData(long from, long limit) {
+        if (from >= limit) {
+            return limit;
+        }
+        return Math.min(limit, Native.seekData(fileDescriptor, from, limit) & -PAGE_SIZE);
+    }
+
     /** Copies bytes out of guest memory. */
     public void read(long address, byte[] target, int offset, int length) {
         MemorySegment.copy(segment, JAVA_BYTE, address, target, offset, length);
@@ -173,11 +190,6 @@ public final class GuestMemory implements AutoCloseable {
     /** Copies bytes into guest memory. */
     public void write(long address, byte[] source, int offset, int length) {
         MemorySegment.copy(source, offset, segment, JAVA_BYTE, address, length);
-    }
-
-    /** Fills all RAM with zeroes and gives its pages back to the host. No thread may be in an access. */
-    public void clear() {
-        Native.punchHole(fileDescriptor, top());
     }
 
     /**
@@ -193,7 +205,7 @@ public final class GuestMemory implements AutoCloseable {
         }
     }
 
-    /** The system calls this class needs, by the foreign-function API. */
+    /** The few system calls this class needs, by the foreign-function API. */
     private static final class Native {
         private static final Linker LINKER = Linker.nativeLinker();
         private static final StructLayout CAPTURE = Linker.Option.captureStateLayout();
@@ -203,18 +215,31 @@ public final class GuestMemory implements AutoCloseable {
                 downcall("memfd_create", FunctionDescriptor.of(JAVA_INT, ADDRESS, JAVA_INT));
         private static final MethodHandle FTRUNCATE =
                 downcall("ftruncate", FunctionDescriptor.of(JAVA_INT, JAVA_INT, JAVA_LONG));
-        private static final int PUNCH_HOLE_KEEP_SIZE = 3;
-        private static final MethodHandle FALLOCATE =
-                downcall("fallocate", FunctionDescriptor.of(JAVA_INT, JAVA_INT, JAVA_INT, JAVA_LONG, JAVA_LONG));
         private static final MethodHandle MMAP = downcall(
                 "mmap", FunctionDescriptor.of(JAVA_LONG, ADDRESS, JAVA_LONG, JAVA_INT, JAVA_INT, JAVA_INT, JAVA_LONG));
         private static final MethodHandle MUNMAP =
                 downcall("munmap", FunctionDescriptor.of(JAVA_INT, ADDRESS, JAVA_LONG));
+        private static final MethodHandle LSEEK =
+                downcall("lseek", FunctionDescriptor.of(JAVA_LONG, JAVA_INT, JAVA_LONG, JAVA_INT));
         private static final MethodHandle CLOSE = downcall("close", FunctionDescriptor.of(JAVA_INT, JAVA_INT));
 
         private static MethodHandle downcall(String name, FunctionDescriptor type) {
             return LINKER.downcallHandle(
                     LINKER.defaultLookup().findOrThrow(name), type, Linker.Option.captureCallState("errno"));
+        }
+
+        static long seekData(int fd, long from, long limit) {
+            try (Arena arena = Arena.ofConfined()) {
+                MemorySegment state = arena.allocate(CAPTURE);
+                long at = (long) LSEEK.invokeExact(state, fd, from, SEEK_DATA);
+                if (at >= from) {
+                    return at;
+                }
+                // ENXIO: no data follow. Whoever cannot answer the question says EINVAL: all may be data then.
+                return (int) ERRNO.get(state, 0L) == ENXIO ? limit : from;
+            } catch (Throwable e) {
+                throw unexpected(e);
+            }
         }
 
         static int memfdCreate(String name, int flags) {
@@ -231,16 +256,6 @@ public final class GuestMemory implements AutoCloseable {
             try (Arena arena = Arena.ofConfined()) {
                 MemorySegment state = arena.allocate(CAPTURE);
                 require((int) FTRUNCATE.invokeExact(state, fd, length), "ftruncate to " + length + " bytes", state);
-            } catch (Throwable e) {
-                throw unexpected(e);
-            }
-        }
-
-        static void punchHole(int fd, long length) {
-            try (Arena arena = Arena.ofConfined()) {
-                MemorySegment state = arena.allocate(CAPTURE);
-                int result = (int) FALLOCATE.invokeExact(state, fd, PUNCH_HOLE_KEEP_SIZE, 0L, length);
-                require(result, "fallocate", state);
             } catch (Throwable e) {
                 throw unexpected(e);
             }

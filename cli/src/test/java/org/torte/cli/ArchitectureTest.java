@@ -116,7 +116,11 @@ class ArchitectureTest {
 
         noClasses()
                 .that(resideOutsideOfPackages(
-                        "org.torte.base..", "org.torte.hypervisor..", "org.torte.disk..", "org.torte.network.."))
+                        "org.torte.base..",
+                        "org.torte.hypervisor..",
+                        "org.torte.disk..",
+                        "org.torte.network..",
+                        "org.torte.cli.."))
                 .should()
                 .dependOnClassesThat(foreignFunctions)
                 .check(torte);

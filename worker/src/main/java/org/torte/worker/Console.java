@@ -36,7 +36,11 @@ public final class Console implements AutoCloseable {
 
     private final ArrayDeque<byte[]> input = new ArrayDeque<>();
     private @Nullable Thread typist;
+    /** The port may have room for input. */
     private boolean ready = true;
+    /** Bytes of input that the port has taken since the beginning. */
+    private long taken;
+
     private boolean closed;
 
     /**
@@ -82,6 +86,32 @@ public final class Console implements AutoCloseable {
                 sum += bytes.length;
             }
             return sum;
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    /**
+     * Waits until the guest takes some of what has been typed.
+     *
+     * @return false when it has not within the time, or the console has closed
+     */
+    public boolean awaitInputTaken(Duration limit) {
+        long deadline = System.nanoTime() + limit.toNanos();
+        lock.lock();
+        try {
+            long before = taken;
+            while (taken == before && !closed) {
+                long left = deadline - System.nanoTime();
+                if (left <= 0) {
+                    return false;
+                }
+                changed.awaitNanos(left);
+            }
+            return !closed;
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            return false;
         } finally {
             lock.unlock();
         }
@@ -206,15 +236,17 @@ public final class Console implements AutoCloseable {
             } finally {
                 lock.unlock();
             }
-            int taken = port.receive(head, offset, head.length - offset);
-            offset += taken;
+            int count = port.receive(head, offset, head.length - offset);
+            offset += count;
             lock.lock();
             try {
+                taken += count;
+                changed.signalAll();
                 if (offset == head.length) {
                     input.removeFirst();
                     offset = 0;
                     ready = true;
-                } else if (taken > 0) {
+                } else if (count > 0) {
                     // More may fit by now; an offer that is taken in no part waits for the port's word.
                     ready = true;
                 }

@@ -6,6 +6,7 @@ import java.time.Duration;
  * What a virtual machine has done so far.
  *
  * @param running how long it has existed since it was started, on the host's clock
+ * @param processors how many it has
  * @param instructions executed by all processors, or -1 when the back-end does not count
  * @param portReads IN instructions
  * @param portWrites OUT instructions
@@ -18,6 +19,7 @@ import java.time.Duration;
  */
 public record Statistics(
         Duration running,
+        int processors,
         long instructions,
         long portReads,
         long portWrites,

@@ -47,6 +47,7 @@ public final class VirtualMachine implements AutoCloseable {
     private final Console console;
     private final ExitCounter exits;
     private final @Nullable KernelLoader loader;
+    private final @Nullable BootSource source;
     private final boolean restored;
     private final AtomicLong startedAt = new AtomicLong();
     private final AtomicLong endedAt = new AtomicLong();
@@ -56,6 +57,7 @@ public final class VirtualMachine implements AutoCloseable {
         this.machine = machine;
         this.console = console;
         this.exits = exits;
+        this.source = source;
         this.restored = restored;
         loader = source == null ? null : new KernelLoader(source);
         if (loader != null) {
@@ -143,6 +145,24 @@ public final class VirtualMachine implements AutoCloseable {
         };
     }
 
+    /**
+     * Saves the whole machine to a file, which it replaces only when all is written. A running machine stands still
+     * meanwhile and then goes on; a paused one stays paused.
+     *
+     * @throws InputException when the file cannot be written; what was there before is untouched
+     */
+    public void save(Path file) {
+        boolean wasRunning = machine.isRunning();
+        machine.pause();
+        try {
+            SavedMachine.write(file, machine, source);
+        } finally {
+            if (wasRunning) {
+                machine.resume();
+            }
+        }
+    }
+
     /** What it has done so far. */
     public Statistics statistics() {
         long instructions = 0;
@@ -154,6 +174,7 @@ public final class VirtualMachine implements AutoCloseable {
         long to = endedAt.get() == 0 ? System.nanoTime() : endedAt.get();
         return new Statistics(
                 from == 0 ? Duration.ZERO : Duration.ofNanos(to - from),
+                machine.partition().processorCount(),
                 instructions,
                 exits.sum(ExitCounter.PORT_READ),
                 exits.sum(ExitCounter.PORT_WRITE),
@@ -183,6 +204,7 @@ public final class VirtualMachine implements AutoCloseable {
         private @Nullable Hypervisor hypervisor;
         private OptionalInt exitPort = OptionalInt.empty();
         private @Nullable OutputStream consoleOutput;
+        private @Nullable Path savedState;
 
         private Builder() {}
 
@@ -239,6 +261,12 @@ public final class VirtualMachine implements AutoCloseable {
             return this;
         }
 
+        /** A file that {@link VirtualMachine#save} wrote; it says everything about the machine but the back-end. */
+        public Builder savedState(Path file) {
+            savedState = file;
+            return this;
+        }
+
         /** Where a copy of all console output goes; the stream is never closed, and may block. */
         public Builder consoleOutput(OutputStream stream) {
             consoleOutput = stream;
@@ -251,6 +279,9 @@ public final class VirtualMachine implements AutoCloseable {
          * @throws InputException when there can be no such machine
          */
         public VirtualMachine build() {
+            if (savedState != null) {
+                return restore(savedState);
+            }
             if (kernel == null) {
                 throw new InputException("there is nothing to boot; give a kernel with --kernel FILE");
             }
@@ -262,21 +293,36 @@ public final class VirtualMachine implements AutoCloseable {
             if (exitPort.isPresent()) {
                 configuration = configuration.withExitPort(exitPort.getAsInt());
             }
-            return assemble(configuration, source, false);
+            ExitCounter exits = new ExitCounter();
+            Machine machine = create(configuration, exits);
+            return new VirtualMachine(machine, new Console(machine.serial(0), consoleOutput), exits, source, false);
         }
 
-        private VirtualMachine assemble(
-                MachineConfiguration configuration, @Nullable BootSource source, boolean restored) {
-            ExitCounter exits = new ExitCounter();
+        private VirtualMachine restore(Path file) {
+            try (SavedMachine saved = SavedMachine.open(file)) {
+                MachineConfiguration configuration = saved.configuration();
+                checkMemory(configuration.memoryBytes());
+                ExitCounter exits = new ExitCounter();
+                Machine machine = create(configuration, exits);
+                try {
+                    BootSource source = saved.restore(machine);
+                    return new VirtualMachine(
+                            machine, new Console(machine.serial(0), consoleOutput), exits, source, true);
+                } catch (RuntimeException e) {
+                    machine.close();
+                    throw e;
+                }
+            }
+        }
+
+        private Machine create(MachineConfiguration configuration, ExitCounter exits) {
             Hypervisor backend = exits.count(hypervisor == null ? Backends.find(hypervisorName) : hypervisor);
-            Machine machine;
             try {
-                machine = Machine.create(configuration, MachineHost.of(backend, MachineListener.NONE));
+                return Machine.create(configuration, MachineHost.of(backend, MachineListener.NONE));
             } catch (OutOfMemoryError e) {
                 throw new InputException("the host has no room for " + (configuration.memoryBytes() >> 20)
                         + " MiB of guest memory (" + e.getMessage() + "); give less with --memory");
             }
-            return new VirtualMachine(machine, new Console(machine.serial(0), consoleOutput), exits, source, restored);
         }
 
         private static void checkProcessors(int count) {

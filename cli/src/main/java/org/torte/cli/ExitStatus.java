@@ -1,0 +1,21 @@
+package org.torte.cli;
+
+/** What the command's exit status tells its caller. */
+final class ExitStatus {
+    /** Done; the guest powered off. */
+    static final int OK = 0;
+
+    /** Torte itself failed. */
+    static final int INTERNAL = 1;
+
+    /** Wrong usage, or input that cannot be read. */
+    static final int USAGE = 2;
+
+    /** The guest crashed. */
+    static final int CRASHED = 3;
+
+    /** The time given with {@code --timeout} was over. */
+    static final int TIMEOUT = 4;
+
+    private ExitStatus() {}
+}

@@ -1,0 +1,168 @@
+package org.torte.cli;
+
+import java.io.FileDescriptor;
+import java.io.FileOutputStream;
+import java.nio.file.InvalidPathException;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.Callable;
+import org.jspecify.annotations.Nullable;
+import org.torte.worker.VirtualMachine;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Option;
+
+/** {@code torte run}. */
+@Command(
+        name = "torte run",
+        description = "Runs one virtual machine in the foreground, its serial console on the terminal.",
+        sortOptions = false,
+        usageHelpAutoWidth = true,
+        footer = {
+            "",
+            "Keys: Ctrl-A x quits, Ctrl-A s saves to the --save file and quits, Ctrl-A b sends a break,",
+            "Ctrl-A Ctrl-A sends Ctrl-A, Ctrl-A h lists these.",
+            "",
+            "Exit status: 0 the guest powered off or was quit, 1 Torte failed, 2 wrong usage or unreadable input,",
+            "3 the guest crashed, 4 timeout; with --exit-port, (what the guest wrote there << 1 | 1) & 255."
+        })
+final class RunCommand implements Callable<Integer> {
+    @Option(
+            names = "--kernel",
+            paramLabel = "FILE",
+            description = "Linux bzImage, ELF with a PVH note, or multiboot 1 image")
+    @Nullable
+    String kernel;
+
+    @Option(
+            names = "--initrd",
+            paramLabel = "FILE",
+            description = "initial RAM disk; for multiboot kernels a module, and may be repeated")
+    List<String> initrds = new ArrayList<>();
+
+    @Option(
+            names = "--module",
+            paramLabel = "'FILE ARGS'",
+            description = "multiboot module with a command line of its own, after those of --initrd; may be repeated")
+    List<String> modules = new ArrayList<>();
+
+    @Option(names = "--append", paramLabel = "TEXT", description = "the kernel's command line")
+    @Nullable
+    String append;
+
+    @Option(names = "--memory", paramLabel = "SIZE", description = "RAM, such as 512M (the default) or 2G")
+    @Nullable
+    String memory;
+
+    @Option(names = "--processors", paramLabel = "N", description = "virtual processors, 1 (the default) to 64")
+    @Nullable
+    String processors;
+
+    @Option(names = "--hypervisor", paramLabel = "NAME", description = "auto (the default), software or kvm")
+    String hypervisor = "auto";
+
+    @Option(
+            names = "--exit-port",
+            paramLabel = "PORT",
+            description = "an I/O port, such as 0xf4, through which the guest ends the run with a status")
+    @Nullable
+    String exitPort;
+
+    @Option(names = "--timeout", paramLabel = "TIME", description = "ends the run after this time, such as 60s or 5m")
+    @Nullable
+    String timeout;
+
+    @Option(names = "--stats", description = "prints what the machine has done, at the end, on standard error")
+    boolean statistics;
+
+    @Option(
+            names = "--save",
+            paramLabel = "FILE",
+            description = "saves the machine to FILE when the run ends before the guest does: by Ctrl-A s, at the "
+                    + "--timeout, or by SIGTERM, SIGINT or SIGHUP")
+    @Nullable
+    String save;
+
+    @Option(
+            names = "--restore",
+            paramLabel = "FILE",
+            description = "goes on with the machine saved in FILE; what it is made of comes from there")
+    @Nullable
+    String restore;
+
+    @Option(
+            names = {"-h", "--help"},
+            usageHelp = true,
+            description = "shows this help")
+    boolean help;
+
+    @Override
+    public Integer call() {
+        VirtualMachine.Builder builder = restore == null ? newMachine() : savedMachine(restore);
+        builder.hypervisor(hypervisor);
+        builder.consoleOutput(new FileOutputStream(FileDescriptor.out));
+        Duration limit = timeout == null ? null : Quantities.duration("--timeout", timeout);
+        Path target = save == null ? null : path("--save", save);
+        try (VirtualMachine machine = builder.build()) {
+            return new ForegroundRun(machine, limit, statistics, target, System.err).run();
+        }
+    }
+
+    private VirtualMachine.Builder newMachine() {
+        if (kernel == null) {
+            throw new UsageException("there is nothing to boot; give a kernel with --kernel FILE");
+        }
+        VirtualMachine.Builder builder =
+                VirtualMachine.builder().kernel(path("--kernel", kernel)).append(append == null ? "" : append);
+        for (String initrd : initrds) {
+            builder.initrd(path("--initrd", initrd));
+        }
+        for (String module : modules) {
+            int space = module.indexOf(' ');
+            String file = space < 0 ? module : module.substring(0, space);
+            builder.module(path("--module", file), space < 0 ? "" : module.substring(space + 1));
+        }
+        if (memory != null) {
+            builder.memory(Quantities.bytes("--memory", memory));
+        }
+        if (processors != null) {
+            builder.processors(Quantities.integer("--processors", processors));
+        }
+        if (exitPort != null) {
+            builder.exitPort(Quantities.integer("--exit-port", exitPort));
+        }
+        return builder;
+    }
+
+    private VirtualMachine.Builder savedMachine(String file) {
+        if (save != null) {
+            throw new UsageException("--save and --restore exclude each other; leave one of them out");
+        }
+        refuse("--kernel", kernel != null);
+        refuse("--initrd", !initrds.isEmpty());
+        refuse("--module", !modules.isEmpty());
+        refuse("--append", append != null);
+        refuse("--memory", memory != null);
+        refuse("--processors", processors != null);
+        refuse("--exit-port", exitPort != null);
+        return VirtualMachine.builder().savedState(path("--restore", file));
+    }
+
+    private static void refuse(String option, boolean given) {
+        if (given) {
+            throw new UsageException(option + " is part of the saved machine; leave it out with --restore");
+        }
+    }
+
+    private static Path path(String option, String text) {
+        try {
+            if (!text.isEmpty()) {
+                return Path.of(text);
+            }
+        } catch (InvalidPathException e) {
+            throw new UsageException(option + " takes the path of a file, not \"" + text + "\"", e);
+        }
+        throw new UsageException(option + " takes the path of a file, not an empty one");
+    }
+}

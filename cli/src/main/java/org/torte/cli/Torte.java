@@ -1,0 +1,104 @@
+package org.torte.cli;
+
+import java.util.Arrays;
+import java.util.concurrent.Callable;
+import org.torte.base.StateException;
+import org.torte.hypervisor.HypervisorException;
+import org.torte.machine.boot.BootException;
+import org.torte.worker.InputException;
+import picocli.CommandLine;
+
+/** The {@code torte} command. */
+public final class Torte {
+    private static final String USAGE = """
+            usage: torte COMMAND [OPTION...]
+
+              run       runs one virtual machine in the foreground (torte run --help)
+              demo      boots a Linux made from the distribution's packages (torte demo --help)
+              help      shows this, or with a command's name its options
+              version   shows the version
+            """;
+
+    private Torte() {}
+
+    /** Runs a command and ends the process with its status. */
+    public static void main(String[] arguments) {
+        int status;
+        try {
+            status = run(arguments);
+        } catch (Throwable e) {
+            status = reportInternal(e);
+        }
+        System.out.flush();
+        System.err.flush();
+        System.exit(status);
+    }
+
+    private static int run(String[] arguments) {
+        if (arguments.length == 0) {
+            System.err.print(USAGE);
+            return ExitStatus.USAGE;
+        }
+        String[] rest = Arrays.copyOfRange(arguments, 1, arguments.length);
+        return switch (arguments[0]) {
+            case "run" -> execute(new RunCommand(), rest);
+            case "demo" -> execute(new DemoCommand(), rest);
+            case "help", "--help", "-h" -> help(rest);
+            case "version", "--version", "-V" -> {
+                System.out.println("torte " + Version.TEXT);
+                yield ExitStatus.OK;
+            }
+            default -> {
+                System.err.println("torte: there is no command " + printable(arguments[0]) + "; torte help lists them");
+                yield ExitStatus.USAGE;
+            }
+        };
+    }
+
+    private static int help(String[] rest) {
+        if (rest.length > 0 && (rest[0].equals("run") || rest[0].equals("demo"))) {
+            return run(new String[] {rest[0], "--help"});
+        }
+        System.out.print(USAGE);
+        return ExitStatus.OK;
+    }
+
+    private static int execute(Callable<Integer> command, String[] arguments) {
+        CommandLine line = new CommandLine(command);
+        line.setParameterExceptionHandler((e, _) -> {
+            String cause = String.valueOf(e.getMessage()).lines().findFirst().orElse("");
+            System.err.println(
+                    line.getCommandName() + ": " + printable(cause) + "; see " + line.getCommandName() + " --help");
+            return ExitStatus.USAGE;
+        });
+        line.setExecutionExceptionHandler((e, _, _) -> switch (e) {
+            case UsageException _, InputException _, BootException _, StateException _, HypervisorException _ ->
+                complain(e);
+            default -> reportInternal(e);
+        });
+        // "--append -x" is a value, not an option; "--" must not surprise either.
+        line.setOverwrittenOptionsAllowed(false);
+        return line.execute(arguments);
+    }
+
+    /** Tells the user about an error of his own and gives its status. */
+    static int complain(Exception e) {
+        System.err.println("torte: " + printable(String.valueOf(e.getMessage())));
+        return ExitStatus.USAGE;
+    }
+
+    /** Tells the user about an error of Torte's and gives its status. */
+    static int reportInternal(Throwable e) {
+        var log = ErrorLog.append(e);
+        System.err.println("torte: internal error (" + printable(e.toString()) + "); "
+                + (log == null ? "its details could not be logged" : "please report it with the details in " + log));
+        return ExitStatus.INTERNAL;
+    }
+
+    /** One line, without control characters, whatever file names and arguments hold. */
+    private static String printable(String text) {
+        StringBuilder line = new StringBuilder(text.length());
+        text.codePoints().forEach(c -> line.appendCodePoint(Character.isISOControl(c) ? '?' : c));
+        return line.toString();
+    }
+}

@@ -1,0 +1,189 @@
+package org.torte.worker;
+
+import java.io.BufferedInputStream;
+import java.io.BufferedOutputStream;
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.OutputStream;
+import java.io.UncheckedIOException;
+import java.nio.channels.Channels;
+import java.nio.channels.FileChannel;
+import java.nio.file.AccessDeniedException;
+import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.nio.file.StandardOpenOption;
+import java.util.ArrayList;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+import org.torte.base.StateContainerReader;
+import org.torte.base.StateContainerWriter;
+import org.torte.base.StateException;
+import org.torte.base.StateInput;
+import org.torte.machine.Machine;
+import org.torte.machine.MachineConfiguration;
+import org.torte.machine.boot.BootSource;
+
+/** A machine in a file: the container of docs/state-format.md with what the machine starts from after a reset. */
+final class SavedMachine implements AutoCloseable {
+    private static final String BOOT = "worker.boot";
+    private static final int BOOT_VERSION = 1;
+    private static final int MAX_MODULES = 1024;
+
+    private final Path file;
+    private final InputStream stream;
+    private final StateContainerReader reader;
+    private final MachineConfiguration configuration;
+
+    private SavedMachine(Path file, InputStream stream, StateContainerReader reader) {
+        this.file = file;
+        this.stream = stream;
+        this.reader = reader;
+        configuration = MachineConfiguration.parse(reader.definition());
+    }
+
+    /** Writes a machine that stands still. The file appears complete, and on the disk, or not at all. */
+    static void write(Path file, Machine machine, @Nullable BootSource source) {
+        Path target = file.toAbsolutePath();
+        Path folder = target.getParent();
+        if (folder == null || Files.isDirectory(target)) {
+            throw new InputException(
+                    "a machine cannot be saved to " + file + ", which is a folder; give a file's path");
+        }
+        Path part = null;
+        try {
+            part = Files.createTempFile(folder, ".torte-", ".part");
+            try (FileChannel channel = FileChannel.open(part, StandardOpenOption.WRITE);
+                    OutputStream stream = new BufferedOutputStream(Channels.newOutputStream(channel), 1 << 20)) {
+                StateContainerWriter writer =
+                        new StateContainerWriter(stream, machine.configuration().toText());
+                if (source != null) {
+                    writer.section(BOOT, BOOT_VERSION, body -> {
+                        body.putString(source.kernel().toAbsolutePath().toString());
+                        body.putString(source.commandLine());
+                        body.putInt(source.modules().size());
+                        for (BootSource.Module module : source.modules()) {
+                            body.putString(module.file().toAbsolutePath().toString());
+                            body.putString(module.arguments());
+                        }
+                    });
+                }
+                machine.save(writer);
+                writer.ram(machine.memory());
+                writer.finish();
+                stream.flush();
+                channel.force(true);
+            }
+            Files.move(part, target, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
+            part = null;
+            try (FileChannel directory = FileChannel.open(folder, StandardOpenOption.READ)) {
+                directory.force(true);
+            }
+        } catch (IOException | UncheckedIOException e) {
+            throw new InputException("the machine cannot be saved to " + file + " (" + cause(e)
+                    + "); give a path where there is room and permission to write");
+        } finally {
+            deleteQuietly(part);
+        }
+    }
+
+    /** Opens a saved machine and reads its definition. */
+    static SavedMachine open(Path file) {
+        InputStream stream = null;
+        try {
+            if (Files.isDirectory(file)) {
+                throw new InputException("the saved machine " + file + " is a folder; give a file's path");
+            }
+            stream = new BufferedInputStream(Files.newInputStream(file), 1 << 20);
+            SavedMachine saved = new SavedMachine(file, stream, new StateContainerReader(stream));
+            stream = null;
+            return saved;
+        } catch (IOException e) {
+            throw unreadable(file, e);
+        } catch (StateException e) {
+            throw new InputException(file + ": " + e.getMessage());
+        } finally {
+            if (stream != null) {
+                try {
+                    stream.close();
+                } catch (IOException e) {
+                    // Nothing was written, so nothing is lost; the first error is the one to tell.
+                    stream = null;
+                }
+            }
+        }
+    }
+
+    MachineConfiguration configuration() {
+        return configuration;
+    }
+
+    /** Puts everything into a new machine of this configuration; gives what it starts from after a reset. */
+    @Nullable
+    BootSource restore(Machine machine) {
+        try {
+            reader.readRest(machine.memory());
+            machine.restore(reader);
+            BootSource source = reader.has(BOOT) ? source(reader.section(BOOT, BOOT_VERSION)) : null;
+            reader.requireAllRead();
+            return source;
+        } catch (IOException e) {
+            throw unreadable(file, e);
+        } catch (StateException e) {
+            throw new InputException(file + ": " + e.getMessage());
+        }
+    }
+
+    private static BootSource source(StateInput body) {
+        Path kernel = Path.of(body.getString());
+        String commandLine = body.getString();
+        int count = body.getInt();
+        body.check(count >= 0 && count <= MAX_MODULES, "there are " + count + " modules");
+        List<BootSource.Module> modules = new ArrayList<>();
+        for (int i = 0; i < count; i++) {
+            modules.add(new BootSource.Module(Path.of(body.getString()), body.getString()));
+        }
+        return new BootSource(kernel, modules, commandLine);
+    }
+
+    @Override
+    public void close() {
+        try {
+            stream.close();
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+
+    private static InputException unreadable(Path file, IOException e) {
+        return new InputException(
+                switch (e) {
+                    case NoSuchFileException _ -> "there is no saved machine " + file + "; check the path";
+                    case AccessDeniedException _ ->
+                        "the saved machine " + file + " may not be read by this user; change its permissions";
+                    default ->
+                        "the saved machine " + file + " cannot be read (" + cause(e) + "); check the file system";
+                });
+    }
+
+    private static String cause(Exception e) {
+        Throwable origin = e.getCause() == null ? e : e.getCause();
+        return switch (origin) {
+            case NoSuchFileException _ -> "no such folder";
+            case AccessDeniedException _ -> "permission denied";
+            default -> origin.getMessage() == null ? origin.getClass().getSimpleName() : origin.getMessage();
+        };
+    }
+
+    private static void deleteQuietly(@Nullable Path part) {
+        if (part != null) {
+            try {
+                Files.deleteIfExists(part);
+            } catch (IOException e) {
+                // The error that led here is the one to tell; a left-over .part file harms nobody.
+                return;
+            }
+        }
+    }
+}

@@ -1,0 +1,157 @@
+package org.torte.worker.guest;
+
+import java.io.IOException;
+import java.io.OutputStream;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.util.List;
+import java.util.Map;
+import java.util.function.Consumer;
+import java.util.stream.Stream;
+import org.torte.worker.InputException;
+
+/**
+ * Kernels and initial RAM disks for small guests. What is downloaded stays in the cache folder, {@code
+ * $XDG_CACHE_HOME/torte} or {@code ~/.cache/torte}; files appear there complete or not at all, so several processes may
+ * use it. For one thread.
+ */
+public final class GuestImages {
+    /** The kernel for clouds: no drivers but those of virtual machines, those for Hyper-V among them. */
+    public static final String CLOUD_KERNEL = "linux-image-cloud-amd64";
+
+    /** The kernel for any PC. */
+    public static final String GENERIC_KERNEL = "linux-image-amd64";
+
+    private static final String INIT = """
+            #!/bin/busybox sh
+            # Started by the kernel as process 1.
+            export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root TERM=vt100 PS1='\\w # '
+            /bin/busybox mount -t proc proc /proc
+            /bin/busybox mount -t sysfs sysfs /sys
+            /bin/busybox mount -t devtmpfs devtmpfs /dev
+            /bin/busybox --install -s
+            cd /root
+            if [ -x /torte/script ]; then
+              setsid sh -c 'exec /torte/script </dev/ttyS0 >/dev/ttyS0 2>&1'
+            else
+              setsid sh -c 'exec sh -i </dev/ttyS0 >/dev/ttyS0 2>&1'
+            fi
+            poweroff -f
+            """;
+
+    private final Path cache;
+    private final Consumer<String> progress;
+
+    /**
+     * Works in the user's cache folder.
+     *
+     * @param progress is told, in a few words, about work that takes time
+     */
+    public GuestImages(Consumer<String> progress) {
+        this(userCache(), progress);
+    }
+
+    /** Works in a folder, which is created when needed. */
+    public GuestImages(Path cache, Consumer<String> progress) {
+        this.cache = cache;
+        this.progress = progress;
+    }
+
+    private static Path userCache() {
+        String base = System.getenv("XDG_CACHE_HOME");
+        Path root = base != null && base.startsWith("/")
+                ? Path.of(base)
+                : Path.of(System.getProperty("user.home", "/"), ".cache");
+        return root.resolve("torte");
+    }
+
+    /**
+     * The kernel that a metapackage of the distribution stands for, downloaded unless it has been before.
+     *
+     * @param metapackage such as {@link #CLOUD_KERNEL}
+     * @throws InputException when it can be had neither from the cache nor from the package sources
+     */
+    public Path kernel(String metapackage) {
+        return cached(metapackage, ".vmlinuz", packages -> {
+            String name = packages.dependency(metapackage);
+            progress.accept("downloading " + name);
+            return find(packages.unpack(name).resolve("boot"), "vmlinuz");
+        });
+    }
+
+    /** The distribution's statically linked busybox, downloaded unless it has been before. */
+    public Path busybox() {
+        return cached("busybox-static", ".bin", packages -> {
+            progress.accept("downloading busybox-static");
+            return find(packages.unpack("busybox-static"), "busybox");
+        });
+    }
+
+    /**
+     * Makes an initial RAM disk that mounts the usual file systems and runs {@code script} on the serial console, or an
+     * interactive shell if that is empty, and powers off when it ends.
+     *
+     * @param script a program for busybox's shell
+     * @param files other files to put in, by path without a leading slash
+     * @param target where to write it
+     */
+    public void initrd(String script, Map<String, byte[]> files, Path target) throws IOException {
+        CpioArchive archive = new CpioArchive();
+        for (String directory : List.of("dev", "proc", "sys", "tmp", "root", "bin", "sbin", "usr/bin", "usr/sbin")) {
+            archive.directory(directory);
+        }
+        archive.characterDevice("dev/console", 0600, 5, 1);
+        archive.file("bin/busybox", 0755, Files.readAllBytes(busybox()));
+        archive.link("bin/sh", "busybox");
+        archive.file("init", 0755, INIT.getBytes(StandardCharsets.UTF_8));
+        if (!script.isEmpty()) {
+            archive.file("torte/script", 0755, ("#!/bin/sh\n" + script).getBytes(StandardCharsets.UTF_8));
+        }
+        files.forEach((path, content) -> archive.file(path, 0644, content));
+        try (OutputStream stream = Files.newOutputStream(target)) {
+            archive.writeTo(stream);
+        }
+    }
+
+    /** Finds a file among those of unpacked packages. */
+    private interface Source {
+        Path get(DebianPackages packages) throws IOException;
+    }
+
+    private Path cached(String name, String suffix, Source source) {
+        Path file = cache.resolve(name + suffix);
+        if (Files.isReadable(file)) {
+            return file;
+        }
+        try {
+            Files.createDirectories(cache);
+            Path work = Files.createTempDirectory(cache, "packages");
+            try {
+                progress.accept("reading the lists of this system's package sources");
+                Path found = source.get(new DebianPackages(work));
+                Path complete = work.resolve("complete");
+                Files.copy(found, complete);
+                Files.move(complete, file, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
+                return file;
+            } finally {
+                DebianPackages.delete(work);
+            }
+        } catch (IOException e) {
+            throw new InputException("the cache folder " + cache + " cannot be used (" + e + "); check its "
+                    + "permissions and free space, or set XDG_CACHE_HOME to another one");
+        }
+    }
+
+    private static Path find(Path folder, String prefix) throws IOException {
+        try (Stream<Path> files = Files.walk(folder)) {
+            return files.filter(file -> Files.isRegularFile(file)
+                            && file.getFileName().toString().startsWith(prefix))
+                    .max(java.util.Comparator.comparingLong(
+                            file -> file.toFile().length()))
+                    .orElseThrow(() -> new InputException("the package in " + folder + " holds no " + prefix
+                            + "; this distribution is not known to Torte"));
+        }
+    }
+}
