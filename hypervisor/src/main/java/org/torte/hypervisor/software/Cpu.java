@@ -224,6 +224,9 @@ final class Cpu implements CpuContext {
     /** Sets all flags outside the arithmetic ones. */
     void setSystemFlags(int flags) {
         systemFlags = flags & (TF | IF | DF | IOPL | NT | RF | VM | AC | VIF | VIP | ID);
+        if ((flags & TF) != 0) {
+            events.attention = true; // from the next instruction on, one at a time
+        }
         events.setMask(systemFlags, interruptShadow);
     }
 

@@ -120,13 +120,16 @@ final class FarTransfers {
         }
     }
 
-    /** A call gate; task gates and task state segments are not offered (docs/limits.md) and fault like other types. */
+    /** A call gate, task gate or task state segment. */
     private void gate(boolean call, int selector, long gate, Stack stack) {
         int error = selector & 0xfffc;
         boolean long64 = cpu.longModeActive();
         int type = Segmentation.type(gate);
         boolean wide = type == Segmentation.TYPE_CALL_GATE_32;
-        if (!wide && (long64 || type != Segmentation.TYPE_CALL_GATE_16)) {
+        boolean task = type == Segmentation.TYPE_TASK_GATE
+                || type == Segmentation.TYPE_TSS_AVAILABLE
+                || type == Segmentation.TYPE_TSS_16_AVAILABLE;
+        if (!wide && (long64 || !task && type != Segmentation.TYPE_CALL_GATE_16)) {
             throw cpu.gp(error);
         }
         if (Segmentation.privilege(gate) < Math.max(cpu.cpl, selector & 3)) {
@@ -134,6 +137,15 @@ final class FarTransfers {
         }
         if (!Segmentation.isPresent(gate)) {
             throw cpu.fault(GuestFault.NP, error);
+        }
+        if (task) {
+            TaskSwitch.Cause cause = call ? TaskSwitch.Cause.CALL : TaskSwitch.Cause.JUMP;
+            if (type == Segmentation.TYPE_TASK_GATE) {
+                interrupts.tasks().throughGate(gate, cause);
+            } else {
+                interrupts.tasks().direct(selector, cause);
+            }
+            return;
         }
         long offset = wide ? gate & 0xffff | gate >>> 32 & 0xffff0000L : gate & 0xffff;
         if (long64) {
@@ -196,7 +208,7 @@ final class FarTransfers {
 
     private void callInner(int level, int parameters, int size) {
         Interrupts.InnerStack inner = interrupts.innerStack(level);
-        StackFrame frame = new StackFrame(inner.pointer(), Segmentation.isBig(inner.descriptor()), inner.descriptor());
+        StackFrame frame = new StackFrame(inner.pointer(), inner.selector(), inner.descriptor());
         long[] words = new long[parameters + 4];
         words[0] = cpu.selector[SS];
         words[1] = cpu.r[RSP];
@@ -300,8 +312,12 @@ final class FarTransfers {
             throw cpu.gp(0);
         }
         if (cpu.protectedMode() && (cpu.systemFlags & Cpu.NT) != 0 && !cpu.virtual8086()) {
-            // A return to the task before: long mode has none, elsewhere they are not offered (docs/limits.md).
-            throw cpu.gp(0);
+            if (cpu.longModeActive()) {
+                throw cpu.gp(0);
+            }
+            interrupts.tasks().returnToPrevious();
+            cpu.nmiBlocked = false;
+            return;
         }
         long offset = stack.peek(0, size);
         int selector = (int) stack.peek(size, size) & 0xffff;

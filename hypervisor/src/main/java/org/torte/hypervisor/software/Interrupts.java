@@ -20,6 +20,7 @@ final class Interrupts {
 
     private final Cpu cpu;
     private final Segmentation segmentation;
+    private final TaskSwitch tasks;
 
     /** Exceptions and interrupts delivered so far. */
     long delivered;
@@ -27,6 +28,12 @@ final class Interrupts {
     Interrupts(Cpu cpu, Segmentation segmentation) {
         this.cpu = cpu;
         this.segmentation = segmentation;
+        tasks = new TaskSwitch(cpu, segmentation, this);
+    }
+
+    /** Hardware task switches, which IRET and far transfers make too. */
+    TaskSwitch tasks() {
+        return tasks;
     }
 
     /**
@@ -97,19 +104,27 @@ final class Interrupts {
     }
 
     private void deliver(int vector, Kind kind, boolean hasCode, int code) {
-        if (!cpu.protectedMode()) {
-            deliverReal(vector);
-        } else if (cpu.longModeActive()) {
-            deliverLong(vector, kind, hasCode, code);
-        } else {
-            deliverProtected(vector, kind, hasCode, code);
+        try {
+            if (!cpu.protectedMode()) {
+                deliverReal(vector);
+            } else if (cpu.longModeActive()) {
+                deliverLong(vector, kind, hasCode, code);
+            } else {
+                deliverProtected(vector, kind, hasCode, code);
+            }
+        } catch (GuestFault f) {
+            // The EXT bit: the program did not ask for the event that met this fault (SDM vol. 3, section 6.13).
+            if (kind != Kind.SOFTWARE && contributory(f.vector)) {
+                f.errorCode |= 1;
+            }
+            throw f;
         }
         delivered++;
     }
 
     /** The error code for a problem with an IDT entry. */
-    private static int gateError(int vector, Kind kind) {
-        return vector << 3 | 2 | (kind == Kind.SOFTWARE ? 0 : 1);
+    private static int gateError(int vector) {
+        return vector << 3 | 2;
     }
 
     /** RFLAGS as they are saved: faults set RF so that the instruction is not stopped by its breakpoint again. */
@@ -144,7 +159,7 @@ final class Interrupts {
     // ---- long mode
 
     private void deliverLong(int vector, Kind kind, boolean hasCode, int code) {
-        int error = gateError(vector, kind);
+        int error = gateError(vector);
         if (vector * 16 + 15 > (cpu.idtLimit & 0xffff)) {
             throw cpu.gp(error);
         }
@@ -161,11 +176,10 @@ final class Interrupts {
             throw cpu.fault(GuestFault.NP, error);
         }
         long target = low & 0xffff | low >>> 32 & 0xffff0000L | high << 32;
-        int external = kind == Kind.SOFTWARE ? 0 : 1;
         int selector = (int) (low >>> 16) & 0xffff;
-        long descriptor = handlerSegment(selector, external);
+        long descriptor = handlerSegment(selector);
         if (!Segmentation.isLong(descriptor) || Segmentation.isBig(descriptor)) {
-            throw cpu.gp(selector & 0xfffc | external);
+            throw cpu.gp(selector & 0xfffc);
         }
         int level = Segmentation.isConforming(descriptor) ? cpu.cpl : Segmentation.privilege(descriptor);
         int ist = (int) (low >>> 32) & 7;
@@ -178,7 +192,7 @@ final class Interrupts {
             sp = cpu.r[Cpu.RSP];
         }
         if (sp << 16 >> 16 != sp) {
-            throw cpu.fault(GuestFault.SS, external);
+            throw cpu.fault(GuestFault.SS, 0);
         }
         sp &= ~15L;
         int size = hasCode ? 48 : 40;
@@ -210,22 +224,16 @@ final class Interrupts {
         cpu.rip = target;
     }
 
-    private long handlerSegment(int selector, int external) {
+    private long handlerSegment(int selector) {
         if ((selector & 0xfffc) == 0) {
-            throw cpu.gp(external);
+            throw cpu.gp(0);
         }
-        long descriptor;
-        try {
-            descriptor = segmentation.descriptor(selector);
-        } catch (GuestFault f) {
-            f.errorCode |= f.vector == GuestFault.PF ? 0 : external;
-            throw f;
-        }
+        long descriptor = segmentation.descriptor(selector);
         if (!Segmentation.isCode(descriptor) || Segmentation.privilege(descriptor) > cpu.cpl) {
-            throw cpu.gp(selector & 0xfffc | external);
+            throw cpu.gp(selector & 0xfffc);
         }
         if (!Segmentation.isPresent(descriptor)) {
-            throw cpu.fault(GuestFault.NP, selector & 0xfffc | external);
+            throw cpu.fault(GuestFault.NP, selector & 0xfffc);
         }
         return descriptor;
     }
@@ -233,14 +241,15 @@ final class Interrupts {
     // ---- protected and virtual-8086 mode
 
     private void deliverProtected(int vector, Kind kind, boolean hasCode, int code) {
-        int error = gateError(vector, kind);
+        int error = gateError(vector);
         if (vector * 8 + 7 > (cpu.idtLimit & 0xffff)) {
             throw cpu.gp(error);
         }
         long gate = cpu.mmu.loadSystem(cpu.idtBase + vector * 8L & 0xffffffffL, 8);
         int type = Segmentation.type(gate);
-        // Task gates are not offered (docs/limits.md): they fault like any other type that an IDT cannot hold.
-        boolean known = type >= GATE_INTERRUPT_16 && type <= GATE_TRAP_16 || type >= GATE_INTERRUPT;
+        boolean known = type == Segmentation.TYPE_TASK_GATE
+                || type >= GATE_INTERRUPT_16 && type <= GATE_TRAP_16
+                || type >= GATE_INTERRUPT;
         if (!Segmentation.isSystem(gate) || !known) {
             throw cpu.gp(error);
         }
@@ -250,18 +259,21 @@ final class Interrupts {
         if (!Segmentation.isPresent(gate)) {
             throw cpu.fault(GuestFault.NP, error);
         }
+        if (type == Segmentation.TYPE_TASK_GATE) {
+            tasks.event(gate, savedFlags(vector, kind), hasCode, code);
+            return;
+        }
         int selector = (int) (gate >>> 16) & 0xffff;
-        int external = kind == Kind.SOFTWARE ? 0 : 1;
         int width = type >= GATE_INTERRUPT ? 4 : 2;
         long target = width == 4 ? gate & 0xffff | gate >>> 32 & 0xffff0000L : gate & 0xffff;
-        long descriptor = handlerSegment(selector, external);
+        long descriptor = handlerSegment(selector);
         boolean fromVirtual = cpu.virtual8086();
         int level = Segmentation.isConforming(descriptor) ? cpu.cpl : Segmentation.privilege(descriptor);
         if (fromVirtual && level != 0) {
-            throw cpu.gp(selector & 0xfffc | external);
+            throw cpu.gp(selector & 0xfffc);
         }
         if (Long.compareUnsigned(target, Segmentation.limit(descriptor) & 0xffffffffL) > 0) {
-            throw cpu.gp(external);
+            throw cpu.gp(0);
         }
         long[] words = new long[10];
         int count = 0;
@@ -285,7 +297,7 @@ final class Interrupts {
         InnerStack stack = inner ? innerStack(level) : null;
         StackFrame frame = stack == null
                 ? StackFrame.current(cpu)
-                : new StackFrame(stack.pointer, Segmentation.isBig(stack.descriptor), stack.descriptor);
+                : new StackFrame(stack.pointer, stack.selector, stack.descriptor);
         frame.push(cpu, words, count, width, level == 3);
         segmentation.setCode(selector, descriptor, level);
         if (stack != null) {

@@ -107,6 +107,19 @@ final class Mmu {
         return loadPhysical(address, size);
     }
 
+    /** Reads the four page directory pointers of PAE paging, all or none (SDM vol. 3, section 4.4.1); #GP(0). */
+    void loadPageDirectoryPointers(long cr3) {
+        long[] pointers = new long[4];
+        long reserved = 0x1e6 | -1L << memory.addressBits;
+        for (int i = 0; i < 4; i++) {
+            pointers[i] = readPhysical((cr3 & 0xffff_ffe0L) + 8L * i, 8);
+            if ((pointers[i] & 1) != 0 && (pointers[i] & reserved) != 0) {
+                throw cpu.gp(0);
+            }
+        }
+        System.arraycopy(pointers, 0, cpu.pdpte, 0, 4);
+    }
+
     // ---- changes of what translation means
 
     void setUser(boolean isUser) {

@@ -48,12 +48,12 @@ final class SegmentInstructions {
                 segmentation.load(in.form.operand(0).register(), selector);
                 operands.setRegister(in.reg, size, true, offset);
             }
-            case SLDT -> requireProtected(() -> operands.write(in, 0, cpu.selector[Cpu.LDTR]));
-            case STR -> requireProtected(() -> operands.write(in, 0, cpu.selector[Cpu.TR]));
+            case SLDT -> requireProtected(() -> store(in, Cpu.LDTR));
+            case STR -> requireProtected(() -> store(in, Cpu.TR));
             case LLDT ->
                 requireProtected(() -> {
                     requireSupervisor();
-                    segmentation.loadLdt((int) operands.read(in, 0) & 0xffff);
+                    segmentation.loadLdt((int) operands.read(in, 0) & 0xffff, GuestFault.GP);
                 });
             case LTR ->
                 requireProtected(() -> {
@@ -102,6 +102,14 @@ final class SegmentInstructions {
         if (cpu.cpl != 0) {
             throw cpu.gp(0);
         }
+    }
+
+    /** CR4.UMIP hides the selectors from user code. */
+    private void store(Instruction in, int segment) {
+        if ((cpu.cr4 & Cpu.CR4_UMIP) != 0 && cpu.cpl != 0) {
+            throw cpu.gp(0);
+        }
+        operands.write(in, 0, cpu.selector[segment]);
     }
 
     private void setZero(boolean zero) {

@@ -14,7 +14,7 @@ import static org.torte.hypervisor.software.Cpu.TR;
  * Every method that faults does so before it changes a register.
  */
 final class Segmentation {
-    static final int TYPE_LDT = 2, TYPE_TASK_GATE = 5, TYPE_TSS_AVAILABLE = 9, TYPE_TSS_BUSY = 11;
+    static final int TYPE_TSS_16_AVAILABLE = 1, TYPE_LDT = 2, TYPE_TASK_GATE = 5, TYPE_TSS_AVAILABLE = 9;
     static final int TYPE_CALL_GATE_16 = 4, TYPE_CALL_GATE_32 = 12;
 
     private final Cpu cpu;
@@ -147,31 +147,39 @@ final class Segmentation {
     void load(int segment, int selector) {
         if (cpu.realSegments()) {
             setReal(segment, selector);
-        } else if ((selector & 0xfffc) == 0) {
-            boolean permitted = segment != SS || cpu.longMode() && cpu.cpl < 3 && (selector & 3) == cpu.cpl;
-            if (!permitted) {
+        } else if (segment == SS && (selector & 0xfffc) == 0) {
+            if (!cpu.longMode() || cpu.cpl == 3 || (selector & 3) != cpu.cpl) {
                 throw cpu.gp(0);
             }
             setNull(segment, selector);
         } else {
-            long descriptor = descriptor(selector);
-            if (segment == SS) {
-                checkStack(selector, descriptor, cpu.cpl, GuestFault.GP);
-            } else {
-                int rpl = selector & 3;
-                boolean conformingCode = isCode(descriptor) && isConforming(descriptor);
-                if (!isReadable(descriptor) || !conformingCode && privilege(descriptor) < Math.max(cpu.cpl, rpl)) {
-                    throw cpu.gp(selector & 0xfffc);
-                }
-                if (!isPresent(descriptor)) {
-                    throw cpu.fault(GuestFault.NP, selector & 0xfffc);
-                }
-            }
-            set(segment, selector, descriptor);
+            loadProtected(segment, selector, GuestFault.GP);
         }
         if (segment == SS) {
             cpu.modeChanged();
         }
+    }
+
+    /** Loads a segment register in protected mode; {@code vector} is #GP, or #TS in a task switch. */
+    void loadProtected(int segment, int selector, int vector) {
+        if ((selector & 0xfffc) == 0) {
+            setNull(segment, selector);
+            return;
+        }
+        long descriptor = descriptor(selector, vector);
+        if (segment == SS) {
+            checkStack(selector, descriptor, cpu.cpl, vector);
+        } else {
+            boolean conformingCode = isCode(descriptor) && isConforming(descriptor);
+            int level = Math.max(cpu.cpl, selector & 3);
+            if (!isReadable(descriptor) || !conformingCode && privilege(descriptor) < level) {
+                throw cpu.fault(vector, selector & 0xfffc);
+            }
+            if (!isPresent(descriptor)) {
+                throw cpu.fault(GuestFault.NP, selector & 0xfffc);
+            }
+        }
+        set(segment, selector, descriptor);
     }
 
     /** Faults unless this is a stack segment for a privilege level. */
@@ -209,13 +217,18 @@ final class Segmentation {
 
     // ---- system segments
 
-    /** LLDT. */
-    void loadLdt(int selector) {
+    /** Loads LDTR; {@code vector} is #GP, or #TS in a task switch, where it stands for #NP too. */
+    void loadLdt(int selector, int vector) {
         if ((selector & 0xfffc) == 0) {
             setNull(LDTR, selector);
             return;
         }
-        loadSystemSegment(LDTR, selector, TYPE_LDT, false);
+        long at = systemDescriptor(selector, vector);
+        long descriptor = cpu.mmu.loadSystem(at, 8);
+        if (!isSystem(descriptor) || type(descriptor) != TYPE_LDT) {
+            throw cpu.fault(vector, selector & 0xfffc);
+        }
+        setSystem(LDTR, selector, descriptor, at, vector == GuestFault.TS ? vector : GuestFault.NP);
     }
 
     /** LTR. */
@@ -223,30 +236,40 @@ final class Segmentation {
         if ((selector & 0xfffc) == 0) {
             throw cpu.gp(0);
         }
-        loadSystemSegment(TR, selector, TYPE_TSS_AVAILABLE, true);
-    }
-
-    private void loadSystemSegment(int segment, int selector, int type, boolean markBusy) {
-        boolean wide = cpu.longModeActive();
-        if ((selector & 4) != 0) {
+        long at = systemDescriptor(selector, GuestFault.GP);
+        long descriptor = cpu.mmu.loadSystem(at, 8);
+        int type = type(descriptor);
+        boolean available = type == TYPE_TSS_AVAILABLE || type == TYPE_TSS_16_AVAILABLE && !cpu.longModeActive();
+        if (!isSystem(descriptor) || !available) {
             throw cpu.gp(selector & 0xfffc);
         }
-        long at = descriptorAddress(selector, wide ? 16 : 8, GuestFault.GP);
-        long descriptor = cpu.mmu.loadSystem(at, 8);
-        long upper = wide ? cpu.mmu.loadSystem(at + 8, 8) : 0;
-        boolean kind = type(descriptor) == type || markBusy && !wide && type(descriptor) == 1;
-        if (!isSystem(descriptor) || !kind || (upper & 0x1f00_0000_0000L >>> 0) != 0) {
+        long busy = descriptor | 2L << 40;
+        if (isPresent(descriptor)) {
+            cpu.mmu.checkStoreAs(at + 5, 1, false);
+        }
+        setSystem(TR, selector, busy, at, GuestFault.NP);
+        cpu.mmu.storeSystem(at + 5, 1, busy >>> 40 & 0xff);
+    }
+
+    /** Where the descriptor of a system segment is: in the GDT, and of 16 bytes in long mode. */
+    private long systemDescriptor(int selector, int vector) {
+        if ((selector & 4) != 0) {
+            throw cpu.fault(vector, selector & 0xfffc);
+        }
+        return descriptorAddress(selector, cpu.longModeActive() ? 16 : 8, vector);
+    }
+
+    private void setSystem(int segment, int selector, long descriptor, long at, int vectorIfAbsent) {
+        long upper = cpu.longModeActive() ? cpu.mmu.loadSystem(at + 8, 8) : 0;
+        long base = base(descriptor) | upper << 32;
+        if ((upper & 0x1f00_0000_0000L) != 0 || base << 16 >> 16 != base) {
             throw cpu.gp(selector & 0xfffc);
         }
         if (!isPresent(descriptor)) {
-            throw cpu.fault(GuestFault.NP, selector & 0xfffc);
-        }
-        if (markBusy) {
-            descriptor |= 2L << 40;
-            cpu.mmu.storeSystem(at + 5, 1, descriptor >>> 40 & 0xff);
+            throw cpu.fault(vectorIfAbsent, selector & 0xfffc);
         }
         cpu.selector[segment] = selector & 0xffff;
-        cpu.r[Cpu.BASE + segment] = base(descriptor) | upper << 32;
+        cpu.r[Cpu.BASE + segment] = base;
         cpu.limit[segment] = limit(descriptor);
         cpu.attributes[segment] = attributes(descriptor);
     }

@@ -98,6 +98,8 @@ final class SoftwareProcessor implements VirtualProcessor {
     private boolean step() {
         boolean shadow = cpu.interruptShadow;
         boolean trap = (cpu.systemFlags & Cpu.TF) != 0;
+        long delivered = interrupts.delivered;
+        int level = cpu.cpl;
         interpreter.execute(shadow || trap);
         GuestFault fault = interpreter.fault;
         if (shadow && fault == null && cpu.interruptShadow == shadow) {
@@ -107,7 +109,9 @@ final class SoftwareProcessor implements VirtualProcessor {
             cpu.setInterruptShadow(false);
             return interrupts.exception(fault.vector, fault.errorCode);
         }
-        if (trap) {
+        // INT n and SYSCALL turn TF off and with it their own trap (SDM vol. 3, section 18.3.1.4).
+        boolean entered = interrupts.delivered != delivered || cpu.cpl < level && (cpu.systemFlags & Cpu.TF) == 0;
+        if (trap && !entered) {
             cpu.dr[6] |= DR6_SINGLE_STEP;
             return interrupts.exception(GuestFault.DB, 0);
         }

@@ -9,17 +9,20 @@ final class StackFrame {
     private final long base;
     private final long limit;
     private final boolean expandDown;
+    private final int errorCode;
 
-    /** A stack by its descriptor. */
-    StackFrame(long pointer, boolean big, long descriptor) {
+    /** The stack of an inner level; its selector is the error code of the #SS that an overflow gives. */
+    StackFrame(long pointer, int selector, long descriptor) {
+        errorCode = selector & 0xfffc;
         this.pointer = pointer;
-        this.big = big;
+        this.big = Segmentation.isBig(descriptor);
         this.base = Segmentation.base(descriptor);
         this.limit = Segmentation.limit(descriptor) & 0xffffffffL;
         this.expandDown = (Segmentation.type(descriptor) & 4) != 0;
     }
 
     private StackFrame(Cpu cpu) {
+        errorCode = 0;
         pointer = cpu.r[Cpu.RSP];
         big = (cpu.attributes[Cpu.SS] & Cpu.ATTRIBUTE_DB) != 0;
         base = cpu.r[Cpu.BASE + Cpu.SS];
@@ -42,7 +45,7 @@ final class StackFrame {
             long last = sp + width - 1;
             boolean inside = expandDown ? sp > limit && last <= mask : last <= limit;
             if (!inside) {
-                throw cpu.fault(GuestFault.SS, 0);
+                throw cpu.fault(GuestFault.SS, errorCode);
             }
             at[i] = base + sp & 0xffffffffL;
             cpu.mmu.checkStoreAs(at[i], width, user);

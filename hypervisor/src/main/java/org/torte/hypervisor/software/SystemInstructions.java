@@ -203,7 +203,7 @@ final class SystemInstructions {
                 }
                 efer |= Cpu.EFER_LMA;
             } else if ((cpu.cr4 & Cpu.CR4_PAE) != 0) {
-                loadPointers(cpu.cr3);
+                cpu.mmu.loadPageDirectoryPointers(cpu.cr3);
             }
         } else if (!paging && wasPaging) {
             if (cpu.longMode()) {
@@ -226,7 +226,7 @@ final class SystemInstructions {
                 throw cpu.gp(0);
             }
         } else if ((cpu.cr0 & Cpu.CR0_PG) != 0 && (cpu.cr4 & Cpu.CR4_PAE) != 0) {
-            loadPointers(value);
+            cpu.mmu.loadPageDirectoryPointers(value);
         }
         cpu.cr3 = value;
         cpu.mmu.flush();
@@ -239,25 +239,12 @@ final class SystemInstructions {
         long changed = cpu.cr4 ^ value;
         boolean pae = (value & Cpu.CR4_PAE) != 0 && (cpu.cr0 & Cpu.CR0_PG) != 0 && !cpu.longModeActive();
         if (pae && (changed & (Cpu.CR4_PAE | Cpu.CR4_PGE | Cpu.CR4_PSE | Cpu.CR4_SMEP)) != 0) {
-            loadPointers(cpu.cr3);
+            cpu.mmu.loadPageDirectoryPointers(cpu.cr3);
         }
         cpu.cr4 = value;
         if ((changed & (Cpu.CR4_PAE | Cpu.CR4_PGE | Cpu.CR4_PSE | Cpu.CR4_SMEP)) != 0) {
             cpu.mmu.flush();
         }
-    }
-
-    /** Reads the four page directory pointers of PAE paging, all or none (SDM vol. 3, section 4.4.1). */
-    private void loadPointers(long cr3) {
-        long[] pointers = new long[4];
-        long reserved = 0x1e6 | ~0L << cpu.mmu.physicalBits();
-        for (int i = 0; i < 4; i++) {
-            pointers[i] = cpu.mmu.readPhysical((cr3 & 0xffffffe0L) + 8L * i, 8);
-            if ((pointers[i] & 1) != 0 && (pointers[i] & reserved) != 0) {
-                throw cpu.gp(0);
-            }
-        }
-        System.arraycopy(pointers, 0, cpu.pdpte, 0, 4);
     }
 
     // ---- debug registers

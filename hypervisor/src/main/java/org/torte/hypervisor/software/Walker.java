@@ -175,15 +175,15 @@ final class Walker {
     }
 
     private void setBits(long at, long entry, long bits) {
-        if ((entry & bits) != bits && memory.isRam(at)) {
-            var _ = (long) LONG.getAndBitwiseOr(memory.ram, at, bits);
+        boolean missing = (entry & bits) != bits && memory.isRam(at);
+        if (missing && ((long) LONG.getAndBitwiseOr(memory.ram, at, bits) & bits) != bits) {
             memory.written(at, 8);
         }
     }
 
     private void setBits32(long at, long entry, long bits) {
-        if ((entry & bits) != bits && memory.isRam(at)) {
-            var _ = (int) INT.getAndBitwiseOr(memory.ram, at, (int) bits);
+        boolean missing = (entry & bits) != bits && memory.isRam(at);
+        if (missing && ((int) INT.getAndBitwiseOr(memory.ram, at, (int) bits) & bits) != bits) {
             memory.written(at, 4);
         }
     }
