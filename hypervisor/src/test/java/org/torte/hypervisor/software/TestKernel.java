@@ -1,0 +1,149 @@
+package org.torte.hypervisor.software;
+
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.UncheckedIOException;
+import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicReference;
+import org.torte.base.GuestMemory;
+import org.torte.base.RandomSource;
+import org.torte.hypervisor.CpuState;
+import org.torte.hypervisor.CpuidTable;
+import org.torte.hypervisor.ExitHandler;
+import org.torte.hypervisor.Partition;
+import org.torte.hypervisor.PartitionConfiguration;
+import org.torte.hypervisor.VirtualProcessor;
+
+/**
+ * One of the kernels in src/test/kernels on the software processor: entered as multiboot 1 says, its output taken from
+ * port 0xe9, ended by port 0xf4 or a triple fault.
+ */
+final class TestKernel {
+    private static final int BASE = 0x10_0000;
+    private static final long MEMORY = 64L << 20;
+    private static final int FLAT_CODE = 0xc09b, FLAT_DATA = 0xc093, TASK = 0x8b, TABLE = 0x82;
+
+    /** What a kernel did. */
+    record Result(List<String> output, VirtualProcessor.Exit exit, CpuState state) {}
+
+    private TestKernel() {}
+
+    /** An AMD processor with what the kernels test. */
+    static CpuidTable cpuid() {
+        return new CpuidTable.Builder()
+                .leaf(0, 0xd, 0x68747541, 0x444d4163, 0x69746e65)
+                .leaf(1, 0xa20f12, 0x00000800, 0x0120_2001 | 1 << 21 | 1 << 24, 0x078b_fbff)
+                .subleaf(7, 0, 0, 1 | 1 << 7, 1 << 2, 0)
+                .leaf(0x8000_0000, 0x8000_0008, 0, 0, 0)
+                .leaf(0x8000_0001, 0xa20f12, 0, 1, 0x2810_0800)
+                .leaf(0x8000_0008, 48 << 8 | 40, 0, 0, 0)
+                .build();
+    }
+
+    /** The lines of a text resource beside this class. */
+    static List<String> lines(String name) {
+        return new String(bytes(name), StandardCharsets.UTF_8).lines().toList();
+    }
+
+    private static byte[] bytes(String name) {
+        try (InputStream in = TestKernel.class.getResourceAsStream(name)) {
+            if (in == null) {
+                throw new IllegalArgumentException("no resource " + name);
+            }
+            return in.readAllBytes();
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+
+    /** Runs a kernel to its end, for 20 seconds at most. */
+    static Result run(String name) {
+        StringBuilder output = new StringBuilder();
+        AtomicReference<VirtualProcessor> processor = new AtomicReference<>();
+        ExitHandler handler = new ExitHandler() {
+            @Override
+            public int readPort(int index, int port, int size) {
+                return -1;
+            }
+
+            @Override
+            public void writePort(int index, int port, int size, int value) {
+                if (port == 0xe9) {
+                    output.append((char) (value & 0xff));
+                } else if (port == 0xf4) {
+                    processor.get().cancel();
+                }
+            }
+
+            @Override
+            public long readMemory(int index, long address, int size) {
+                return -1;
+            }
+
+            @Override
+            public void writeMemory(int index, long address, int size, long value) {}
+
+            @Override
+            public boolean readMsr(int index, int register, MsrValue result) {
+                return false;
+            }
+
+            @Override
+            public boolean writeMsr(int index, int register, long value) {
+                return false;
+            }
+        };
+        ManualTimers timers = new ManualTimers();
+        try (GuestMemory memory = GuestMemory.allocate(MEMORY);
+                Partition partition = new SoftwareHypervisor()
+                        .createPartition(new PartitionConfiguration(
+                                memory, 1, cpuid(), 1_000_000_000L, timers, RandomSource.seeded(1), handler))) {
+            byte[] image = bytes(name + ".bin");
+            memory.write(BASE, image, 0, image.length);
+            VirtualProcessor cpu = partition.processor(0);
+            processor.set(cpu);
+            cpu.setState(entry(memory.getInt(BASE + 28)));
+            Thread watchdog = Thread.ofVirtual().start(() -> {
+                try {
+                    TimeUnit.SECONDS.sleep(20);
+                    cpu.cancel();
+                } catch (InterruptedException e) {
+                    Thread.currentThread().interrupt();
+                }
+            });
+            VirtualProcessor.Exit exit = cpu.run();
+            watchdog.interrupt();
+            return new Result(output.toString().lines().toList(), exit, cpu.state());
+        }
+    }
+
+    private static CpuState entry(int address) {
+        CpuState state = new CpuState();
+        state.rip = address & 0xffff_ffffL;
+        state.gpr[CpuState.RAX] = 0x2bad_b002;
+        state.cr0 = 0x11;
+        CpuState.Segment data = new CpuState.Segment(0x10, 0, -1, FLAT_DATA);
+        for (int i = 0; i < 6; i++) {
+            state.segments[i] = data;
+        }
+        state.segments[CpuState.CS] = new CpuState.Segment(8, 0, -1, FLAT_CODE);
+        state.segments[CpuState.LDTR] = new CpuState.Segment(0, 0, 0xffff, TABLE);
+        state.segments[CpuState.TR] = new CpuState.Segment(0, 0, 0xffff, TASK);
+        state.idtLimit = 0xffff;
+        return state;
+    }
+
+    /** What a kernel must print: its .expected file without the marks for QEMU. */
+    static List<String> expected(String name) {
+        List<String> expected = new ArrayList<>();
+        for (String line : lines(name + ".expected")) {
+            if (!line.startsWith("#")) {
+                expected.add(line.startsWith("~") ? line.substring(1) : line);
+            }
+        }
+        return expected;
+    }
+}
