@@ -35,6 +35,7 @@ public final class StateContainerReader implements StateReader {
     private final Set<String> read = new HashSet<>();
     private final String definition;
     private long count;
+    private long kept;
 
     /**
      * Reads the head.
@@ -48,8 +49,9 @@ public final class StateContainerReader implements StateReader {
         if (head.length < 16 || !Arrays.equals(head, 0, 8, StateFormat.MAGIC, 0, 8)) {
             throw new StateException("this is not a saved machine; give a file that Torte has saved");
         }
-        int version = ByteBuffer.wrap(head).order(ByteOrder.LITTLE_ENDIAN).getInt(8);
-        if (version != StateFormat.VERSION) {
+        ByteBuffer fields = ByteBuffer.wrap(head).order(ByteOrder.LITTLE_ENDIAN);
+        int version = fields.getInt(8);
+        if (version != StateFormat.VERSION || fields.getInt(12) != 0) {
             throw new StateException("this saved machine has format " + version + ", and this version of Torte reads "
                     + StateFormat.VERSION + "; use the version that saved it");
         }
@@ -149,7 +151,13 @@ public final class StateContainerReader implements StateReader {
         count++;
         if (name.equals(StateFormat.RAM)) {
             putRam(memory, version, body);
-        } else if (sections.put(name, new Section(version, (flags & StateFormat.OPTIONAL) != 0, body)) != null) {
+            return name;
+        }
+        kept += body.length;
+        if (sections.size() >= StateFormat.MAX_SECTIONS || kept > StateFormat.MAX_KEPT) {
+            throw damaged("its sections are larger than those of any machine");
+        }
+        if (sections.put(name, new Section(version, (flags & StateFormat.OPTIONAL) != 0, body)) != null) {
             throw damaged("it has two sections " + name);
         }
         return name;
@@ -157,7 +165,10 @@ public final class StateContainerReader implements StateReader {
 
     private static void putRam(@Nullable GuestMemory memory, int version, byte[] body) {
         int length = body.length - 8;
-        if (version != 1 || length <= 0 || length % GuestMemory.PAGE_SIZE != 0) {
+        if (version != 1
+                || length <= 0
+                || length > StateFormat.MAX_PAGES * GuestMemory.PAGE_SIZE
+                || length % GuestMemory.PAGE_SIZE != 0) {
             throw damaged("a part of its memory has an impossible size");
         }
         long address = ByteBuffer.wrap(body).order(ByteOrder.LITTLE_ENDIAN).getLong();

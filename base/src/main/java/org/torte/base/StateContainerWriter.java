@@ -6,6 +6,7 @@ import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
+import java.util.Arrays;
 import java.util.HashSet;
 import java.util.Set;
 import java.util.function.Consumer;
@@ -17,6 +18,8 @@ import java.util.zip.CRC32C;
  * one thread.
  */
 public final class StateContainerWriter implements StateWriter {
+    private static final byte[] ZEROES = new byte[GuestMemory.PAGE_SIZE];
+
     private final OutputStream stream;
     private final Set<String> names = new HashSet<>();
     private long sections;
@@ -32,13 +35,22 @@ public final class StateContainerWriter implements StateWriter {
 
     @Override
     public void section(String name, int version, Consumer<StateOutput> body) {
+        section(name, 0, version, body);
+    }
+
+    /** Writes a section that readers may leave unread, because the machine is whole without it. */
+    public void optionalSection(String name, int version, Consumer<StateOutput> body) {
+        section(name, StateFormat.OPTIONAL, version, body);
+    }
+
+    private void section(String name, int flags, int version, Consumer<StateOutput> body) {
         if (!names.add(name) || name.equals(StateFormat.RAM) || name.equals(StateFormat.END)) {
             throw new IllegalArgumentException("a second section " + name);
         }
         StateOutput output = new StateOutput();
         body.accept(output);
         byte[] bytes = output.toByteArray();
-        write(name, version, bytes, bytes.length);
+        write(name, flags, version, bytes, bytes.length);
     }
 
     /** Writes all pages of RAM that are not zero. Nothing else may write to it meanwhile. */
@@ -63,13 +75,13 @@ public final class StateContainerWriter implements StateWriter {
                     next = memory.nextData(next, bank.end());
                 }
                 if (filled > 0 && (zero || filled == chunk.length || next != at + page.length)) {
-                    write(StateFormat.RAM, 1, chunk, filled);
+                    write(StateFormat.RAM, 0, 1, chunk, filled);
                     filled = 0;
                 }
                 at = next;
             }
             if (filled > 0) {
-                write(StateFormat.RAM, 1, chunk, filled);
+                write(StateFormat.RAM, 0, 1, chunk, filled);
             }
         }
     }
@@ -79,26 +91,22 @@ public final class StateContainerWriter implements StateWriter {
         StateOutput output = new StateOutput();
         output.putLong(sections);
         byte[] bytes = output.toByteArray();
-        write(StateFormat.END, 1, bytes, bytes.length);
+        write(StateFormat.END, 0, 1, bytes, bytes.length);
     }
 
     private static boolean isZero(byte[] page) {
-        for (byte b : page) {
-            if (b != 0) {
-                return false;
-            }
-        }
-        return true;
+        return Arrays.equals(page, ZEROES);
     }
 
-    private void write(String name, int version, byte[] body, int length) {
+    private void write(String name, int flags, int version, byte[] body, int length) {
         byte[] text = name.getBytes(StandardCharsets.UTF_8);
-        if (text.length > StateFormat.MAX_NAME || version < 1) {
-            throw new IllegalArgumentException("no section can be called " + name + " version " + version);
+        if (text.length > StateFormat.MAX_NAME || version < 1 || length > StateFormat.MAX_BODY) {
+            throw new IllegalArgumentException(
+                    "no section can be called " + name + " version " + version + " with " + length + " bytes");
         }
         ByteBuffer head = ByteBuffer.allocate(24 + text.length).order(ByteOrder.LITTLE_ENDIAN);
         head.putInt(StateFormat.SECTION)
-                .putInt(0)
+                .putInt(flags)
                 .putInt(version)
                 .putInt(text.length)
                 .putLong(length)

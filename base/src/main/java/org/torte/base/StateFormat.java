@@ -30,5 +30,10 @@ final class StateFormat {
     /** The most bytes of one section other than RAM. */
     static final int MAX_BODY = 64 << 20;
 
+    /** The most sections other than RAM that a reader keeps, and the most bytes of their bodies together. */
+    static final int MAX_SECTIONS = 1 << 16;
+
+    static final long MAX_KEPT = 256L << 20;
+
     private StateFormat() {}
 }
