@@ -471,14 +471,15 @@ public final class SoftFloat {
         long s = significand;
         long x = extra;
         boolean tiny = false;
+        boolean wrapped = false;
         if (e < format.minimum()) {
             tiny = e < format.minimum() - 1 || !(increments(negative, s, x, drop) && (s | (1L << drop) - 1) == -1L);
             if (tiny && (masks & UNDERFLOW) == 0) {
+                // The exponent that a handler sees (x87), or one nobody sees (SSE has no result then): no denormal.
                 flags |= UNDERFLOW;
                 e += WRAP;
-                tiny = false;
-            }
-            if (e < format.minimum()) {
+                wrapped = true;
+            } else {
                 if (tiny && flushToZero) {
                     flags |= UNDERFLOW | INEXACT;
                     roundedUp = false;
@@ -507,9 +508,9 @@ public final class SoftFloat {
             }
         }
         if (inexact) {
-            flags |= tiny ? INEXACT | UNDERFLOW : INEXACT;
+            flags |= tiny && !wrapped ? INEXACT | UNDERFLOW : INEXACT;
         }
-        if (e > format.maximum()) {
+        if (e > format.maximum() && !wrapped) {
             flags |= OVERFLOW;
             if ((masks & OVERFLOW) != 0) {
                 overflow(negative, drop, format, result);
