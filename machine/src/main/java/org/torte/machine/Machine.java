@@ -8,6 +8,7 @@ import java.util.concurrent.locks.ReentrantLock;
 import org.jspecify.annotations.Nullable;
 import org.torte.base.GuestMemory;
 import org.torte.base.PausableClock;
+import org.torte.base.StateException;
 import org.torte.base.StateReader;
 import org.torte.base.StateWriter;
 import org.torte.base.TimerDriver;
@@ -16,6 +17,9 @@ import org.torte.hypervisor.CpuidTable;
 import org.torte.hypervisor.Partition;
 import org.torte.hypervisor.PartitionConfiguration;
 import org.torte.hypervisor.VirtualProcessor;
+import org.torte.machine.acpi.AcpiTables;
+import org.torte.machine.chipset.PowerControl;
+import org.torte.machine.hyperv.HypervCpuid;
 
 /**
  * One virtual machine. It is made standing: {@link #start} loads what it boots and lets it run, or {@link #restore} and
@@ -50,6 +54,7 @@ public final class Machine implements AutoCloseable {
     private final TimerDriver timers;
     private final GuestMemory memory;
     private final Chipset chipset;
+    private final AcpiTables acpi;
     private final Partition partition;
     private final List<Thread> threads = new ArrayList<>();
     private final CompletableFuture<MachineEnd> end = new CompletableFuture<>();
@@ -71,12 +76,12 @@ public final class Machine implements AutoCloseable {
         memory = configuration.allocateMemory();
         timers = host.timers().apply(clock);
         try {
-            chipset = new Chipset();
+            chipset = new Chipset(configuration, memory, timers, new Power(), host.listener()::guestCrash);
             partition = host.hypervisor()
                     .createPartition(new PartitionConfiguration(
                             memory,
                             configuration.processors(),
-                            new CpuidTable.Builder().build(),
+                            cpuid(configuration),
                             configuration.tscFrequency(),
                             timers,
                             host.random(),
@@ -86,7 +91,15 @@ public final class Machine implements AutoCloseable {
             memory.close();
             throw e;
         }
+        chipset.connect(partition);
+        acpi = new AcpiTables(configuration.processors(), List.of());
         standing = configuration.processors();
+    }
+
+    private static CpuidTable cpuid(MachineConfiguration configuration) {
+        CpuidTable.Builder table = CpuModels.leaves(configuration.cpuModel(), configuration.processors());
+        HypervCpuid.addTo(table);
+        return table.build();
     }
 
     /**
@@ -170,16 +183,6 @@ public final class Machine implements AutoCloseable {
         }
     }
 
-    /** Whether its processors run or may. */
-    public boolean isRunning() {
-        lock.lock();
-        try {
-            return mode == Mode.RUNNING;
-        } finally {
-            lock.unlock();
-        }
-    }
-
     /** Lets a paused or restored machine run. Does nothing when it runs already or has ended. */
     public void resume() {
         lock.lock();
@@ -228,7 +231,9 @@ public final class Machine implements AutoCloseable {
         lock.lock();
         try {
             requireStill();
+            state.section("machine.clock", 1, out -> out.putLong(clock.nanos()));
             partition.save(state);
+            chipset.save(state);
         } finally {
             lock.unlock();
         }
@@ -244,7 +249,13 @@ public final class Machine implements AutoCloseable {
         lock.lock();
         try {
             requireStill();
+            long nanos = state.section("machine.clock", 1).getLong();
+            if (nanos < 0) {
+                throw new StateException("the saved state cannot be loaded: its clock shows " + nanos + " ns");
+            }
+            clock.set(nanos);
             partition.restore(state);
+            chipset.restore(state);
         } finally {
             lock.unlock();
         }
@@ -288,7 +299,8 @@ public final class Machine implements AutoCloseable {
     }
 
     private void load(BootLoader bootLoader) {
-        bootLoader.load(new BootTarget(memory, MemoryMap.describe(memory), 0, partition.processor(0)));
+        acpi.write(memory);
+        bootLoader.load(new BootTarget(memory, MemoryMap.describe(memory), acpi.rsdp(), partition.processor(0)));
     }
 
     private void run() {
@@ -307,6 +319,23 @@ public final class Machine implements AutoCloseable {
             clock.resume();
             timers.resume();
             changed.signalAll();
+        }
+    }
+
+    private final class Power implements PowerControl {
+        @Override
+        public void reset() {
+            submit(new Request.Reset(true));
+        }
+
+        @Override
+        public void powerOff() {
+            submit(new Request.End(new MachineEnd.PoweredOff()));
+        }
+
+        @Override
+        public void exit(int status) {
+            submit(new Request.End(new MachineEnd.Exited(status)));
         }
     }
 
@@ -358,8 +387,16 @@ public final class Machine implements AutoCloseable {
             return;
         }
         try {
+            boolean running = mode == Mode.RUNNING;
+            halt();
+            memory.clear();
             partition.reset();
+            chipset.reset();
             load(bootLoader);
+            if (running) {
+                clock.resume();
+                timers.resume();
+            }
         } catch (RuntimeException | Error e) {
             finish(new MachineEnd.Failed(e));
             return;

@@ -1,0 +1,48 @@
+package org.torte.machine.hyperv;
+
+import org.torte.hypervisor.CpuidTable;
+import org.torte.hypervisor.PartitionConfiguration;
+
+/** The CPUID leaves of the Hyper-V interface (TLFS, "Feature and Interface Discovery"). */
+public final class HypervCpuid {
+    private static final int BASE = 0x4000_0000;
+    private static final int LAST = BASE + 6;
+
+    /** The version that guests print: that of Windows Server 2022, whose interface this is a part of. */
+    private static final int BUILD = 20348, MAJOR = 10;
+
+    private static final int REFERENCE_COUNTER = 1 << 1, HYPERCALL_REGISTERS = 1 << 5, PROCESSOR_INDEX = 1 << 6;
+    private static final int RESET_REGISTER = 1 << 7, REFERENCE_PAGE = 1 << 9, FREQUENCIES = 1 << 11;
+    private static final int INVARIANT_TSC = 1 << 15;
+    private static final int FREQUENCY_REGISTERS = 1 << 8, CRASH_REGISTERS = 1 << 10;
+    private static final int RELAXED_TIMING = 1 << 5, NO_AUTOMATIC_END = 1 << 9;
+    private static final int NEVER_NOTIFY_SPINNING = -1;
+
+    private HypervCpuid() {}
+
+    /** Adds the leaves. */
+    public static void addTo(CpuidTable.Builder table) {
+        table.leaf(BASE, LAST, ascii("Micr"), ascii("osof"), ascii("t Hv"));
+        table.leaf(BASE + 1, ascii("Hv#1"), 0, 0, 0);
+        table.leaf(BASE + 2, BUILD, MAJOR << 16, 0, 0);
+        table.leaf(
+                BASE + 3,
+                REFERENCE_COUNTER
+                        | HYPERCALL_REGISTERS
+                        | PROCESSOR_INDEX
+                        | RESET_REGISTER
+                        | REFERENCE_PAGE
+                        | FREQUENCIES
+                        | INVARIANT_TSC,
+                0,
+                0,
+                FREQUENCY_REGISTERS | CRASH_REGISTERS);
+        table.leaf(BASE + 4, RELAXED_TIMING | NO_AUTOMATIC_END, NEVER_NOTIFY_SPINNING, 0, 0);
+        table.leaf(BASE + 5, PartitionConfiguration.MAX_PROCESSORS, PartitionConfiguration.MAX_PROCESSORS, 0, 0);
+        table.leaf(LAST, 0, 0, 0, 0);
+    }
+
+    private static int ascii(String four) {
+        return four.charAt(0) | four.charAt(1) << 8 | four.charAt(2) << 16 | four.charAt(3) << 24;
+    }
+}

@@ -1,0 +1,48 @@
+package org.torte.machine.hyperv;
+
+import java.math.BigInteger;
+import org.torte.base.Clock;
+
+/**
+ * The partition reference time in units of 100 ns since the last reset, and the factors by which guests get it from the
+ * time-stamp counter, which starts at the same moment (TLFS, "Partition Reference Time Enlightenment"). The caller locks.
+ */
+final class ReferenceClock {
+    private static final long NANOS_PER_UNIT = 100;
+    private static final long UNITS_PER_SECOND = 10_000_000;
+
+    private final Clock clock;
+    private final long scale;
+    private long start;
+
+    ReferenceClock(Clock clock, long tscFrequency) {
+        this.clock = clock;
+        scale = BigInteger.valueOf(UNITS_PER_SECOND)
+                .shiftLeft(Long.SIZE)
+                .divide(BigInteger.valueOf(tscFrequency))
+                .longValue();
+        start = clock.nanos();
+    }
+
+    /** The reference time. */
+    long now() {
+        return (clock.nanos() - start) / NANOS_PER_UNIT;
+    }
+
+    /** Units per tick of the time-stamp counter, as a fraction of 2^64. */
+    long scale() {
+        return scale;
+    }
+
+    void restart() {
+        start = clock.nanos();
+    }
+
+    long start() {
+        return start;
+    }
+
+    void restore(long saved) {
+        start = saved;
+    }
+}
