@@ -27,6 +27,7 @@ final class FloatingPointUnit {
     private final SseConvertUnit conversions;
     private final MmxUnit mmx;
     private final ExtendedStateUnit extended;
+    private final X87Control control;
     private final CpuContext cpu;
 
     FloatingPointUnit(FpuState state, CpuContext cpu) {
@@ -39,6 +40,7 @@ final class FloatingPointUnit {
         integers = new SseIntegerUnit(operands);
         conversions = new SseConvertUnit(operands, arithmetic);
         mmx = new MmxUnit(operands);
+        control = new X87Control(state, cpu);
         extended = new ExtendedStateUnit(operands);
     }
 
@@ -66,6 +68,7 @@ final class FloatingPointUnit {
             case CONVERT -> conversions.execute(in, address);
             case MMX -> mmx.execute(in, address);
             case STATE -> extended.execute(in, address);
+            case X87 -> control.execute(in, address);
             default -> throw cpu.fault(GuestFault.UD, 0);
         }
     }
