@@ -183,6 +183,16 @@ public final class Machine implements AutoCloseable {
         }
     }
 
+    /** Whether its processors run or may. */
+    public boolean isRunning() {
+        lock.lock();
+        try {
+            return mode == Mode.RUNNING;
+        } finally {
+            lock.unlock();
+        }
+    }
+
     /** Lets a paused or restored machine run. Does nothing when it runs already or has ended. */
     public void resume() {
         lock.lock();
