@@ -2,6 +2,7 @@ package org.torte.disk;
 
 import java.nio.file.Path;
 import org.torte.disk.raw.RawDisk;
+import org.torte.disk.vhd.VhdImages;
 
 /** Opens, makes and checks images. The format is always said, never guessed from the content. */
 public final class VirtualDisks {
@@ -15,7 +16,8 @@ public final class VirtualDisks {
     public static VirtualDisk open(Path path, DiskFormat format, DiskOptions options) {
         return switch (format) {
             case RAW -> RawDisk.open(path, options);
-            case VHD, VHDX -> throw unsupported(path, format);
+            case VHD -> VhdImages.open(path, options);
+            case VHDX -> throw unsupported(path, format);
         };
     }
 
@@ -26,7 +28,8 @@ public final class VirtualDisks {
     public static void create(Path path, DiskFormat format, CreateOptions create, DiskOptions options) {
         switch (format) {
             case RAW -> RawDisk.create(path, create, options);
-            case VHD, VHDX -> throw unsupported(path, format);
+            case VHD -> VhdImages.create(path, create, options);
+            case VHDX -> throw unsupported(path, format);
         }
     }
 
@@ -38,7 +41,8 @@ public final class VirtualDisks {
     public static CheckReport check(Path path, DiskFormat format, DiskOptions options, boolean repair) {
         return switch (format) {
             case RAW -> RawDisk.check(path, options);
-            case VHD, VHDX -> throw unsupported(path, format);
+            case VHD -> VhdImages.check(path, options, repair);
+            case VHDX -> throw unsupported(path, format);
         };
     }
 
