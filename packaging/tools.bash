@@ -219,3 +219,20 @@ build_lib() {
   fi
   unlock_checkout
 }
+
+# Builds the benchmarks and their class path.
+bench_build() {
+  local log
+  need_tools maven
+  lock_checkout
+  rm -rf "$root"/bench/target/lib
+  if ! log=$(run_maven -q -pl bench -am package -Dmaven.test.skip=true -Dtorte.bench.skip=false 2>&1); then
+    grep -m 15 -E '^\[(ERROR|FATAL)\]' <<<"$log" >&2
+    die 'the benchmarks do not build'
+  fi
+  unlock_checkout
+}
+bench_java() {
+  "$java_home"/bin/java -XX:+UseSerialGC --enable-native-access=ALL-UNNAMED \
+    -cp "$root/bench/target/classes:$root/bench/target/lib/*" "$@"
+}

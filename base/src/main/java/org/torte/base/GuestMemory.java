@@ -210,7 +210,7 @@ public final class GuestMemory implements AutoCloseable {
         }
     }
 
-    /** The few system calls this class needs, by the foreign-function API. */
+    /** The system calls this class needs, by the foreign-function API. */
     private static final class Native {
         private static final Linker LINKER = Linker.nativeLinker();
         private static final StructLayout CAPTURE = Linker.Option.captureStateLayout();
