@@ -26,6 +26,7 @@ final class FloatingPointUnit {
     private final SseIntegerUnit integers;
     private final SseConvertUnit conversions;
     private final MmxUnit mmx;
+    private final SseStringUnit strings;
     private final ExtendedStateUnit extended;
     private final X87Control control;
     private final CpuContext cpu;
@@ -40,6 +41,7 @@ final class FloatingPointUnit {
         integers = new SseIntegerUnit(operands);
         conversions = new SseConvertUnit(operands, arithmetic);
         mmx = new MmxUnit(operands);
+        strings = new SseStringUnit(operands);
         control = new X87Control(state, cpu);
         extended = new ExtendedStateUnit(operands);
     }
@@ -67,6 +69,7 @@ final class FloatingPointUnit {
             case INTEGER -> integers.execute(in, address);
             case CONVERT -> conversions.execute(in, address);
             case MMX -> mmx.execute(in, address);
+            case STRING -> strings.execute(in, address);
             case STATE -> extended.execute(in, address);
             case X87 -> control.execute(in, address);
             default -> throw cpu.fault(GuestFault.UD, 0);
