@@ -13,7 +13,7 @@ build_packages=("openjdk-$jdk_release-jdk-headless" maven)
 test_packages=(binutils busybox-static debootstrap libvhdi-utils qemu-system-x86 qemu-utils shellcheck)
 
 # Flags of every Torte JVM; docs/performance.md says what each is worth. The AOT cache is trained with the same.
-native_modules=org.torte.base,org.torte.hypervisor,org.torte.disk,org.torte.cli,com.github.luben.zstd_jni
+native_modules=org.torte.base,org.torte.disk,org.torte.cli,com.github.luben.zstd_jni
 torte_jvm=(
   -XX:+UseSerialGC
   -XX:-UsePerfData
@@ -142,6 +142,11 @@ run_maven() {
   )
 }
 
+# What went wrong, from Maven's log $1, without its advice on Maven.
+maven_errors() {
+  grep -E '^\[(ERROR|FATAL)\]' "$1" | grep -vE '^\[ERROR\] *$|Help 1|-> |To see the full|Re-run Maven|For more information|After correcting|mvn <args>|Failed to execute goal.*Compilation failure' | head -n 20
+}
+
 # Prints one file that is newer than lib/, if any; nothing means lib/ is up to date.
 newer_than_lib() {
   local inputs=("$root"/pom.xml) module
@@ -209,7 +214,7 @@ build_lib() {
     new_lib || die "cannot write to $root: build there as its owner first"
     local log=$lib_new/build.log
     if ! run_maven -q -pl cli -am package -Dmaven.test.skip=true -Dtorte.failOnWarning=false -Dtorte.lib="$lib_new" >"$log" 2>&1; then
-      grep -m 15 -E '^\[(ERROR|FATAL)\]' "$log" >&2 || tail -n 15 "$log" >&2
+      maven_errors "$log" >&2
       rm -rf "$lib_new"
       die "the build failed (the lines above say why)"
     fi

@@ -108,7 +108,7 @@ class ArchitectureTest {
                 .check(torte);
     }
 
-    /** Segments, arenas and value layouts are plain checked memory; the rest of the package can reach the host. */
+    /** Segments, arenas and layouts are plain checked memory; the rest can reach the host (the command: its terminal). */
     @Test
     void onlyTheTiersThatTouchTheHostCallForeignFunctions() {
         DescribedPredicate<JavaClass> foreignFunctions = resideInAPackage("java.lang.foreign..")
