@@ -27,8 +27,8 @@ final class FloatingPointUnit {
     private final SseConvertUnit conversions;
     private final MmxUnit mmx;
     private final SseStringUnit strings;
+    private final X87Unit x87;
     private final ExtendedStateUnit extended;
-    private final X87Control control;
     private final CpuContext cpu;
 
     FloatingPointUnit(FpuState state, CpuContext cpu) {
@@ -42,7 +42,7 @@ final class FloatingPointUnit {
         conversions = new SseConvertUnit(operands, arithmetic);
         mmx = new MmxUnit(operands);
         strings = new SseStringUnit(operands);
-        control = new X87Control(state, cpu);
+        x87 = new X87Unit(operands);
         extended = new ExtendedStateUnit(operands);
     }
 
@@ -70,8 +70,8 @@ final class FloatingPointUnit {
             case CONVERT -> conversions.execute(in, address);
             case MMX -> mmx.execute(in, address);
             case STRING -> strings.execute(in, address);
+            case X87 -> x87.execute(in, address);
             case STATE -> extended.execute(in, address);
-            case X87 -> control.execute(in, address);
             default -> throw cpu.fault(GuestFault.UD, 0);
         }
     }

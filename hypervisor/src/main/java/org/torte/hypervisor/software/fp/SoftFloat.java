@@ -454,7 +454,8 @@ public final class SoftFloat {
         result.setIndefinite();
     }
 
-    private void noteDenormals(Unpacked a, Unpacked b) {
+    /** Raises the denormal flag if an operand is one. */
+    public void noteDenormals(Unpacked a, Unpacked b) {
         if (a.denormal || b.denormal) {
             flags |= DENORMAL;
         }
@@ -517,8 +518,14 @@ public final class SoftFloat {
                 return;
             }
             e -= WRAP;
+            if (e > format.maximum()) {
+                flags |= INEXACT;
+                roundedUp = true;
+                result.setInfinity(negative);
+                return;
+            }
         }
-        if (s == 0) {
+        if (s == 0 || wrapped && e < format.minimum()) {
             result.setZero(negative);
         } else {
             result.setFinite(negative, e, s);
