@@ -101,6 +101,9 @@ final class Cpu implements CpuContext {
     /** NMIs are blocked until the next IRET. */
     boolean nmiBlocked;
 
+    /** Bits of DR6 for a trap that is due before the next instruction. */
+    int pendingTrap;
+
     /** HLT or MWAIT: nothing executes until an event. */
     boolean halted;
 
@@ -119,6 +122,7 @@ final class Cpu implements CpuContext {
     final FpuState fpu = new FpuState();
     final Msrs msrs = new Msrs();
     final Events events = new Events();
+    final Breakpoints breakpoints = new Breakpoints(this);
     final Mmu mmu;
     final TimeStampCounter tsc;
     final LocalApic apic;
@@ -165,6 +169,7 @@ final class Cpu implements CpuContext {
         dr[7] = 0x400;
         interruptShadow = false;
         nmiBlocked = false;
+        pendingTrap = 0;
         halted = false;
         waitingForStartup = index != 0;
         java.util.Arrays.fill(pdpte, 0);
@@ -203,14 +208,14 @@ final class Cpu implements CpuContext {
             jumpLimit = limit[CS];
             mmu.flushJumpCache();
         }
-        events.setMask(systemFlags, interruptShadow);
+        updateMask();
     }
 
     /** Makes everything derived follow after registers were replaced from outside. */
     void stateReplaced() {
         // Privilege is that of the stack segment in protected mode (Intel SDM vol. 3, section 5.5).
         setCpl(!protectedMode() ? 0 : virtual8086() ? 3 : attributes[SS] >> 5 & 3);
-        events.setMask(systemFlags, interruptShadow);
+        updateMask();
         mmu.flush();
         modeChanged();
     }
@@ -227,13 +232,30 @@ final class Cpu implements CpuContext {
         if ((flags & TF) != 0) {
             events.attention = true; // from the next instruction on, one at a time
         }
-        events.setMask(systemFlags, interruptShadow);
+        updateMask();
+    }
+
+    private void updateMask() {
+        events.setMask((systemFlags & IF) != 0 && !interruptShadow, !interruptShadow && !nmiBlocked);
+    }
+
+    /** Begins or ends the time in which NMIs wait: from the delivery of one to the next IRET. */
+    void setNmiBlocked(boolean on) {
+        nmiBlocked = on;
+        updateMask();
+    }
+
+    /** The debug registers have changed. */
+    void breakpointsChanged() {
+        mmu.flush();
+        events.attention = true;
     }
 
     /** Begins or ends the one instruction after STI or MOV SS in which interrupts stay off. */
     void setInterruptShadow(boolean on) {
         interruptShadow = on;
-        events.setMask(systemFlags, on);
+        events.attention |= on; // that instruction is executed alone
+        updateMask();
     }
 
     // ---- questions

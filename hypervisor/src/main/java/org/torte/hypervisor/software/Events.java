@@ -80,9 +80,9 @@ final class Events {
         return (int) PENDING.getAndBitwiseAnd(this, ~events) & events;
     }
 
-    void setMask(int systemFlags, boolean shadow) {
-        boolean on = (systemFlags & Cpu.IF) != 0 && !shadow;
-        mask = (on ? ~0 : ~INTERRUPT) & (shadow ? ~NMI : ~0);
+    /** Tells which events count: interrupts, and NMIs. */
+    void setMask(boolean interrupts, boolean nmis) {
+        mask = (interrupts ? ~0 : ~INTERRUPT) & (nmis ? ~0 : ~NMI);
     }
 
     /** Blocks the calling thread, which is the processor's, until one of {@code events} is pending. */

@@ -316,7 +316,7 @@ final class FarTransfers {
                 throw cpu.gp(0);
             }
             interrupts.tasks().returnToPrevious();
-            cpu.nmiBlocked = false;
+            cpu.setNmiBlocked(false);
             return;
         }
         long offset = stack.peek(0, size);
@@ -334,7 +334,7 @@ final class FarTransfers {
                     size,
                     cpu.virtual8086() ? 3 : 0,
                     Cpu.VM | Cpu.VIF | Cpu.VIP | (cpu.virtual8086() ? Cpu.IOPL : 0));
-            cpu.nmiBlocked = false;
+            cpu.setNmiBlocked(false);
             return;
         }
         if (size == 4 && (flags & Cpu.VM) != 0 && cpu.cpl == 0 && !cpu.longModeActive()) {
@@ -354,7 +354,7 @@ final class FarTransfers {
             cpu.rip = offset;
         }
         loadFlags(flags, size, level, Cpu.VM | (level == 0 ? 0 : Cpu.VIF | Cpu.VIP));
-        cpu.nmiBlocked = false;
+        cpu.setNmiBlocked(false);
     }
 
     /** Sets the flags as far as the level before the return allows. */
@@ -369,8 +369,10 @@ final class FarTransfers {
         if (size == 2) {
             kept |= 0xffff0000;
         }
+        // RF is for instruction breakpoints; without any, nobody would clear it.
+        int loaded = cpu.breakpoints.armed() ? flags : flags & ~Cpu.RF;
         cpu.alu.setFlags(flags);
-        cpu.setSystemFlags(flags & ~kept | cpu.systemFlags & kept);
+        cpu.setSystemFlags(loaded & ~kept | cpu.systemFlags & kept);
     }
 
     private void returnToVirtual8086(long offset, int selector, int flags, Stack stack) {
@@ -391,6 +393,6 @@ final class FarTransfers {
         }
         cpu.r[RSP] = sp & 0xffffffffL;
         cpu.rip = offset;
-        cpu.nmiBlocked = false;
+        cpu.setNmiBlocked(false);
     }
 }

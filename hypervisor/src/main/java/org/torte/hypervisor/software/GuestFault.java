@@ -20,10 +20,21 @@ final class GuestFault extends RuntimeException {
         super(null, null, false, false);
     }
 
+    /** #GP for an address that is not canonical: #SS if the access was to the stack segment. */
+    boolean nonCanonical;
+
     /** Fills the fields and returns this object, to be thrown. */
     GuestFault with(int newVector, int newErrorCode) {
         vector = newVector;
         errorCode = newErrorCode;
+        nonCanonical = false;
+        return this;
+    }
+
+    /** #GP(0) for a linear address that is not canonical. */
+    GuestFault withNonCanonical() {
+        with(GP, 0);
+        nonCanonical = true;
         return this;
     }
 

@@ -291,6 +291,9 @@ final class Interpreter {
         } catch (GuestFault f) {
             cpu.rip = r[Cpu.START] + block.starts[pc - 1] & block.ripMask;
             count += block.instructionsBefore(pc - 1);
+            if (f.nonCanonical && usesStack(block.code[pc - 1])) {
+                f.vector = GuestFault.SS;
+            }
             fault = f;
         } finally {
             instructions += count;

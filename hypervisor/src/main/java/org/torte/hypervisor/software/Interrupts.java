@@ -81,7 +81,7 @@ final class Interrupts {
 
     /** Delivers an NMI; others are blocked until IRET. False for a triple fault on the way. */
     boolean nmi() {
-        cpu.nmiBlocked = true;
+        cpu.setNmiBlocked(true);
         return external(GuestFault.NMI);
     }
 
@@ -198,6 +198,7 @@ final class Interrupts {
         int size = hasCode ? 48 : 40;
         boolean user = level == 3;
         long frame = sp - size;
+        cpu.mmu.checkStoreAs(sp - 8, 8, user); // the push that comes first
         cpu.mmu.checkStoreAs(frame, size, user);
         long at = sp;
         cpu.mmu.storeAs(at -= 8, 8, cpu.selector[SS], user);

@@ -91,6 +91,13 @@ final class MicroOp {
                 | immediate << 32;
     }
 
+    /** Whether a micro-operation accesses memory through the stack segment, in 64-bit mode. */
+    static boolean usesStack(long u) {
+        int opcode = (int) u & 0xff;
+        boolean implicit = opcode == PUSH64 || opcode == POP64 || opcode >= RET64 && opcode <= CALL64_INDIRECT;
+        return implicit || opcode >= LOAD8 && opcode <= STORE64 && (a(u) == Cpu.RSP || a(u) == Cpu.RBP);
+    }
+
     static int d(long u) {
         return (int) (u >>> 8) & 31;
     }

@@ -383,11 +383,14 @@ final class Mmu {
     private long loadSlow(long address, int size, boolean asUser) {
         long last = address + size - 1;
         if ((last ^ address) >>> 12 == 0) {
-            return loadPhysical(translate(address, READ, asUser), size);
+            long physical = translate(address, READ, asUser);
+            cpu.breakpoints.access(address, size, false);
+            return loadPhysical(physical, size);
         }
         int first = (int) (0x1000 - (address & 0xfff));
         long low = translate(address, READ, asUser);
         long high = translate(wrap(address + first), READ, asUser);
+        cpu.breakpoints.access(address, size, false);
         long value = 0;
         for (int i = 0; i < size; i++) {
             long at = i < first ? low + i : high + i - first;
@@ -399,12 +402,15 @@ final class Mmu {
     private void storeSlow(long address, int size, long value, boolean asUser) {
         long last = address + size - 1;
         if ((last ^ address) >>> 12 == 0) {
-            storePhysical(translate(address, WRITE, asUser), size, value);
+            long physical = translate(address, WRITE, asUser);
+            cpu.breakpoints.access(address, size, true);
+            storePhysical(physical, size, value);
             return;
         }
         int first = (int) (0x1000 - (address & 0xfff));
         long low = translate(address, WRITE, asUser);
         long high = translate(wrap(address + first), WRITE, asUser);
+        cpu.breakpoints.access(address, size, true);
         for (int i = 0; i < size; i++) {
             storePhysical(i < first ? low + i : high + i - first, 1, value >>> 8 * i);
         }
@@ -460,7 +466,7 @@ final class Mmu {
      */
     long translate(long address, int access, boolean asUser) {
         if (cpu.longModeActive() && address << 16 >> 16 != address) {
-            throw cpu.gp(0);
+            throw cpu.fault.withNonCanonical();
         }
         long physical = walker.walk(address, access, asUser);
         if (memory.isRam(physical)) {
@@ -470,6 +476,9 @@ final class Mmu {
     }
 
     private void enter(long page, long physical, int access, boolean asUser) {
+        if (access != EXECUTE && cpu.breakpoints.watches(page)) {
+            return;
+        }
         long[] t = asUser ? userTlb : supervisorTlb;
         int i = slot(page);
         long addend = physical - page;

@@ -57,6 +57,12 @@ final class Operands {
     /** The linear address of an offset in a segment (Intel SDM vol. 3, section 5.3 to 5.5), checked for an access. */
     long linear(int segment, long offset, int size, boolean write) {
         if ((cpu.mode & Cpu.MODE_SIZE) == Cpu.MODE_64) {
+            if (segment == Cpu.SS) {
+                long last = offset + size - 1;
+                if (offset << 16 >> 16 != offset || last << 16 >> 16 != last) {
+                    throw cpu.fault(GuestFault.SS, 0);
+                }
+            }
             return segment >= Cpu.FS ? offset + r[Cpu.BASE + segment] : offset;
         }
         int attributes = cpu.attributes[segment];

@@ -38,11 +38,13 @@ final class Ports {
 
     long read(int port, int size) {
         accesses++;
+        cpu.breakpoints.port(port, size);
         return Alu.zeroExtend(handler.readPort(cpu.index, port, size), size);
     }
 
     void write(int port, int size, long value) {
         accesses++;
+        cpu.breakpoints.port(port, size);
         handler.writePort(cpu.index, port, size, (int) Alu.zeroExtend(value, size));
     }
 }

@@ -8,7 +8,8 @@ import org.torte.hypervisor.VirtualProcessor;
 
 /** One processor: takes events between runs of the interpreter, and delivers what faults it ends with. */
 final class SoftwareProcessor implements VirtualProcessor {
-    private static final int DR6_SINGLE_STEP = 0x4000;
+    /** The bit of DR6 that says a trap came from the TF flag. */
+    static final int DR6_SINGLE_STEP = 0x4000;
 
     /** What ends a HLT, besides an interrupt that is allowed. */
     private static final int WAKE = Events.NMI | Events.INIT | Events.CANCEL | Events.RENDEZVOUS;
@@ -60,6 +61,12 @@ final class SoftwareProcessor implements VirtualProcessor {
             while (true) {
                 Events events = cpu.events;
                 events.attention = false;
+                if (cpu.pendingTrap != 0) {
+                    if (!debugTrap(0)) {
+                        return Exit.SHUTDOWN;
+                    }
+                    continue;
+                }
                 if (events.takeable() != 0 && takeEvents()) {
                     return Exit.CANCELLED;
                 }
@@ -73,7 +80,8 @@ final class SoftwareProcessor implements VirtualProcessor {
                 }
                 if (cpu.halted) {
                     boolean allowed = (cpu.systemFlags & Cpu.IF) != 0;
-                    await(allowed ? WAKE | Events.INTERRUPT : WAKE);
+                    int wake = cpu.nmiBlocked ? WAKE & ~Events.NMI : WAKE;
+                    await(allowed ? wake | Events.INTERRUPT : wake);
                     continue;
                 }
                 if (!step()) {
@@ -97,10 +105,23 @@ final class SoftwareProcessor implements VirtualProcessor {
     /** Runs guest code until something comes up; false for a triple fault. */
     private boolean step() {
         boolean shadow = cpu.interruptShadow;
+        boolean debugging = cpu.breakpoints.armed();
+        if (debugging) {
+            if ((cpu.systemFlags & Cpu.RF) == 0) {
+                long base = cpu.longMode() ? 0 : cpu.r[Cpu.BASE + Cpu.CS];
+                int hits = shadow ? 0 : cpu.breakpoints.atInstruction(base + cpu.rip);
+                if (hits != 0) {
+                    return debugTrap(hits);
+                }
+            } else {
+                cpu.setSystemFlags(cpu.systemFlags & ~Cpu.RF);
+            }
+        }
         boolean trap = (cpu.systemFlags & Cpu.TF) != 0;
         long delivered = interrupts.delivered;
         int level = cpu.cpl;
-        interpreter.execute(shadow || trap);
+        interpreter.execute(shadow || trap || debugging);
+        int hits = debugging ? cpu.breakpoints.takeHits() : 0;
         GuestFault fault = interpreter.fault;
         if (shadow && fault == null && cpu.interruptShadow == shadow) {
             cpu.setInterruptShadow(false);
@@ -112,10 +133,15 @@ final class SoftwareProcessor implements VirtualProcessor {
         // INT n and SYSCALL turn TF off and with it their own trap (SDM vol. 3, section 18.3.1.4).
         boolean entered = interrupts.delivered != delivered || cpu.cpl < level && (cpu.systemFlags & Cpu.TF) == 0;
         if (trap && !entered) {
-            cpu.dr[6] |= DR6_SINGLE_STEP;
-            return interrupts.exception(GuestFault.DB, 0);
+            hits |= DR6_SINGLE_STEP;
         }
-        return true;
+        return hits == 0 || debugTrap(hits);
+    }
+
+    private boolean debugTrap(int hits) {
+        cpu.dr[6] = cpu.dr[6] & ~0xfL | hits | cpu.pendingTrap;
+        cpu.pendingTrap = 0;
+        return interrupts.exception(GuestFault.DB, 0);
     }
 
     /** Takes what is pending in order of priority; true to return to the caller of {@link #run}. */
@@ -146,7 +172,7 @@ final class SoftwareProcessor implements VirtualProcessor {
         if (cpu.waitingForStartup) {
             return false;
         }
-        if ((events.takeable() & Events.NMI) != 0 && !cpu.nmiBlocked) {
+        if ((events.takeable() & Events.NMI) != 0) {
             events.clear(Events.NMI);
             cpu.halted = false;
             shutdown |= !interrupts.nmi();

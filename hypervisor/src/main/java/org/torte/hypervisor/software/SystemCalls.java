@@ -81,6 +81,9 @@ final class SystemCalls {
         set(Cpu.SS, selector + 8 & 0xfffc | 3, DATA, 3);
         cpu.setCpl(3);
         cpu.modeChanged();
+        if ((cpu.systemFlags & Cpu.TF) != 0) {
+            cpu.pendingTrap = SoftwareProcessor.DR6_SINGLE_STEP; // SYSRET traps with the flag it loads
+        }
     }
 
     private void enter() {

@@ -272,9 +272,12 @@ final class SystemInstructions {
                 if (value >>> 32 != 0) {
                     throw cpu.gp(0);
                 }
-                cpu.dr[number] = number == 6 ? value & 0xe00f | 0xffff0ff0L : value & 0xffff2bffL | 0x400;
+                cpu.dr[number] = number == 6 ? value & 0xe00f | 0xffff0ff0L : value & 0xffff23ffL | 0x400;
             }
             default -> cpu.dr[number] = value;
+        }
+        if (number != 6) {
+            cpu.breakpointsChanged();
         }
     }
 
