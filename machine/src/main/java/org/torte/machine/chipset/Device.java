@@ -25,7 +25,8 @@ public interface Device {
     void save(StateOutput state);
 
     /**
-     * Reads what {@link #save} of this or an older version wrote.
+     * Reads what {@link #save} of this or an older version wrote. Timers are armed, but interrupt wires are left alone:
+     * the controllers at their ends have saved their levels.
      *
      * @throws org.torte.base.StateException when it is not a state that this device can have
      */

@@ -210,7 +210,6 @@ public final class PowerManagement implements BytePortDevice, Device {
         state.check(
                 halfTurns >= 0 && halfTurns <= ticks() / TIMER_HALF, "the timer has turned " + halfTurns + " times");
         armTimer();
-        updateInterrupt();
     }
 
     @Override

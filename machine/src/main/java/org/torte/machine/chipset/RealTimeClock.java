@@ -285,7 +285,7 @@ public final class RealTimeClock implements BytePortDevice, Device {
         return units == 0 ? 0 : (nanos / NANOS * 32_768 + nanos % NANOS * 32_768 / NANOS) / units;
     }
 
-    /** Brings the flags up to date. */
+    /** Brings the flags and the interrupt up to date. */
     private void settle() {
         long period = period();
         if (period != settledPeriod) {
@@ -299,6 +299,7 @@ public final class RealTimeClock implements BytePortDevice, Device {
             }
             settledSecond = second;
         }
+        updateInterrupt();
     }
 
     private boolean alarmPassed(long now) {
@@ -321,7 +322,6 @@ public final class RealTimeClock implements BytePortDevice, Device {
 
     private synchronized void expired() {
         settle();
-        updateInterrupt();
         arm();
     }
 
@@ -387,7 +387,6 @@ public final class RealTimeClock implements BytePortDevice, Device {
         flags = state.getByte() & (PERIODIC | ALARM | UPDATE);
         settledSecond = state.getLong();
         settledPeriod = state.getLong();
-        updateInterrupt();
         arm();
     }
 

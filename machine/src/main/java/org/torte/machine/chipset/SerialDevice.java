@@ -373,7 +373,6 @@ public final class SerialDevice implements BytePortDevice, Device, SerialPort {
         received.restore(state);
         toSend.restore(state);
         hostWaits = true;
-        updateInterrupt();
     }
 
     @Override
