@@ -7,4 +7,5 @@ module org.torte.disk {
     requires static org.jspecify;
 
     exports org.torte.disk;
+    exports org.torte.disk.operation;
 }

@@ -68,8 +68,10 @@ final class BlockSpace {
         gaps.add(position);
     }
 
-    int gaps() {
-        return gaps.size() + ready.size();
+    /** Takes the first gap without clearing it, or -1: for a caller that overwrites all of it. */
+    long pollGap() {
+        Long gap = gaps.poll();
+        return gap == null ? -1 : gap;
     }
 
     /**

@@ -2,13 +2,17 @@ package org.torte.disk.vhd;
 
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
+import java.util.TreeMap;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.concurrent.locks.ReentrantReadWriteLock;
+import java.util.function.LongConsumer;
 import org.jspecify.annotations.Nullable;
 import org.torte.disk.DiskException;
 import org.torte.disk.DiskException.Kind;
@@ -40,6 +44,7 @@ import org.torte.disk.VirtualDisk;
 final class DynamicVhd implements VirtualDisk {
     private static final MemorySegment ZEROS = MemorySegment.ofArray(new byte[1 << 16]);
     private static final int PUNCHED = 64 << 10;
+    private static final int MOVED_AT_ONCE = 16;
 
     private final DiskFile file;
     private final Faults faults;
@@ -650,6 +655,67 @@ final class DynamicVhd implements VirtualDisk {
         durability.modified();
         durability.force();
         footer = changed;
+    }
+
+    /**
+     * Moves blocks from the end of the file into gaps. For a disk that was just opened; the file is cut when it is next
+     * opened for writing. A block is copied and forced before the table points to the copy.
+     *
+     * @param moved told the bytes moved so far
+     */
+    void compact(LongConsumer moved) {
+        structure.writeLock().lock();
+        try {
+            TreeMap<Long, Integer> blocks = new TreeMap<>();
+            for (int block = 0; block < table.size(); block++) {
+                if (table.has(block)) {
+                    blocks.put(table.position(block), block);
+                }
+            }
+            long total = 0;
+            for (int count = MOVED_AT_ONCE; count == MOVED_AT_ONCE; ) {
+                count = moveSome(blocks);
+                flush();
+                total += (long) count * blockBytes;
+                moved.accept(total);
+            }
+        } catch (IOException e) {
+            throw faults.of(e);
+        } finally {
+            structure.writeLock().unlock();
+        }
+    }
+
+    private int moveSome(TreeMap<Long, Integer> blocks) throws IOException {
+        record Move(int block, long from, long to) {}
+        List<Move> moves = new ArrayList<>();
+        byte[] whole = new byte[bitmapBytes + blockBytes];
+        allocation.lock();
+        try {
+            while (moves.size() < MOVED_AT_ONCE && !blocks.isEmpty()) {
+                long gap = space().pollGap();
+                if (gap < 0 || gap > blocks.lastKey()) {
+                    break;
+                }
+                Map.Entry<Long, Integer> last = blocks.pollLastEntry();
+                file.read(last.getKey(), whole);
+                file.write(gap, whole);
+                moves.add(new Move(last.getValue(), last.getKey(), gap));
+            }
+            durability.modified();
+            durability.force();
+            for (Move move : moves) {
+                table.set(move.block(), move.to());
+                space().free(move.from());
+                if (bitmaps != null) {
+                    bitmaps.remove(move.block());
+                }
+            }
+        } finally {
+            allocation.unlock();
+        }
+        modified();
+        return moves.size();
     }
 
     @Override

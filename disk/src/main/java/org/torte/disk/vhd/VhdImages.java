@@ -5,6 +5,7 @@ import java.nio.file.Path;
 import java.util.HashSet;
 import java.util.Set;
 import java.util.UUID;
+import java.util.function.LongConsumer;
 import org.jspecify.annotations.Nullable;
 import org.torte.disk.CheckReport;
 import org.torte.disk.CreateOptions;
@@ -117,6 +118,23 @@ public final class VhdImages {
     /** Gives the disk another identifier. The image must not be open. */
     public static void setIdentifier(Path path, UUID identifier, DiskOptions options) {
         VhdEdit.setIdentifier(path, identifier, options);
+    }
+
+    /**
+     * Closes the gaps between blocks and cuts the file. The image must not be open; interrupted anywhere it reads the
+     * same.
+     *
+     * @param moved told the bytes moved so far; what it throws ends the operation
+     */
+    public static void compact(Path path, DiskOptions options, LongConsumer moved) {
+        DiskOptions alone = options.withOpenParents(false);
+        try (VirtualDisk disk = open(path, alone)) {
+            if (disk instanceof DynamicVhd vhd) {
+                vhd.compact(moved);
+            }
+        }
+        // Opening it once more cuts off what is no longer in use.
+        open(path, alone).close();
     }
 
     /** The identifier that a differencing image expects of its parent; nil for others. */

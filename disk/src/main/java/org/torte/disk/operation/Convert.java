@@ -1,0 +1,178 @@
+package org.torte.disk.operation;
+
+import java.io.IOException;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.nio.channels.FileChannel;
+import java.nio.file.FileAlreadyExistsException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import java.util.Optional;
+import org.torte.disk.CreateOptions;
+import org.torte.disk.DiskException;
+import org.torte.disk.DiskException.Kind;
+import org.torte.disk.DiskFormat;
+import org.torte.disk.DiskOptions;
+import org.torte.disk.DiskType;
+import org.torte.disk.Extent;
+import org.torte.disk.VirtualDisk;
+import org.torte.disk.VirtualDisks;
+
+/**
+ * Copies the content of a disk, through all of its chain, into a new image of any format. What is zero takes no space.
+ * The image gets its name when it is complete: an interrupted conversion leaves no half image behind it, at most, after
+ * a crash, one whose name ends in {@link #PARTIAL}.
+ */
+public final class Convert {
+    /** The end of the name of an image that is being made. */
+    public static final String PARTIAL = ".partial";
+
+    private static final int PIECE = 1 << 20;
+    private static final int ZERO_UNIT = 64 << 10;
+
+    private Convert() {}
+
+    /**
+     * Converts.
+     *
+     * @param type fixed or dynamic
+     * @param blockSize bytes of a block of the new image, or 0 for its default
+     * @throws DiskException EXISTS when the new image is there, CANCELLED, and whatever opening and writing throw
+     */
+    public static void run(
+            Path source,
+            DiskFormat sourceFormat,
+            Path target,
+            DiskFormat targetFormat,
+            DiskType type,
+            int blockSize,
+            DiskOptions options,
+            Progress progress) {
+        if (type == DiskType.DIFFERENCING) {
+            throw new DiskException(
+                    Kind.INVALID, target.toString(), "a conversion makes a whole disk", "use fixed or dynamic");
+        }
+        if (options.storage().exists(target)) {
+            throw exists(target, null);
+        }
+        Path partial = target.resolveSibling(target.getFileName() + PARTIAL);
+        try (VirtualDisk from = VirtualDisks.open(source, sourceFormat, readOnly(options))) {
+            CreateOptions create = shape(from, target, targetFormat, type, blockSize);
+            options.storage().delete(partial);
+            VirtualDisks.create(partial, targetFormat, create, options);
+            boolean done = false;
+            try {
+                try (VirtualDisk to = VirtualDisks.open(partial, targetFormat, options)) {
+                    copy(from, to, progress);
+                    to.flush();
+                }
+                publish(partial, target);
+                done = true;
+            } finally {
+                if (!done) {
+                    options.storage().delete(partial);
+                }
+            }
+        }
+    }
+
+    static DiskOptions readOnly(DiskOptions options) {
+        return options.withAccess(org.torte.disk.DiskAccess.READ_ONLY);
+    }
+
+    private static CreateOptions shape(
+            VirtualDisk from, Path target, DiskFormat format, DiskType type, int blockSize) {
+        int logical = from.logicalSectorSize();
+        if (format == DiskFormat.VHD && logical != 512) {
+            throw new DiskException(
+                    Kind.INVALID,
+                    target.toString(),
+                    "the disk has sectors of " + logical + " bytes, which a VHD cannot have",
+                    "convert it to VHDX or raw");
+        }
+        boolean sectors = format == DiskFormat.VHDX;
+        return new CreateOptions(
+                type,
+                from.size(),
+                blockSize,
+                sectors ? logical : 0,
+                sectors ? from.physicalSectorSize() : 0,
+                Optional.empty());
+    }
+
+    /** Copies everything that is not zero into a disk that reads as zeros. */
+    static void copy(VirtualDisk from, VirtualDisk to, Progress progress) {
+        Content content = new Content(from);
+        long size = from.size();
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment buffer = arena.allocate(PIECE, 4096);
+            for (long at = 0; at < size; ) {
+                Extent extent = content.extent(at, size - at);
+                if (!Content.mapped(extent)) {
+                    at += extent.length();
+                    progress.step(to.info().image(), at, size);
+                    continue;
+                }
+                for (long end = extent.end(); at < end; ) {
+                    int length = (int) Math.min(PIECE - at % PIECE, end - at);
+                    from.read(at, buffer, 0, length);
+                    writeContent(to, at, buffer, length);
+                    at += length;
+                    progress.step("conversion", at, size);
+                }
+            }
+        }
+    }
+
+    /** Writes the stretches of a buffer that are not zero. */
+    private static void writeContent(VirtualDisk to, long at, MemorySegment buffer, int length) {
+        int start = -1;
+        for (int done = 0; done < length; done += ZERO_UNIT) {
+            int unit = Math.min(ZERO_UNIT, length - done);
+            boolean zero = Content.zero(buffer, done, unit);
+            if (!zero && start < 0) {
+                start = done;
+            }
+            if (zero && start >= 0) {
+                to.write(at + start, buffer, start, done - start);
+                start = -1;
+            }
+        }
+        if (start >= 0) {
+            to.write(at + start, buffer, start, length - start);
+        }
+    }
+
+    /** Gives a complete file its name, unless that name was taken meanwhile, and makes that durable. */
+    private static void publish(Path partial, Path target) {
+        try {
+            try {
+                Files.createLink(target, partial);
+                Files.delete(partial);
+            } catch (UnsupportedOperationException e) {
+                Files.move(partial, target);
+            }
+            Path folder = target.toAbsolutePath().getParent();
+            if (folder != null) {
+                try (FileChannel channel = FileChannel.open(folder, StandardOpenOption.READ)) {
+                    channel.force(true);
+                }
+            }
+        } catch (FileAlreadyExistsException e) {
+            throw exists(target, e);
+        } catch (IOException e) {
+            throw new DiskException(
+                    Kind.INPUT_OUTPUT,
+                    target.toString(),
+                    "the host could not name it (" + e.getMessage() + ")",
+                    "check the host's storage",
+                    e);
+        }
+    }
+
+    private static DiskException exists(Path target, @org.jspecify.annotations.Nullable IOException cause) {
+        return new DiskException(
+                Kind.EXISTS, target.toString(), "the file exists already", "choose another name or delete it", cause);
+    }
+}

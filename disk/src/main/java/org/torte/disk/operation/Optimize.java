@@ -1,0 +1,87 @@
+package org.torte.disk.operation;
+
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.nio.file.Path;
+import org.torte.disk.DiskFormat;
+import org.torte.disk.DiskOptions;
+import org.torte.disk.DiskType;
+import org.torte.disk.Extent;
+import org.torte.disk.VirtualDisk;
+import org.torte.disk.VirtualDisks;
+import org.torte.disk.vhd.VhdImages;
+
+/** Makes the file of an image smaller: blocks that hold only zeros give up their space, and gaps are closed. */
+public final class Optimize {
+    private static final int PIECE = 1 << 20;
+
+    private Optimize() {}
+
+    /**
+     * What an optimization did.
+     *
+     * @param before bytes of the host's storage that the file took
+     * @param after bytes that it takes now
+     * @param lengthBefore bytes of the file
+     * @param lengthAfter bytes of the file now
+     * @param zeroBlocks blocks that held only zeros
+     */
+    public record Result(long before, long after, long lengthBefore, long lengthAfter, long zeroBlocks) {}
+
+    /** Optimizes an image that is not open. Wherever it is interrupted the disk reads as before. */
+    public static Result run(Path path, DiskFormat format, DiskOptions options, Progress progress) {
+        long before;
+        long lengthBefore;
+        long zeroBlocks = 0;
+        try (VirtualDisk disk = VirtualDisks.open(path, format, options)) {
+            before = disk.info().allocated();
+            lengthBefore = disk.info().fileSize();
+            if (disk.info().type() == DiskType.DYNAMIC) {
+                zeroBlocks = releaseZeroBlocks(disk, progress);
+                disk.flush();
+            }
+        }
+        if (format == DiskFormat.VHD) {
+            VhdImages.compact(path, options, moved -> progress.step(path.toString(), moved, moved));
+        }
+        try (VirtualDisk disk = VirtualDisks.open(path, format, options)) {
+            return new Result(before, disk.info().allocated(), lengthBefore, disk.info().fileSize(), zeroBlocks);
+        }
+    }
+
+    private static long releaseZeroBlocks(VirtualDisk disk, Progress progress) {
+        long blocks = 0;
+        int block = disk.blockSize();
+        long size = disk.size();
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment buffer = arena.allocate(Math.min(PIECE, block), 4096);
+            for (long at = 0; at < size; ) {
+                Extent extent = disk.extent(at, size - at);
+                if (!Content.mapped(extent)) {
+                    at = Math.min(size, (extent.end() + block - 1) / block * block);
+                    continue;
+                }
+                long length = Math.min(block, size - at);
+                if (zero(disk, at, length, buffer)) {
+                    disk.writeZeroes(at, length);
+                    blocks++;
+                }
+                at += length;
+                progress.step(disk.info().image(), at, size);
+            }
+        }
+        return blocks;
+    }
+
+    private static boolean zero(VirtualDisk disk, long at, long length, MemorySegment buffer) {
+        for (long done = 0; done < length; ) {
+            long part = Math.min(buffer.byteSize(), length - done);
+            disk.read(at + done, buffer, 0, part);
+            if (!Content.zero(buffer, 0, part)) {
+                return false;
+            }
+            done += part;
+        }
+        return true;
+    }
+}
