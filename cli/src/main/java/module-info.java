@@ -10,4 +10,6 @@ module org.torte.cli {
 
     opens org.torte.cli to
             info.picocli;
+    opens org.torte.cli.vhd to
+            info.picocli;
 }

@@ -4,7 +4,7 @@ import java.time.Duration;
 import java.util.Locale;
 
 /** The numbers with units that people write on command lines. */
-final class Quantities {
+public final class Quantities {
     private Quantities() {}
 
     /**
@@ -12,7 +12,7 @@ final class Quantities {
      *
      * @throws UsageException when it is not one
      */
-    static long bytes(String option, String text) {
+    public static long bytes(String option, String text) {
         String number = text.toUpperCase(Locale.ROOT);
         if (number.endsWith("IB")) {
             number = number.substring(0, number.length() - 2);

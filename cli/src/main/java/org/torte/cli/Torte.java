@@ -3,6 +3,8 @@ package org.torte.cli;
 import java.util.Arrays;
 import java.util.concurrent.Callable;
 import org.torte.base.StateException;
+import org.torte.cli.vhd.VhdCommand;
+import org.torte.disk.DiskException;
 import org.torte.hypervisor.HypervisorException;
 import org.torte.machine.boot.BootException;
 import org.torte.worker.InputException;
@@ -15,6 +17,7 @@ public final class Torte {
 
               run       runs one virtual machine in the foreground (torte run --help)
               demo      boots a Linux made from the distribution's packages (torte demo --help)
+              vhd       makes, shows, checks and changes virtual disks (torte vhd --help)
               help      shows this, or with a command's name its options
               version   shows the version
             """;
@@ -43,6 +46,7 @@ public final class Torte {
         return switch (arguments[0]) {
             case "run" -> execute(new RunCommand(), rest);
             case "demo" -> execute(new DemoCommand(), rest);
+            case "vhd" -> execute(new VhdCommand(), rest);
             case "help", "--help", "-h" -> help(rest);
             case "version", "--version", "-V" -> {
                 System.out.println("torte " + Version.TEXT);
@@ -56,7 +60,7 @@ public final class Torte {
     }
 
     private static int help(String[] rest) {
-        if (rest.length > 0 && (rest[0].equals("run") || rest[0].equals("demo"))) {
+        if (rest.length > 0 && (rest[0].equals("run") || rest[0].equals("demo") || rest[0].equals("vhd"))) {
             return run(new String[] {rest[0], "--help"});
         }
         System.out.print(USAGE);
@@ -67,13 +71,17 @@ public final class Torte {
         CommandLine line = new CommandLine(command);
         line.setParameterExceptionHandler((e, _) -> {
             String cause = String.valueOf(e.getMessage()).lines().findFirst().orElse("");
-            System.err.println(
-                    line.getCommandName() + ": " + printable(cause) + "; see " + line.getCommandName() + " --help");
+            String name = e.getCommandLine().getCommandSpec().qualifiedName();
+            System.err.println(name + ": " + printable(cause) + "; see " + name + " --help");
             return ExitStatus.USAGE;
         });
         line.setExecutionExceptionHandler((e, _, _) -> switch (e) {
-            case UsageException _, InputException _, BootException _, StateException _, HypervisorException _ ->
-                complain(e);
+            case UsageException _,
+                    InputException _,
+                    BootException _,
+                    StateException _,
+                    HypervisorException _,
+                    DiskException _ -> complain(e);
             default -> reportInternal(e);
         });
         // "--append -x" is a value, not an option; "--" must not surprise either.

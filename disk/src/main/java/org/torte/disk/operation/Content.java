@@ -12,7 +12,9 @@ final class Content {
     private final List<VirtualDisk> chain = new ArrayList<>();
 
     Content(VirtualDisk disk) {
-        for (Optional<VirtualDisk> next = Optional.of(disk); next.isPresent(); next = next.get().parent()) {
+        for (Optional<VirtualDisk> next = Optional.of(disk);
+                next.isPresent();
+                next = next.get().parent()) {
             chain.add(next.get());
         }
     }

@@ -81,8 +81,7 @@ public final class Convert {
         return options.withAccess(org.torte.disk.DiskAccess.READ_ONLY);
     }
 
-    private static CreateOptions shape(
-            VirtualDisk from, Path target, DiskFormat format, DiskType type, int blockSize) {
+    private static CreateOptions shape(VirtualDisk from, Path target, DiskFormat format, DiskType type, int blockSize) {
         int logical = from.logicalSectorSize();
         if (format == DiskFormat.VHD && logical != 512) {
             throw new DiskException(

@@ -25,7 +25,9 @@ public final class Family {
     public static List<DiskInfo> chain(Path path, DiskFormat format, DiskOptions options) {
         List<DiskInfo> infos = new ArrayList<>();
         try (VirtualDisk disk = VirtualDisks.open(path, format, options.withOpenParents(true))) {
-            for (Optional<VirtualDisk> next = Optional.of(disk); next.isPresent(); next = next.get().parent()) {
+            for (Optional<VirtualDisk> next = Optional.of(disk);
+                    next.isPresent();
+                    next = next.get().parent()) {
                 infos.add(next.get().info());
             }
         }

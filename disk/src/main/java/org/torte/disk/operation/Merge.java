@@ -51,7 +51,10 @@ public final class Merge {
         try (VirtualDisk disk = VirtualDisks.open(real, format, Convert.readOnly(options))) {
             VirtualDisk parent = disk.parent()
                     .orElseThrow(() -> new DiskException(
-                            Kind.INVALID, real.toString(), "it has no parent to merge into", "name a differencing disk"));
+                            Kind.INVALID,
+                            real.toString(),
+                            "it has no parent to merge into",
+                            "name a differencing disk"));
             Path parentPath = Path.of(parent.info().image());
             checkOnlyChild(real, parentPath, options);
             long bytes = 0;
@@ -128,7 +131,9 @@ public final class Merge {
         DiskOptions alone = options.withOpenParents(false);
         ParentIdentity.prepare(child, plan.parent(), format, options);
         String state = MergeJournal.state(child);
-        long start = journal.filter(j -> j.child().equals(state)).map(MergeJournal::copied).orElse(0L);
+        long start = journal.filter(j -> j.child().equals(state))
+                .map(MergeJournal::copied)
+                .orElse(0L);
         try (VirtualDisk from = VirtualDisks.open(child, format, Convert.readOnly(alone));
                 VirtualDisk to = ParentIdentity.openParent(child, plan.parent(), format, options);
                 Arena arena = Arena.ofConfined()) {
@@ -180,5 +185,4 @@ public final class Merge {
         options.storage().delete(child);
         MergeJournal.delete(child);
     }
-
 }

@@ -64,14 +64,11 @@ record MergeJournal(String parent, String child, long copied, boolean complete) 
     void write(Path child) {
         Path file = file(child);
         Path next = file.resolveSibling(file.getFileName() + ".new");
-        String text = "parent=" + escape(parent) + "\nchild=" + escape(this.child) + "\ncopied=" + copied + "\ncomplete="
-                + complete + "\n";
+        String text = "parent=" + escape(parent) + "\nchild=" + escape(this.child) + "\ncopied=" + copied
+                + "\ncomplete=" + complete + "\n";
         try {
             try (FileChannel channel = FileChannel.open(
-                    next,
-                    StandardOpenOption.CREATE,
-                    StandardOpenOption.WRITE,
-                    StandardOpenOption.TRUNCATE_EXISTING)) {
+                    next, StandardOpenOption.CREATE, StandardOpenOption.WRITE, StandardOpenOption.TRUNCATE_EXISTING)) {
                 channel.write(ByteBuffer.wrap(text.getBytes(StandardCharsets.UTF_8)));
                 channel.force(true);
             }

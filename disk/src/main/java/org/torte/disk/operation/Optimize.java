@@ -45,7 +45,8 @@ public final class Optimize {
             VhdImages.compact(path, options, moved -> progress.step(path.toString(), moved, moved));
         }
         try (VirtualDisk disk = VirtualDisks.open(path, format, options)) {
-            return new Result(before, disk.info().allocated(), lengthBefore, disk.info().fileSize(), zeroBlocks);
+            return new Result(
+                    before, disk.info().allocated(), lengthBefore, disk.info().fileSize(), zeroBlocks);
         }
     }
 

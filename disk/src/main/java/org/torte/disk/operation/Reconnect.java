@@ -22,8 +22,7 @@ public final class Reconnect {
      * @throws DiskException PARENT_CHANGED for another disk, PARENT_CYCLE when the parent is the child itself or one of
      *     its own children
      */
-    public static void run(
-            Path child, DiskFormat format, Path parent, boolean ignoreMismatch, DiskOptions options) {
+    public static void run(Path child, DiskFormat format, Path parent, boolean ignoreMismatch, DiskOptions options) {
         Path real = options.storage().resolve(child, options.folders());
         Path target = options.storage().resolve(parent, options.folders());
         DiskInfo found = checked(real, format, target, ignoreMismatch, options);

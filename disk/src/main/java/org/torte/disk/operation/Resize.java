@@ -86,7 +86,8 @@ public final class Resize {
             throw new DiskException(
                     Kind.INVALID,
                     path.toString(),
-                    "there is data beyond the new size, up to byte " + end + ", and no partition table that says it is unused",
+                    "there is data beyond the new size, up to byte " + end
+                            + ", and no partition table that says it is unused",
                     "trim it in the guest first, or use --minimum");
         }
     }

@@ -6,6 +6,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
+import java.util.NavigableMap;
 import java.util.Objects;
 import java.util.Optional;
 import java.util.TreeMap;
@@ -666,7 +667,7 @@ final class DynamicVhd implements VirtualDisk {
     void compact(LongConsumer moved) {
         structure.writeLock().lock();
         try {
-            TreeMap<Long, Integer> blocks = new TreeMap<>();
+            NavigableMap<Long, Integer> blocks = new TreeMap<>();
             for (int block = 0; block < table.size(); block++) {
                 if (table.has(block)) {
                     blocks.put(table.position(block), block);
@@ -686,7 +687,7 @@ final class DynamicVhd implements VirtualDisk {
         }
     }
 
-    private int moveSome(TreeMap<Long, Integer> blocks) throws IOException {
+    private int moveSome(NavigableMap<Long, Integer> blocks) throws IOException {
         record Move(int block, long from, long to) {}
         List<Move> moves = new ArrayList<>();
         byte[] whole = new byte[bitmapBytes + blockBytes];

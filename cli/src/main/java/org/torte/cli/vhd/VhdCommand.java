@@ -1,0 +1,91 @@
+package org.torte.cli.vhd;
+
+import java.util.concurrent.Callable;
+import org.jspecify.annotations.Nullable;
+import org.torte.cli.UsageException;
+import picocli.CommandLine;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+import picocli.CommandLine.Spec;
+
+/** {@code torte vhd}. */
+@Command(
+        name = "torte vhd",
+        description = "Makes, shows, checks and changes virtual disks: VHDX, VHD and raw.",
+        sortOptions = false,
+        usageHelpAutoWidth = true,
+        subcommands = {
+            NewCommand.class,
+            InfoCommand.class,
+            TestCommand.class,
+            ConvertCommand.class,
+            ResizeCommand.class,
+            MergeCommand.class,
+            OptimizeCommand.class,
+            SetCommand.class,
+            ReconnectCommand.class,
+        },
+        footer = {
+            "",
+            "The name of a file tells its format (.vhdx, .vhd, .raw, .img); --format overrides it. The content never does:",
+            "a guest that owns a raw disk could write anything there.",
+            "",
+            "Exit status: 0 done, 1 Torte failed, 2 wrong usage, or a disk that cannot be read or is damaged, 130 Ctrl-C."
+        })
+public final class VhdCommand implements Callable<Integer> {
+    @Option(
+            names = {"-h", "--help"},
+            usageHelp = true,
+            scope = CommandLine.ScopeType.INHERIT,
+            description = "shows this")
+    boolean help;
+
+    @Spec
+    @Nullable
+    CommandSpec spec;
+
+    @Override
+    public Integer call() {
+        throw new UsageException("torte vhd needs a command; torte vhd --help lists them");
+    }
+
+    /** What every command has: the image, its format, how to show the result. */
+    abstract static class OnImage implements Callable<Integer> {
+        @Parameters(index = "0", paramLabel = "FILE", description = "the image")
+        String file = "";
+
+        @Option(
+                names = "--format",
+                paramLabel = "FORMAT",
+                description = "raw, vhd or vhdx, whatever the file's name says")
+        @Nullable
+        String format;
+
+        @Option(
+                names = {"-o", "--output"},
+                paramLabel = "FORM",
+                description = "text (the default) or json")
+        String output = "text";
+
+        Output output() {
+            return switch (output) {
+                case "text" -> Output.TEXT;
+                case "json" -> Output.JSON;
+                default -> throw new UsageException("--output takes text or json, not \"" + output + "\"");
+            };
+        }
+
+        /** Prints one of two forms of a result. */
+        void show(Object json, String text) {
+            System.out.print(output() == Output.JSON ? Json.of(json) : text);
+        }
+    }
+
+    /** Commands that change something can say what they would do. */
+    abstract static class Change extends OnImage {
+        @Option(names = "--what-if", description = "says what would be done, and does nothing")
+        boolean whatIf;
+    }
+}
