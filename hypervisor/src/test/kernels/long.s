@@ -343,6 +343,18 @@ long_mode:
         user user-level-three-frame, user_int30, 0x3202
         mov rax, [flags]
         value64 user-iopl
+        mov rax, cr0
+        or eax, 0x40000
+        mov cr0, rax
+        user alignment-good, user_aligned, 0x40202
+        user alignment-load, user_misaligned, 0x40202
+        user alignment-store, user_misaligned_store, 0x40202
+        user alignment-push, user_misaligned_push, 0x40202
+        user alignment-flag-off, user_misaligned
+        mov rax, cr0
+        and eax, 0xfffbffff
+        mov cr0, rax
+        user alignment-mask-off, user_misaligned, 0x40202
         # return frames that are wrong
         user return-null-ss, user_int30, 0x202, 0x33, 3
         user return-null-cs, user_int30, 0x202, 0
@@ -626,6 +638,9 @@ long_mode:
         mov ecx, 0xc0000102
         rdmsr
         value64 swapped-kernel-gs
+        model mtrr-reserved-type, 0x2ff, 0xc03
+        model mtrr-fixed-reserved-type, 0x250, 0x0707
+        model tsc-aux-upper, 0xc0000103, 0, 1
         model pat-reserved, 0x277, 0x00070402
         model pat, 0x277, 0x00070406, 0x00070106
         try64 msr-unknown
@@ -860,6 +875,18 @@ user_load: mov rax, [rbx]
 user_store: mov [rbx], rax
         int 0x30
 user_fetch: jmp rbx
+user_aligned: mov eax, [rsp - 12]
+        mov ax, [rsp - 2]
+        mov al, [rsp - 1]
+        push rax
+        int 0x30
+user_misaligned: mov eax, [rsp - 14]
+        int 0x30
+user_misaligned_store: mov [rsp - 9], ax
+        int 0x30
+user_misaligned_push: sub rsp, 4
+        push rax
+        int 0x30
 user_syscall: syscall
         int 0x30
 user_sysenter: sysenter

@@ -223,12 +223,16 @@ final class Cpu implements CpuContext {
     /** Sets the current privilege level. */
     void setCpl(int level) {
         cpl = level;
-        mmu.setUser(level == 3);
+        mmu.setUser(level == 3, (systemFlags & AC) != 0 && (cr0 & CR0_AM) != 0);
     }
 
     /** Sets all flags outside the arithmetic ones. */
     void setSystemFlags(int flags) {
+        boolean alignment = ((flags ^ systemFlags) & AC) != 0;
         systemFlags = flags & (TF | IF | DF | IOPL | NT | RF | VM | AC | VIF | VIP | ID);
+        if (alignment) {
+            setCpl(cpl);
+        }
         if ((flags & TF) != 0) {
             events.attention = true; // from the next instruction on, one at a time
         }

@@ -28,6 +28,9 @@ final class Mmu {
     private static final int JUMP_ENTRIES = 4096;
     private static final long PAGE = -4096;
 
+    /** Never filled: while alignment is checked every access takes the slow way. */
+    private static final long[] EMPTY_TLB = newTlb();
+
     private final Cpu cpu;
     private final PhysicalMemory memory;
     private final MemorySegment ram;
@@ -43,6 +46,7 @@ final class Mmu {
 
     private JumpCache jumps = supervisorJumps;
     private boolean user;
+    private boolean checksAlignment;
     private boolean dirtyUserTlb;
 
     /** How often the TLBs were emptied. */
@@ -122,9 +126,11 @@ final class Mmu {
 
     // ---- changes of what translation means
 
-    void setUser(boolean isUser) {
+    /** Privilege has changed, or whether user accesses must be aligned (CR0.AM and the AC flag). */
+    void setUser(boolean isUser, boolean aligned) {
         user = isUser;
-        tlb = isUser ? userTlb : supervisorTlb;
+        checksAlignment = isUser && aligned;
+        tlb = checksAlignment ? EMPTY_TLB : isUser ? userTlb : supervisorTlb;
         jumps = isUser ? userJumps : supervisorJumps;
         dirtyUserTlb |= isUser;
     }
@@ -335,6 +341,7 @@ final class Mmu {
 
     /** Faults now if a store to any of these bytes (1 to 4096) would. */
     void checkStore(long address, int size) {
+        checkAlignment(address, size, user);
         checkStoreAs(address, size, user);
     }
 
@@ -380,7 +387,14 @@ final class Mmu {
 
     // ---- the slow way
 
+    private void checkAlignment(long address, int size, boolean asUser) {
+        if (checksAlignment && asUser && size <= 8 && (address & size - 1) != 0) {
+            throw cpu.fault(GuestFault.AC, 0);
+        }
+    }
+
     private long loadSlow(long address, int size, boolean asUser) {
+        checkAlignment(address, size, asUser);
         long last = address + size - 1;
         if ((last ^ address) >>> 12 == 0) {
             long physical = translate(address, READ, asUser);
@@ -400,6 +414,7 @@ final class Mmu {
     }
 
     private void storeSlow(long address, int size, long value, boolean asUser) {
+        checkAlignment(address, size, asUser);
         long last = address + size - 1;
         if ((last ^ address) >>> 12 == 0) {
             long physical = translate(address, WRITE, asUser);

@@ -8,10 +8,16 @@ import org.torte.hypervisor.PartitionConfiguration;
 final class ModelRegisters {
     private static final long EFER_AUTOMATIC_IBRS = 1 << 21;
 
+    /** Registers that exist only with a feature. */
+    private static final int TSC_ADJUST = 0x3b, SPEC_CTRL = 0x48, PRED_CMD = 0x49, FLUSH_CMD = 0x10b;
+
+    private static final int TSC_DEADLINE = 0x6e0, TSC_AUX = 0xc000_0103;
+
     private final Cpu cpu;
     private final ExitHandler handler;
     private final ExitHandler.MsrValue answer = new ExitHandler.MsrValue();
     private final long[] value = new long[1];
+    private final int[] absent;
     private final boolean x2apicOffered;
     private final long eferWritable;
     private final long addressMask;
@@ -20,13 +26,42 @@ final class ModelRegisters {
         this.cpu = cpu;
         handler = configuration.handler();
         CpuidTable cpuid = configuration.cpuid();
+        absent = absent(cpuid);
         x2apicOffered = (cpuid.get(1, 0).ecx() & 1 << 21) != 0;
         boolean automaticIbrs = (cpuid.get(0x8000_0021, 0).eax() & 1 << 8) != 0;
         eferWritable = Cpu.EFER_SCE | Cpu.EFER_LME | Cpu.EFER_NXE | (automaticIbrs ? EFER_AUTOMATIC_IBRS : 0);
         addressMask = (1L << cpu.mmu.physicalBits()) - 1;
     }
 
+    /** Registers whose feature CPUID does not show. */
+    private static int[] absent(CpuidTable cpuid) {
+        int edx7 = cpuid.get(7, 0).edx();
+        int ebx8 = cpuid.get(0x8000_0008, 0).ebx();
+        int[] registers = {TSC_ADJUST, SPEC_CTRL, PRED_CMD, FLUSH_CMD, TSC_DEADLINE, TSC_AUX};
+        boolean[] offered = {
+            (cpuid.get(7, 0).ebx() & 1 << 1) != 0,
+            (edx7 & (1 << 26 | 1 << 27 | 1 << 31)) != 0 || (ebx8 & (1 << 14 | 1 << 15 | 1 << 24)) != 0,
+            (edx7 & 1 << 26) != 0 || (ebx8 & 1 << 12) != 0,
+            (edx7 & 1 << 28) != 0,
+            (cpuid.get(1, 0).ecx() & 1 << 24) != 0,
+            (cpuid.get(0x8000_0001, 0).edx() & 1 << 27) != 0
+        };
+        return java.util.stream.IntStream.range(0, registers.length)
+                .filter(i -> !offered[i])
+                .map(i -> registers[i])
+                .toArray();
+    }
+
+    private void requireOffered(int index) {
+        for (int register : absent) {
+            if (register == index) {
+                throw cpu.gp(0);
+            }
+        }
+    }
+
     long read(int index) {
+        requireOffered(index);
         switch (index) {
             case 0x10 -> {
                 return cpu.tsc.read();
@@ -34,7 +69,7 @@ final class ModelRegisters {
             case 0x1b -> {
                 return cpu.apic.baseRegister();
             }
-            case 0x3b -> {
+            case TSC_ADJUST -> {
                 return cpu.tsc.adjust();
             }
             case 0x174 -> {
@@ -46,7 +81,7 @@ final class ModelRegisters {
             case 0x176 -> {
                 return cpu.sysenterEip;
             }
-            case 0x6e0 -> {
+            case TSC_DEADLINE -> {
                 return cpu.apic.timer().tscDeadline();
             }
             case 0xc0000080 -> {
@@ -73,7 +108,7 @@ final class ModelRegisters {
             case 0xc0000102 -> {
                 return cpu.kernelGsBase;
             }
-            case 0xc0000103 -> {
+            case TSC_AUX -> {
                 return cpu.tscAux;
             }
             default -> {
@@ -95,6 +130,7 @@ final class ModelRegisters {
     }
 
     void write(int index, long value) {
+        requireOffered(index);
         switch (index) {
             case 0x10 -> {
                 cpu.tsc.write(value);
@@ -106,14 +142,14 @@ final class ModelRegisters {
                 }
                 cpu.mmu.flush();
             }
-            case 0x3b -> {
+            case TSC_ADJUST -> {
                 cpu.tsc.writeAdjust(value);
                 cpu.apic.timer().tscChanged();
             }
             case 0x174 -> cpu.sysenterCs = value & 0xffff;
             case 0x175 -> cpu.sysenterEsp = canonical(value);
             case 0x176 -> cpu.sysenterEip = canonical(value);
-            case 0x6e0 -> cpu.apic.timer().setTscDeadline(value);
+            case TSC_DEADLINE -> cpu.apic.timer().setTscDeadline(value);
             case 0xc0000080 -> setEfer(value);
             case 0xc0000081 -> cpu.star = value;
             case 0xc0000082 -> cpu.lstar = canonical(value);
@@ -122,7 +158,12 @@ final class ModelRegisters {
             case 0xc0000100 -> cpu.r[Cpu.BASE + Cpu.FS] = canonical(value);
             case 0xc0000101 -> cpu.r[Cpu.BASE + Cpu.GS] = canonical(value);
             case 0xc0000102 -> cpu.kernelGsBase = canonical(value);
-            case 0xc0000103 -> cpu.tscAux = value & 0xffffffffL;
+            case TSC_AUX -> {
+                if (value >>> 32 != 0) {
+                    throw cpu.gp(0);
+                }
+                cpu.tscAux = value;
+            }
             default -> {
                 boolean taken = index >= 0x800 && index <= 0x83f
                         ? cpu.apic.x2apic() && cpu.apic.writeMsr(index - 0x800, value)

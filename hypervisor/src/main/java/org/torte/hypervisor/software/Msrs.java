@@ -9,6 +9,7 @@ import org.torte.base.StateOutput;
  * A; the family's processor programming reference).
  */
 final class Msrs {
+    private static final int MTRR_DEFAULT = 0x2ff;
     private static final int VARIABLE_RANGES = 8;
     private static final int BANKS = 4;
 
@@ -32,7 +33,7 @@ final class Msrs {
         new Plain(0x26d, 0, -1),
         new Plain(0x26e, 0, -1),
         new Plain(0x26f, 0, -1),
-        new Plain(0x2ff, 0, 0xcff), // MTRR default type
+        new Plain(MTRR_DEFAULT, 0, 0xcff),
         new Plain(0xc0010010, 0, -1), // SYSCFG
         new Plain(0xc0010015, 0x0100_0000, -1), // HWCR: the TSC counts at the frequency of P-state 0
         new Plain(0xc001001f, 0, -1), // NB_CFG
@@ -108,13 +109,18 @@ final class Msrs {
     boolean write(int index, long value) {
         int slot = find(index);
         if (slot >= 0) {
-            if ((value & ~PLAIN[slot].writable) != 0) {
+            if ((value & ~PLAIN[slot].writable) != 0 || !validTypes(index, value)) {
                 return false;
             }
             plain[slot] = value;
             return true;
         }
         if (index >= MTRR_VARIABLE && index < MTRR_VARIABLE + variable.length) {
+            // A base has its type in the low byte, a mask its valid bit in bit 11.
+            boolean base = (index & 1) == 0;
+            if (base ? (value & 0xf00) != 0 || !validType((int) value & 0xff) : (value & 0x7ff) != 0) {
+                return false;
+            }
             variable[index - MTRR_VARIABLE] = value;
             return true;
         }
@@ -138,6 +144,25 @@ final class Msrs {
             case PREDICTOR_COMMAND, FLUSH_COMMAND, PATCH_LOADER, PATCH_LEVEL, MISC_ENABLE, PSTATE_CONTROL -> true;
             default -> false;
         };
+    }
+
+    /** Whether an MTRR with fixed ranges or the default type holds only memory types that exist. */
+    private static boolean validTypes(int index, long value) {
+        if (index == MTRR_DEFAULT) {
+            return validType((int) value & 0xff);
+        }
+        boolean fixed = index >= 0x250 && index <= 0x26f;
+        for (int i = 0; fixed && i < 64; i += 8) {
+            if (!validType((int) (value >>> i) & 0xff)) {
+                return false;
+            }
+        }
+        return true;
+    }
+
+    /** Uncacheable, write-combining, write-through, write-protected, write-back. */
+    private static boolean validType(int type) {
+        return type == 0 || type == 1 || type >= 4 && type <= 6;
     }
 
     private static boolean validPat(long value) {

@@ -99,7 +99,10 @@ final class SystemInstructions {
                 // PE can be set but not cleared.
                 setCr0(cpu.cr0 & ~0xeL | value & 0xf);
             }
-            case SMSW -> operands.write(in, 0, cpu.cr0);
+            case SMSW -> {
+                requireUnrestricted();
+                operands.write(in, 0, cpu.cr0);
+            }
             case CLTS -> {
                 requireSupervisor();
                 cpu.cr0 &= ~Cpu.CR0_TS;
@@ -132,6 +135,13 @@ final class SystemInstructions {
         }
     }
 
+    /** CR4.UMIP hides system registers from user code. */
+    private void requireUnrestricted() {
+        if ((cpu.cr4 & Cpu.CR4_UMIP) != 0 && cpu.cpl != 0) {
+            throw cpu.gp(0);
+        }
+    }
+
     private void setPair(long value) {
         cpu.r[Cpu.RAX] = value & 0xffffffffL;
         cpu.r[Cpu.RDX] = value >>> 32;
@@ -157,6 +167,7 @@ final class SystemInstructions {
                 edx = cpu.index;
                 ecx = ecx & ~0xff | subleaf & 0xff;
             }
+            case 0x8000_0001 -> edx = cpu.apic.enabled() ? edx : edx & ~APIC;
             case 0xd -> ebx = subleaf == 0 ? 512 + 64 : ebx;
             default -> {}
         }
@@ -306,9 +317,7 @@ final class SystemInstructions {
     }
 
     private void storeTable(Instruction in, Operands operands) {
-        if ((cpu.cr4 & Cpu.CR4_UMIP) != 0 && cpu.cpl != 0) {
-            throw cpu.gp(0);
-        }
+        requireUnrestricted();
         boolean global = in.form.operation() == Operation.SGDT;
         int size = cpu.longMode() ? 8 : 4;
         long address = operands.address(in, size + 2, true);

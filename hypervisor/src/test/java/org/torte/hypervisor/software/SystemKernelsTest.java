@@ -18,6 +18,13 @@ class SystemKernelsTest {
     }
 
     @Test
+    void aSecondProcessorStartsAndSharesMemory() {
+        TestKernel.Result result = TestKernel.run("smp", 2);
+        assertThat(result.output()).isEqualTo(TestKernel.expected("smp"));
+        assertThat(result.exit()).isEqualTo(VirtualProcessor.Exit.CANCELLED);
+    }
+
+    @Test
     void aTripleFaultShutsTheProcessorDown() {
         TestKernel.Result result = TestKernel.run("triple");
         assertThat(result.output()).containsExactly("before 0000600d");

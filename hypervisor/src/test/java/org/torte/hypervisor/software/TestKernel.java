@@ -59,8 +59,13 @@ final class TestKernel {
         }
     }
 
-    /** Runs a kernel to its end, for 20 seconds at most. */
+    /** Runs a kernel to its end on one processor, for 20 seconds at most. */
     static Result run(String name) {
+        return run(name, 1);
+    }
+
+    /** Runs a kernel to the end of the first processor, for 20 seconds at most. */
+    static Result run(String name, int processors) {
         StringBuilder output = new StringBuilder();
         AtomicReference<VirtualProcessor> processor = new AtomicReference<>();
         ExitHandler handler = new ExitHandler() {
@@ -100,7 +105,13 @@ final class TestKernel {
         try (GuestMemory memory = GuestMemory.allocate(MEMORY);
                 Partition partition = new SoftwareHypervisor()
                         .createPartition(new PartitionConfiguration(
-                                memory, 1, cpuid(), 1_000_000_000L, timers, RandomSource.seeded(1), handler))) {
+                                memory,
+                                processors,
+                                cpuid(),
+                                1_000_000_000L,
+                                timers,
+                                RandomSource.seeded(1),
+                                handler))) {
             byte[] image = bytes(name + ".bin");
             memory.write(BASE, image, 0, image.length);
             VirtualProcessor cpu = partition.processor(0);
@@ -114,9 +125,25 @@ final class TestKernel {
                     Thread.currentThread().interrupt();
                 }
             });
+            List<Thread> others = new ArrayList<>();
+            for (int i = 1; i < processors; i++) {
+                others.add(Thread.ofPlatform().daemon().start(partition.processor(i)::run));
+            }
             VirtualProcessor.Exit exit = cpu.run();
             watchdog.interrupt();
+            for (int i = 1; i < processors; i++) {
+                partition.processor(i).cancel();
+                join(others.get(i - 1));
+            }
             return new Result(output.toString().lines().toList(), exit, cpu.state());
+        }
+    }
+
+    private static void join(Thread thread) {
+        try {
+            thread.join();
+        } catch (InterruptedException e) {
+            throw new IllegalStateException(e);
         }
     }
 
