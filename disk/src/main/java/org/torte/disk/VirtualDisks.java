@@ -3,6 +3,9 @@ package org.torte.disk;
 import java.nio.file.Path;
 import org.torte.disk.raw.RawDisk;
 import org.torte.disk.vhd.VhdImages;
+import org.torte.disk.vhdx.VhdxCheck;
+import org.torte.disk.vhdx.VhdxCreate;
+import org.torte.disk.vhdx.VhdxDisk;
 
 /** Opens, makes and checks images. The format is always said, never guessed from the content. */
 public final class VirtualDisks {
@@ -17,7 +20,7 @@ public final class VirtualDisks {
         return switch (format) {
             case RAW -> RawDisk.open(path, options);
             case VHD -> VhdImages.open(path, options);
-            case VHDX -> throw unsupported(path, format);
+            case VHDX -> VhdxDisk.open(path, options);
         };
     }
 
@@ -29,7 +32,7 @@ public final class VirtualDisks {
         switch (format) {
             case RAW -> RawDisk.create(path, create, options);
             case VHD -> VhdImages.create(path, create, options);
-            case VHDX -> throw unsupported(path, format);
+            case VHDX -> VhdxCreate.create(path, create, options);
         }
     }
 
@@ -42,15 +45,7 @@ public final class VirtualDisks {
         return switch (format) {
             case RAW -> RawDisk.check(path, options);
             case VHD -> VhdImages.check(path, options, repair);
-            case VHDX -> throw unsupported(path, format);
+            case VHDX -> VhdxCheck.check(path, options, repair);
         };
-    }
-
-    private static DiskException unsupported(Path path, DiskFormat format) {
-        return new DiskException(
-                DiskException.Kind.UNSUPPORTED,
-                path.toString(),
-                "this version does not open " + format + " images",
-                "convert it to raw");
     }
 }

@@ -1,0 +1,589 @@
+package org.torte.disk.vhdx;
+
+import java.io.IOException;
+import java.lang.foreign.MemorySegment;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Objects;
+import java.util.Optional;
+import java.util.concurrent.locks.StampedLock;
+import org.torte.disk.DiskException;
+import org.torte.disk.DiskException.Kind;
+import org.torte.disk.DiskInfo;
+import org.torte.disk.DiskOptions;
+import org.torte.disk.Extent;
+import org.torte.disk.VirtualDisk;
+
+/**
+ * A disk in VHDX files: one image that may be written and the images of its parents. Every request holds a lock on the
+ * block it is in, shared for the transfer of what is there, exclusive for a change of the block's state, so that space
+ * is never given away under a transfer.
+ */
+public final class VhdxDisk implements VirtualDisk {
+    private static final int LOCKS = 256;
+    private static final MemorySegment ZEROS =
+            MemorySegment.ofArray(new byte[1 << 20]).asReadOnly();
+
+    private final VhdxImage top;
+    private final VhdxImage[] images;
+    private final boolean ownsFiles;
+    private final StampedLock[] locks = new StampedLock[LOCKS];
+    private volatile boolean closed;
+
+    VhdxDisk(List<VhdxImage> images, boolean ownsFiles) {
+        this.images = images.toArray(VhdxImage[]::new);
+        this.top = images.getFirst();
+        this.ownsFiles = ownsFiles;
+        for (int i = 0; i < LOCKS; i++) {
+            locks[i] = new StampedLock();
+        }
+    }
+
+    /** Opens an image and its parents. */
+    public static VhdxDisk open(Path path, DiskOptions options) {
+        return new VhdxDisk(VhdxChain.open(path, options), true);
+    }
+
+    @Override
+    public long size() {
+        return top.size();
+    }
+
+    @Override
+    public int logicalSectorSize() {
+        return top.metadata().logicalSectorSize();
+    }
+
+    @Override
+    public int physicalSectorSize() {
+        return top.metadata().physicalSectorSize();
+    }
+
+    @Override
+    public int blockSize() {
+        return top.metadata().blockSize();
+    }
+
+    @Override
+    public boolean readOnly() {
+        return top.readOnly();
+    }
+
+    @Override
+    public DiskInfo info() {
+        return top.info();
+    }
+
+    @Override
+    public Optional<VirtualDisk> parent() {
+        if (images.length == 1) {
+            return Optional.empty();
+        }
+        return Optional.of(new VhdxDisk(List.of(images).subList(1, images.length), false));
+    }
+
+    VhdxImage image() {
+        return top;
+    }
+
+    // ------------------------------------------------------------------ reading
+
+    @Override
+    public void read(long offset, MemorySegment memory, long at, long length) {
+        check(offset, length);
+        long done = 0;
+        while (done < length) {
+            long position = offset + done;
+            long part = Math.min(length - done, blockSize() - (position & blockSize() - 1));
+            if (top.readOnly()) {
+                transfer(position, memory, at + done, part);
+            } else {
+                StampedLock lock = lock(position >>> top.blockShift);
+                long stamp = lock.readLock();
+                try {
+                    transfer(position, memory, at + done, part);
+                } finally {
+                    lock.unlockRead(stamp);
+                }
+            }
+            done += part;
+        }
+    }
+
+    /** Reads a range inside one block of the top image, run by run, each from the image that has it. */
+    private void transfer(long offset, MemorySegment memory, long at, long length) {
+        long done = 0;
+        while (done < length) {
+            done += transferRun(offset + done, memory, at + done, length - done);
+        }
+    }
+
+    private long transferRun(long offset, MemorySegment memory, long at, long length) {
+        long run = length;
+        for (VhdxImage image : images) {
+            long left = image.size() - offset;
+            if (left <= 0) {
+                break;
+            }
+            int blockSize = image.geometry.blockSize();
+            long inBlock = offset & blockSize - 1;
+            run = Math.min(run, Math.min(left, blockSize - inBlock));
+            long entry = image.entry(offset >>> image.blockShift);
+            boolean here = false;
+            switch (Layout.state(entry)) {
+                case Layout.FULLY_PRESENT -> here = true;
+                case Layout.PARTIALLY_PRESENT -> {
+                    long bits = image.bitmapRun(offset, run);
+                    run = Math.abs(bits);
+                    here = bits > 0;
+                }
+                case Layout.NOT_PRESENT -> here = false;
+                default -> {
+                    memory.asSlice(at, run).fill((byte) 0);
+                    return run;
+                }
+            }
+            if (here) {
+                try {
+                    image.file.read(Layout.offset(entry) + inBlock, memory, at, run);
+                    return run;
+                } catch (IOException e) {
+                    throw image.faults.of(e);
+                }
+            }
+            if (!image.geometry.differencing()) {
+                break;
+            }
+        }
+        memory.asSlice(at, run).fill((byte) 0);
+        return run;
+    }
+
+    @Override
+    public Extent extent(long offset, long length) {
+        check(offset, length);
+        if (length == 0) {
+            throw new IllegalArgumentException("an extent is not empty");
+        }
+        long run = Math.min(length, blockSize() - (offset & blockSize() - 1));
+        StampedLock lock = lock(offset >>> top.blockShift);
+        long stamp = lock.readLock();
+        try {
+            int state = Layout.state(top.entry(offset >>> top.blockShift));
+            return switch (state) {
+                case Layout.FULLY_PRESENT -> new Extent(offset, run, Extent.Kind.MAPPED);
+                case Layout.PARTIALLY_PRESENT -> {
+                    long bits = top.bitmapRun(offset, run);
+                    yield new Extent(offset, Math.abs(bits), bits > 0 ? Extent.Kind.MAPPED : Extent.Kind.PARENT);
+                }
+                case Layout.ZERO -> new Extent(offset, run, Extent.Kind.ZERO);
+                case Layout.NOT_PRESENT ->
+                    new Extent(offset, run, top.geometry.differencing() ? Extent.Kind.PARENT : Extent.Kind.UNMAPPED);
+                default -> new Extent(offset, run, Extent.Kind.UNMAPPED);
+            };
+        } finally {
+            lock.unlockRead(stamp);
+        }
+    }
+
+    // ------------------------------------------------------------------ writing
+
+    @Override
+    public void write(long offset, MemorySegment memory, long at, long length) {
+        checkWritable(offset, length);
+        long done = 0;
+        while (done < length) {
+            long position = offset + done;
+            long part = Math.min(length - done, blockSize() - (position & blockSize() - 1));
+            writeInBlock(position, memory, at + done, part);
+            done += part;
+        }
+    }
+
+    private void writeInBlock(long offset, MemorySegment memory, long at, long length) {
+        long block = offset >>> top.blockShift;
+        StampedLock lock = lock(block);
+        long stamp = lock.readLock();
+        boolean done = false;
+        try {
+            done = writePresent(offset, memory, at, length);
+        } catch (IOException e) {
+            throw top.faults.of(e);
+        } finally {
+            lock.unlockRead(stamp);
+        }
+        if (done) {
+            top.writer.relieve();
+            return;
+        }
+        stamp = lock.writeLock();
+        try {
+            if (!writePresent(offset, memory, at, length)) {
+                writeNew(block, offset, memory, at, length);
+            }
+        } catch (IOException e) {
+            throw top.faults.of(e);
+        } finally {
+            lock.unlockWrite(stamp);
+        }
+        top.writer.relieve();
+    }
+
+    /** Writes into a block that has its space; false when it has none. */
+    private boolean writePresent(long offset, MemorySegment memory, long at, long length) throws IOException {
+        long entry = top.entry(offset >>> top.blockShift);
+        int state = Layout.state(entry);
+        if (state < Layout.FULLY_PRESENT) {
+            return false;
+        }
+        top.file.write(Layout.offset(entry) + (offset & blockSize() - 1), memory, at, length);
+        top.durability.modified();
+        if (state == Layout.PARTIALLY_PRESENT) {
+            setBits(offset, length);
+        }
+        return true;
+    }
+
+    /** Says in the sector bitmap that sectors of a partially present block are in this image from now on. */
+    private void setBits(long offset, long length) throws IOException {
+        long sectors = length / logicalSectorSize();
+        long sector = offset / logicalSectorSize();
+        long chunk = sector >>> 23;
+        long bitmap = Layout.offset(top.bitmapEntry(chunk));
+        int first = (int) (sector & (1 << 23) - 1);
+        boolean said = false;
+        for (int at = first; at < first + sectors; ) {
+            int pageIndex = at / (Layout.PAGE * 8);
+            int end = (int) Math.min(first + sectors, (pageIndex + 1L) * Layout.PAGE * 8);
+            MetadataPage page = top.cache.pinBitmap(chunk, pageIndex, bitmap);
+            try {
+                if (!BitRange.allSet(page, at % (Layout.PAGE * 8), end - at)) {
+                    if (!said) {
+                        // Until now the sectors show the parent's content: the new must be durable first.
+                        top.writer.contentFirst();
+                        said = true;
+                    }
+                    top.writer.beginChange(1);
+                    BitRange.set(page, at % (Layout.PAGE * 8), end - at);
+                    top.writer.changed(page);
+                    top.writer.endChange();
+                }
+            } finally {
+                page.unpin();
+            }
+            at = end;
+        }
+    }
+
+    /** Gives a block space and writes into it. The caller holds the block exclusively. */
+    private void writeNew(long block, long offset, MemorySegment memory, long at, long length) throws IOException {
+        int blockSize = blockSize();
+        int oldState = Layout.state(top.entry(block));
+        long blockStart = block << top.blockShift;
+        boolean whole = offset == blockStart && (length == blockSize || offset + length == size());
+        boolean shows = top.geometry.differencing() && oldState == Layout.NOT_PRESENT;
+        boolean partial = shows && !whole;
+        long space = top.space.allocate(blockSize);
+        boolean clean = top.space.isClean(space, blockSize);
+        top.space.soil(space, blockSize);
+        boolean done = false;
+        try {
+            if (!clean) {
+                zeroFile(space, blockSize);
+            }
+            top.file.write(space + (offset - blockStart), memory, at, length);
+            top.durability.modified();
+            if (!clean || shows) {
+                top.writer.contentFirst();
+            }
+            if (partial) {
+                commitPartial(block, offset, length, space);
+            } else {
+                setEntry(block, Layout.entry(Layout.FULLY_PRESENT, space), 0);
+            }
+            done = true;
+        } finally {
+            if (!done) {
+                top.writer.abandon(space, blockSize);
+            }
+        }
+    }
+
+    /** Sets a block's entry and frees its old space of {@code freed} bytes, if it had some. */
+    private void setEntry(long block, long entry, long freed) throws IOException {
+        MetadataPage page = top.pinEntry(block);
+        try {
+            top.writer.beginChange(1);
+            try {
+                long old = page.get(top.slot(block));
+                page.set(top.slot(block), entry);
+                top.writer.changed(page);
+                if (freed > 0) {
+                    top.writer.freed(Layout.offset(old), freed);
+                }
+            } finally {
+                top.writer.endChange();
+            }
+        } finally {
+            page.unpin();
+        }
+    }
+
+    /** Makes a block partially present: its bitmap gets space if need be, and exactly the bits of the range. */
+    private void commitPartial(long block, long offset, long length, long space) throws IOException {
+        long chunk = block >>> top.ratioShift;
+        long bitmap = bitmapSpace(chunk);
+        int sectorSize = logicalSectorSize();
+        int blockSectors = blockSize() / sectorSize;
+        int first = (int) ((block << top.blockShift) / sectorSize & (1 << 23) - 1);
+        int from = (int) (offset / sectorSize & (1 << 23) - 1);
+        int to = from + (int) (length / sectorSize);
+        List<MetadataPage> pages = new ArrayList<>();
+        try {
+            for (int at = first; at < first + blockSectors; at += Layout.PAGE * 8) {
+                pages.add(top.cache.pinBitmap(chunk, at / (Layout.PAGE * 8), bitmap));
+            }
+            MetadataPage entries = top.pinEntry(block);
+            pages.add(entries);
+            top.writer.beginChange(pages.size());
+            try {
+                int base = first / (Layout.PAGE * 8) * (Layout.PAGE * 8);
+                for (MetadataPage page : pages.subList(0, pages.size() - 1)) {
+                    int low = Math.max(first, base);
+                    int high = Math.min(first + blockSectors, base + Layout.PAGE * 8);
+                    boolean changed = BitRange.clear(page, low - base, high - low);
+                    low = Math.max(low, from);
+                    high = Math.min(high, to);
+                    if (low < high) {
+                        BitRange.set(page, low - base, high - low);
+                        changed = true;
+                    }
+                    if (changed) {
+                        top.writer.changed(page);
+                    }
+                    base += Layout.PAGE * 8;
+                }
+                entries.set(top.slot(block), Layout.entry(Layout.PARTIALLY_PRESENT, space));
+                top.writer.changed(entries);
+            } finally {
+                top.writer.endChange();
+            }
+        } finally {
+            pages.forEach(MetadataPage::unpin);
+        }
+    }
+
+    /** Where the bitmap of a chunk is; gives it space, with no bit set, if it has none. */
+    private long bitmapSpace(long chunk) throws IOException {
+        synchronized (top) {
+            long entry = top.bitmapEntry(chunk);
+            if (Layout.state(entry) == Layout.BITMAP_PRESENT) {
+                return Layout.offset(entry);
+            }
+            long space = top.space.allocate(Layout.MIB);
+            boolean clean = top.space.isClean(space, Layout.MIB);
+            top.space.soil(space, Layout.MIB);
+            boolean done = false;
+            try {
+                if (!clean) {
+                    zeroFile(space, Layout.MIB);
+                    top.writer.contentFirst();
+                }
+                long index = top.bitmapIndex(chunk);
+                MetadataPage page = top.cache.pinTable(index);
+                try {
+                    top.writer.beginChange(1);
+                    try {
+                        page.set((int) index & (MetadataPage.WORDS - 1), Layout.entry(Layout.BITMAP_PRESENT, space));
+                        top.writer.changed(page);
+                    } finally {
+                        top.writer.endChange();
+                    }
+                } finally {
+                    page.unpin();
+                }
+                done = true;
+                return space;
+            } finally {
+                if (!done) {
+                    top.writer.abandon(space, Layout.MIB);
+                }
+            }
+        }
+    }
+
+    private void zeroFile(long position, long length) throws IOException {
+        try {
+            if (!top.file.punchHole(position, length)) {
+                for (long done = 0; done < length; done += ZEROS.byteSize()) {
+                    top.file.write(position + done, ZEROS, 0, Math.min(ZEROS.byteSize(), length - done));
+                }
+            }
+        } finally {
+            top.durability.modified();
+        }
+    }
+
+    @Override
+    public void writeZeroes(long offset, long length) {
+        checkWritable(offset, length);
+        forEachBlock(offset, length, Layout.ZERO);
+    }
+
+    @Override
+    public void trim(long offset, long length) {
+        checkWritable(offset, length);
+        if (!top.metadata().leaveAllocated()) {
+            forEachBlock(offset, length, Layout.UNMAPPED);
+        }
+    }
+
+    private void forEachBlock(long offset, long length, int state) {
+        long done = 0;
+        while (done < length) {
+            long position = offset + done;
+            long inBlock = position & blockSize() - 1;
+            long part = Math.min(length - done, blockSize() - inBlock);
+            boolean whole = inBlock == 0 && (part == blockSize() || position + part == size());
+            if (whole && !top.metadata().leaveAllocated()) {
+                discardBlock(position >>> top.blockShift, state);
+            } else if (state == Layout.ZERO) {
+                zeroInBlock(position, part);
+            } else {
+                trimInBlock(position, part);
+            }
+            done += part;
+        }
+    }
+
+    /** Takes a block's space away; it reads as zeros from now on. */
+    private void discardBlock(long block, int state) {
+        StampedLock lock = lock(block);
+        long stamp = lock.writeLock();
+        try {
+            int old = Layout.state(top.entry(block));
+            boolean present = old >= Layout.FULLY_PRESENT;
+            if (present || (old == Layout.NOT_PRESENT && top.geometry.differencing())) {
+                setEntry(block, Layout.entry(state, 0), present ? blockSize() : 0);
+            }
+        } catch (IOException e) {
+            throw top.faults.of(e);
+        } finally {
+            lock.unlockWrite(stamp);
+        }
+        top.writer.relieve();
+    }
+
+    /** Zeros for a part of a block. */
+    private void zeroInBlock(long offset, long length) {
+        long block = offset >>> top.blockShift;
+        StampedLock lock = lock(block);
+        long stamp = lock.readLock();
+        try {
+            int state = Layout.state(top.entry(block));
+            boolean zero = state == Layout.NOT_PRESENT ? !top.geometry.differencing() : state < Layout.FULLY_PRESENT;
+            if (zero) {
+                return;
+            }
+        } finally {
+            lock.unlockRead(stamp);
+        }
+        for (long done = 0; done < length; done += ZEROS.byteSize()) {
+            writeInBlock(offset + done, ZEROS, 0, Math.min(ZEROS.byteSize(), length - done));
+        }
+    }
+
+    /** Gives the pages of a part of a block back to the host where the block is wholly in this image. */
+    private void trimInBlock(long offset, long length) {
+        long block = offset >>> top.blockShift;
+        StampedLock lock = lock(block);
+        long stamp = lock.readLock();
+        try {
+            long entry = top.entry(block);
+            long from = Layout.roundUp(offset, Layout.PAGE);
+            long to = (offset + length) & -Layout.PAGE;
+            if (Layout.state(entry) == Layout.FULLY_PRESENT && from < to) {
+                top.file.punchHole(Layout.offset(entry) + (from & blockSize() - 1), to - from);
+                top.durability.modified();
+            }
+        } catch (IOException e) {
+            throw top.faults.of(e);
+        } finally {
+            lock.unlockRead(stamp);
+        }
+    }
+
+    @Override
+    public void flush() {
+        if (!readOnly()) {
+            top.faults.check();
+            top.writer.flush();
+        }
+    }
+
+    @Override
+    public void resize(long newSize) {
+        checkWritable(0, 0);
+        long[] stamps = new long[LOCKS];
+        for (int i = 0; i < LOCKS; i++) {
+            stamps[i] = locks[i].writeLock();
+        }
+        try {
+            VhdxResize.resize(top, newSize);
+        } finally {
+            for (int i = 0; i < LOCKS; i++) {
+                locks[i].unlockWrite(stamps[i]);
+            }
+        }
+    }
+
+    @Override
+    public void close() {
+        if (!ownsFiles || closed) {
+            return;
+        }
+        closed = true;
+        DiskException failure = null;
+        for (VhdxImage image : images) {
+            try {
+                image.close();
+            } catch (DiskException e) {
+                if (failure == null) {
+                    failure = e;
+                } else {
+                    failure.addSuppressed(e);
+                }
+            }
+        }
+        if (failure != null) {
+            throw failure;
+        }
+    }
+
+    private StampedLock lock(long block) {
+        return locks[(int) block & (LOCKS - 1)];
+    }
+
+    private void check(long offset, long length) {
+        if (closed) {
+            throw new DiskException(Kind.CLOSED, top.file.name(), "the disk is closed", "open it again");
+        }
+        Objects.checkFromIndexSize(offset, length, size());
+        if (((offset | length) & (logicalSectorSize() - 1)) != 0) {
+            throw new IllegalArgumentException(
+                    "not a multiple of " + logicalSectorSize() + ": " + length + " bytes at " + offset);
+        }
+    }
+
+    private void checkWritable(long offset, long length) {
+        check(offset, length);
+        if (readOnly()) {
+            throw new DiskException(Kind.READ_ONLY, top.file.name(), "it is open for reading", "open it for writing");
+        }
+        top.faults.check();
+        if (length > 0 && !top.writer.started()) {
+            top.writer.start();
+        }
+    }
+}

@@ -1,0 +1,67 @@
+package org.torte.disk.crash;
+
+import java.nio.file.Path;
+import java.util.Map;
+import java.util.Objects;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.function.BiFunction;
+import org.torte.disk.AllowedFolders;
+import org.torte.disk.DiskAccess;
+import org.torte.disk.DiskException;
+import org.torte.disk.DiskFile;
+import org.torte.disk.DiskStorage;
+
+/** Files in memory, without locks; a test can put something of its own around a file that is opened. */
+public final class MemoryStorage implements DiskStorage {
+    private final Map<Path, MemoryFile> files = new ConcurrentHashMap<>();
+    private BiFunction<Path, MemoryFile, DiskFile> wrapper = (path, file) -> file;
+
+    public MemoryStorage put(Path path, MemoryFile file) {
+        files.put(path, file);
+        return this;
+    }
+
+    public MemoryFile get(Path path) {
+        return Objects.requireNonNull(files.get(path), "no such file");
+    }
+
+    /** What files opened or created for writing are wrapped in from now on. */
+    public void wrap(BiFunction<Path, MemoryFile, DiskFile> with) {
+        wrapper = with;
+    }
+
+    @Override
+    public DiskFile open(Path path, DiskAccess access, AllowedFolders folders) {
+        MemoryFile file = get(resolve(path, folders));
+        return access == DiskAccess.READ_WRITE ? wrapper.apply(path, file) : file.asReadOnly();
+    }
+
+    @Override
+    public DiskFile create(Path path, AllowedFolders folders) {
+        if (files.containsKey(path)) {
+            throw new DiskException(DiskException.Kind.EXISTS, path.toString(), "it exists", "choose another name");
+        }
+        MemoryFile file = new MemoryFile(path.toString());
+        files.put(path, file);
+        return wrapper.apply(path, file);
+    }
+
+    @Override
+    public Path resolve(Path path, AllowedFolders folders) {
+        if (!files.containsKey(path) && files.keySet().stream().noneMatch(p -> p.startsWith(path))) {
+            throw new DiskException(
+                    DiskException.Kind.NOT_FOUND, path.toString(), "there is no such file", "check the path");
+        }
+        return path;
+    }
+
+    @Override
+    public boolean exists(Path path) {
+        return files.containsKey(path);
+    }
+
+    @Override
+    public void delete(Path path) {
+        files.remove(path);
+    }
+}

@@ -1,0 +1,144 @@
+package org.torte.disk.crash;
+
+import java.io.IOException;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.ArrayList;
+import java.util.List;
+import org.torte.disk.DiskFile;
+
+/** Passes everything on to a file and remembers each modification and each force in its order. */
+public final class Recorder implements DiskFile {
+    /** One modification, or a force. */
+    public sealed interface Operation {
+        /** Makes the modification, or the part of it that reached the disk. */
+        void applyTo(MemoryFile file) throws IOException;
+
+        /** Content at a position. */
+        @SuppressWarnings("ArrayRecordComponent") // never compared
+        record Write(long position, byte[] content) implements Operation {
+            @Override
+            public void applyTo(MemoryFile file) throws IOException {
+                file.write(position, content);
+            }
+
+            /** Only the bytes from {@code from} to {@code to}. */
+            public Write part(int from, int to) {
+                return new Write(position + from, java.util.Arrays.copyOfRange(content, from, to));
+            }
+        }
+
+        /** Another size. */
+        record Resize(long size) implements Operation {
+            @Override
+            public void applyTo(MemoryFile file) throws IOException {
+                file.truncate(size);
+            }
+        }
+
+        /** A hole. */
+        record Punch(long position, long length) implements Operation {
+            @Override
+            public void applyTo(MemoryFile file) throws IOException {
+                file.punchHole(position, length);
+            }
+        }
+
+        /** Everything before is durable. */
+        record Force() implements Operation {
+            @Override
+            public void applyTo(MemoryFile file) {}
+        }
+    }
+
+    private final DiskFile file;
+    private final List<Operation> operations = new ArrayList<>();
+
+    public Recorder(DiskFile file) {
+        this.file = file;
+    }
+
+    /** What happened so far. */
+    public synchronized List<Operation> operations() {
+        return List.copyOf(operations);
+    }
+
+    public synchronized int count() {
+        return operations.size();
+    }
+
+    @Override
+    public synchronized void write(long position, MemorySegment memory, long at, long length) throws IOException {
+        file.write(position, memory, at, length);
+        byte[] content = memory.asSlice(at, length).toArray(ValueLayout.JAVA_BYTE);
+        operations.add(new Operation.Write(position, content));
+    }
+
+    @Override
+    public synchronized void truncate(long size) throws IOException {
+        if (size != file.size()) {
+            operations.add(new Operation.Resize(size));
+        }
+        file.truncate(size);
+    }
+
+    @Override
+    public synchronized boolean punchHole(long position, long length) throws IOException {
+        operations.add(new Operation.Punch(position, length));
+        return file.punchHole(position, length);
+    }
+
+    @Override
+    public synchronized boolean allocate(long position, long length) throws IOException {
+        if (position + length > file.size()) {
+            operations.add(new Operation.Resize(position + length));
+        }
+        return file.allocate(position, length);
+    }
+
+    @Override
+    public synchronized void force() throws IOException {
+        file.force();
+        operations.add(new Operation.Force());
+    }
+
+    @Override
+    public String name() {
+        return file.name();
+    }
+
+    @Override
+    public boolean readOnly() {
+        return file.readOnly();
+    }
+
+    @Override
+    public long size() throws IOException {
+        return file.size();
+    }
+
+    @Override
+    public long allocatedSize() throws IOException {
+        return file.allocatedSize();
+    }
+
+    @Override
+    public void read(long position, MemorySegment memory, long at, long length) throws IOException {
+        file.read(position, memory, at, length);
+    }
+
+    @Override
+    public long nextData(long position) throws IOException {
+        return file.nextData(position);
+    }
+
+    @Override
+    public long nextHole(long position) throws IOException {
+        return file.nextHole(position);
+    }
+
+    @Override
+    public void close() throws IOException {
+        file.close();
+    }
+}
