@@ -17,6 +17,19 @@ class SystemKernelsTest {
         assertThat(result.exit()).isEqualTo(VirtualProcessor.Exit.CANCELLED);
     }
 
+    @ParameterizedTest
+    @ValueSource(strings = {"protected", "long"})
+    void aKernelDoesNotNoticeThatItMoves(String name) {
+        TestKernel.Result result = TestKernel.runMoving(name, 1, 7);
+        assertThat(result.output()).isEqualTo(TestKernel.expected(name));
+    }
+
+    @Test
+    void twoProcessorsDoNotNoticeThatTheyMove() {
+        TestKernel.Result result = TestKernel.runMoving("smp", 2, 1);
+        assertThat(result.output()).isEqualTo(TestKernel.expected("smp"));
+    }
+
     @Test
     void aSecondProcessorStartsAndSharesMemory() {
         TestKernel.Result result = TestKernel.run("smp", 2);

@@ -1,5 +1,9 @@
 package org.torte.hypervisor.software;
 
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.io.ByteArrayInputStream;
+import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
@@ -7,9 +11,10 @@ import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
-import java.util.concurrent.atomic.AtomicReference;
 import org.torte.base.GuestMemory;
 import org.torte.base.RandomSource;
+import org.torte.base.StateContainerReader;
+import org.torte.base.StateContainerWriter;
 import org.torte.hypervisor.CpuState;
 import org.torte.hypervisor.CpuidTable;
 import org.torte.hypervisor.ExitHandler;
@@ -28,8 +33,6 @@ final class TestKernel {
 
     /** What a kernel did. */
     record Result(List<String> output, VirtualProcessor.Exit exit, CpuState state) {}
-
-    private TestKernel() {}
 
     /** An AMD processor with what the kernels test. */
     static CpuidTable cpuid() {
@@ -59,6 +62,66 @@ final class TestKernel {
         }
     }
 
+    /** The machine around a kernel. */
+    private static final class Host implements ExitHandler {
+        private final StringBuilder output = new StringBuilder();
+        private final int pauseEvery;
+        private volatile Runnable pause = () -> {};
+        private volatile boolean ended;
+        private int lines;
+
+        Host(int pauseEvery) {
+            this.pauseEvery = pauseEvery;
+        }
+
+        @Override
+        public int readPort(int index, int port, int size) {
+            return -1;
+        }
+
+        @Override
+        public void writePort(int index, int port, int size, int value) {
+            if (port == 0xe9) {
+                output.append((char) (value & 0xff));
+                if (value == '\n' && ++lines % pauseEvery == 0) {
+                    pause.run();
+                }
+            } else if (port == 0xf4) {
+                ended = true;
+                pause.run();
+            }
+        }
+
+        @Override
+        public long readMemory(int index, long address, int size) {
+            return -1;
+        }
+
+        @Override
+        public void writeMemory(int index, long address, int size, long value) {}
+
+        @Override
+        public boolean readMsr(int index, int register, MsrValue result) {
+            return false;
+        }
+
+        @Override
+        public boolean writeMsr(int index, int register, long value) {
+            return false;
+        }
+    }
+
+    private final String name;
+    private final int processors;
+    private final Host host;
+    private final ManualTimers timers = new ManualTimers();
+
+    private TestKernel(String name, int processors, int pauseEvery) {
+        this.name = name;
+        this.processors = processors;
+        host = new Host(pauseEvery);
+    }
+
     /** Runs a kernel to its end on one processor, for 20 seconds at most. */
     static Result run(String name) {
         return run(name, 1);
@@ -66,77 +129,85 @@ final class TestKernel {
 
     /** Runs a kernel to the end of the first processor, for 20 seconds at most. */
     static Result run(String name, int processors) {
-        StringBuilder output = new StringBuilder();
-        AtomicReference<VirtualProcessor> processor = new AtomicReference<>();
-        ExitHandler handler = new ExitHandler() {
-            @Override
-            public int readPort(int index, int port, int size) {
-                return -1;
-            }
+        return new TestKernel(name, processors, Integer.MAX_VALUE).run();
+    }
 
-            @Override
-            public void writePort(int index, int port, int size, int value) {
-                if (port == 0xe9) {
-                    output.append((char) (value & 0xff));
-                } else if (port == 0xf4) {
-                    processor.get().cancel();
+    /** Runs a kernel, and moves it into a new partition by way of its saved state after every so many lines. */
+    static Result runMoving(String name, int processors, int pauseEvery) {
+        return new TestKernel(name, processors, pauseEvery).run();
+    }
+
+    private Partition partition(GuestMemory memory) {
+        return new SoftwareHypervisor()
+                .createPartition(new PartitionConfiguration(
+                        memory, processors, cpuid(), 1_000_000_000L, timers, RandomSource.seeded(1), host));
+    }
+
+    private Result run() {
+        byte[] state = {};
+        while (true) {
+            try (GuestMemory memory = GuestMemory.allocate(MEMORY);
+                    Partition partition = partition(memory)) {
+                if (state.length == 0) {
+                    byte[] image = bytes(name + ".bin");
+                    memory.write(BASE, image, 0, image.length);
+                    partition.processor(0).setState(entry(memory.getInt(BASE + 28)));
+                } else {
+                    restore(state, memory, partition);
+                    assertThat(save(memory, partition)).isEqualTo(state);
                 }
-            }
-
-            @Override
-            public long readMemory(int index, long address, int size) {
-                return -1;
-            }
-
-            @Override
-            public void writeMemory(int index, long address, int size, long value) {}
-
-            @Override
-            public boolean readMsr(int index, int register, MsrValue result) {
-                return false;
-            }
-
-            @Override
-            public boolean writeMsr(int index, int register, long value) {
-                return false;
-            }
-        };
-        ManualTimers timers = new ManualTimers();
-        try (GuestMemory memory = GuestMemory.allocate(MEMORY);
-                Partition partition = new SoftwareHypervisor()
-                        .createPartition(new PartitionConfiguration(
-                                memory,
-                                processors,
-                                cpuid(),
-                                1_000_000_000L,
-                                timers,
-                                RandomSource.seeded(1),
-                                handler))) {
-            byte[] image = bytes(name + ".bin");
-            memory.write(BASE, image, 0, image.length);
-            VirtualProcessor cpu = partition.processor(0);
-            processor.set(cpu);
-            cpu.setState(entry(memory.getInt(BASE + 28)));
-            Thread watchdog = Thread.ofVirtual().start(() -> {
-                try {
-                    TimeUnit.SECONDS.sleep(20);
-                    cpu.cancel();
-                } catch (InterruptedException e) {
-                    Thread.currentThread().interrupt();
+                VirtualProcessor.Exit exit = runUntilPause(partition);
+                if (host.ended || exit == VirtualProcessor.Exit.SHUTDOWN || host.lines % host.pauseEvery != 0) {
+                    return new Result(
+                            host.output.toString().lines().toList(),
+                            exit,
+                            partition.processor(0).state());
                 }
-            });
-            List<Thread> others = new ArrayList<>();
-            for (int i = 1; i < processors; i++) {
-                others.add(Thread.ofPlatform().daemon().start(partition.processor(i)::run));
+                state = save(memory, partition);
+            } catch (IOException e) {
+                throw new UncheckedIOException(e);
             }
-            VirtualProcessor.Exit exit = cpu.run();
-            watchdog.interrupt();
-            for (int i = 1; i < processors; i++) {
-                partition.processor(i).cancel();
-                join(others.get(i - 1));
-            }
-            return new Result(output.toString().lines().toList(), exit, cpu.state());
         }
+    }
+
+    private VirtualProcessor.Exit runUntilPause(Partition partition) {
+        VirtualProcessor cpu = partition.processor(0);
+        host.pause = cpu::cancel;
+        Thread watchdog = Thread.ofVirtual().start(() -> {
+            try {
+                TimeUnit.SECONDS.sleep(20);
+                cpu.cancel();
+            } catch (InterruptedException e) {
+                Thread.currentThread().interrupt();
+            }
+        });
+        List<Thread> others = new ArrayList<>();
+        for (int i = 1; i < processors; i++) {
+            others.add(Thread.ofPlatform().daemon().start(partition.processor(i)::run));
+        }
+        VirtualProcessor.Exit exit = cpu.run();
+        watchdog.interrupt();
+        for (int i = 1; i < processors; i++) {
+            partition.processor(i).cancel();
+            join(others.get(i - 1));
+        }
+        return exit;
+    }
+
+    private static byte[] save(GuestMemory memory, Partition partition) {
+        ByteArrayOutputStream out = new ByteArrayOutputStream();
+        StateContainerWriter writer = new StateContainerWriter(out, "");
+        partition.save(writer);
+        writer.ram(memory);
+        writer.finish();
+        return out.toByteArray();
+    }
+
+    private static void restore(byte[] state, GuestMemory memory, Partition partition) throws IOException {
+        StateContainerReader reader = new StateContainerReader(new ByteArrayInputStream(state));
+        reader.readRest(memory);
+        partition.restore(reader);
+        reader.requireAllRead();
     }
 
     private static void join(Thread thread) {
