@@ -192,7 +192,7 @@ publish_lib() {
 train_lib() {
   rm -f "$root"/lib/torte.aot
   "$java_home"/bin/java "${torte_jvm[@]}" -XX:AOTCacheOutput="$root"/lib/torte.aot.new -Xlog:disable -Xlog:all=off \
-    -p "$root"/lib -m org.torte.cli/org.torte.cli.Torte --help >/dev/null 2>&1 </dev/null &&
+    -p "$root"/lib -m org.torte.cli/org.torte.cli.Torte run --help >/dev/null 2>&1 </dev/null &&
     [[ -s $root/lib/torte.aot.new ]] &&
     mv "$root"/lib/torte.aot.new "$root"/lib/torte.aot &&
     printf '%s\n' "$java_home" "$root" >"$root"/lib/.aot
