@@ -522,6 +522,13 @@ long_mode:
         user system-call-single-step, user_syscall, 0x302
         user user-sysret, user_sysret
         user user-single-step, user_nop, 0x302
+        mov ecx, 3
+        mov edi, ALIAS + 0x190000
+        user repeat-single-step, user_repeat, 0x302
+        mov eax, ecx
+        value64 repeat-count
+        mov ecx, 1
+        user repeat-last-step, user_repeat, 0x302
 
 # ---- call gates
         mov eax, offset gate_target
@@ -895,6 +902,8 @@ user_swapgs: swapgs
 user_wrmsr: wrmsr
 user_push_es: .byte 0x06
         int 0x30
+user_repeat: rep stosb
+        nop
 user_nop: nop
         nop
 user_call_gate:

@@ -42,6 +42,8 @@ final class StringInstructions {
             return false;
         }
         boolean compares = operation == Operation.CMPS || operation == Operation.SCAS;
+        // Traps come after each repetition.
+        boolean stepping = (cpu.systemFlags & Cpu.TF) != 0 || cpu.breakpoints.armed();
         int budget = BATCH;
         while (true) {
             long count = Alu.zeroExtend(r[Cpu.RCX], in.addressSize);
@@ -51,7 +53,7 @@ final class StringInstructions {
             if (budget <= 0) {
                 return true;
             }
-            long done = bulk(in, operation, size, count);
+            long done = stepping ? 0 : bulk(in, operation, size, count);
             if (done == 0) {
                 element(in, operation, size);
                 done = 1;
@@ -60,6 +62,9 @@ final class StringInstructions {
             budget -= done == 1 ? 1 : 64;
             if (compares && cpu.alu.zero() == (in.repeat == 0xf2)) {
                 return false;
+            }
+            if (stepping) {
+                return count != 1;
             }
         }
     }
