@@ -147,7 +147,8 @@ maven_errors() {
   grep -E '^\[(ERROR|FATAL)\]' "$1" | grep -vE '^\[ERROR\] *$|Help 1|-> |To see the full|Re-run Maven|For more information|After correcting|mvn <args>|Failed to execute goal.*Compilation failure' | head -n 20
 }
 
-# Prints one file that is newer than lib/, if any; nothing means lib/ is up to date.
+# Prints one file that is newer than lib/, if any; nothing means lib/ is up to date. A file dated in the future, which
+# would look newer for ever, does not count.
 newer_than_lib() {
   local inputs=("$root"/pom.xml) module
   for module in "$root"/*/pom.xml; do
@@ -157,10 +158,10 @@ newer_than_lib() {
       *) inputs+=("$module"/pom.xml "$module"/src/main) ;;
     esac
   done
-  find "${inputs[@]}" -newer "$1" "${@:2}" -print -quit 2>/dev/null
+  find "${inputs[@]}" -newer "$root"/lib/.built ! -newermt now -print -quit 2>/dev/null
 }
 
-lib_is_current() { [[ -e $root/lib/.built ]] && [[ -z $(newer_than_lib "$root"/lib/.built) ]]; }
+lib_is_current() { [[ -e $root/lib/.built ]] && [[ -z $(newer_than_lib) ]]; }
 
 # One build at a time: the lock is on the checkout's folder itself, so that no lock file is left behind.
 lock_checkout() {
@@ -178,11 +179,6 @@ new_lib() {
 
 # Puts the finished folder in place of lib/. A reader sees the old or the new one, whole.
 publish_lib() {
-  local ahead
-  # A source dated in the future would look newer for ever: date the stamp like it.
-  while ahead=$(newer_than_lib "$lib_new"/.built -newermt now) && [[ -n $ahead ]]; do
-    touch -r "$ahead" "$lib_new"/.built
-  done
   [[ ! -e $root/lib ]] || mv "$root"/lib "$root"/lib.old.$$
   mv "$lib_new" "$root"/lib
   rm -rf "$root"/lib.old.$$

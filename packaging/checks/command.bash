@@ -48,6 +48,18 @@ check 'torte refuses an unknown option with status 2' refuses --no-such-option
 check 'torte refuses an unknown command with status 2' refuses no-such-command
 check 'torte run refuses a kernel that does not exist with status 2' refuses run --kernel "$scratch"/no-such-kernel
 
+# The README's first command as continuous integration sees it: no terminal, so the guest does its own session.
+demo_proves_itself() {
+  local output status
+  output=$("$root"/torte demo 2>&1 </dev/null)
+  status=$?
+  printf '%s\n' "$output"
+  # Wrong input is all that a machine without package sources can cause; every other status is an error.
+  if ((status == 2)); then return 77; fi
+  ((status == 0)) && [[ $output == *sha256sum:* ]]
+}
+check 'torte demo without a terminal boots, proves itself and powers off' demo_proves_itself
+
 # The sources as somebody else would get them, without what has been built.
 copy_checkout() {
   mkdir -p "$1" && tar -c -C "$root" --exclude=target --exclude='./lib*' --exclude=./.git . | tar -x -C "$1"
@@ -107,9 +119,9 @@ rebuilds_when_a_source_changes() {
   rm "$copy"/cli/src/main/java/module-info.java
   [[ $("$copy"/torte --version 2>&1) == *building* ]] || return
   touch -d '+1 day' "$copy"/pom.xml
-  [[ $("$copy"/torte --version 2>&1) == *building* && $("$copy"/torte --version 2>&1) != *building* ]]
+  [[ $("$copy"/torte --version 2>&1) != *building* ]]
 }
-check 'torte builds again when a source was changed, deleted or is dated in the future, and only then' rebuilds_when_a_source_changes
+check 'torte builds again when a source was changed or deleted, not for one dated in the future' rebuilds_when_a_source_changes
 
 keeps_what_works_when_a_build_fails() {
   local copy=$scratch/twice output
