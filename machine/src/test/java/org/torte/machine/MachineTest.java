@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import java.io.ByteArrayInputStream;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
+import java.io.InputStream;
 import java.time.Instant;
 import java.util.Arrays;
 import java.util.concurrent.CountDownLatch;
@@ -259,6 +260,17 @@ class MachineTest {
                 assertThat(Arrays.mismatch(save(machine), saved))
                         .as("seed %d", seed)
                         .isEqualTo(-1);
+            }
+        }
+    }
+
+    /** Devices of the first version of saved state, in odd states; must load for ever. */
+    @Test
+    void theFirstVersionStillLoads() throws Exception {
+        try (InputStream golden = MachineTest.class.getResourceAsStream("machine-1.torte")) {
+            assertThat(golden).isNotNull();
+            try (Machine machine = restore(golden.readAllBytes())) {
+                assertThat(machine.configuration().processors()).isEqualTo(2);
             }
         }
     }
