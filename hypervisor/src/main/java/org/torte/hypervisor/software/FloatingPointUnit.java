@@ -15,7 +15,7 @@ import org.torte.hypervisor.x86.Operation;
  */
 final class FloatingPointUnit {
     private static final byte NONE = 0, MOVE = 1, FLOAT = 2, INTEGER = 3, CONVERT = 4, MMX = 5, X87 = 6, STATE = 7;
-    private static final byte STRING = 8, CRYPTO = 9;
+    private static final byte STRING = 8, CRYPTO = 9, SHA = 10;
 
     /** Which unit executes a form, by {@link Form#index}. */
     private static final byte[] UNITS = units();
@@ -27,6 +27,8 @@ final class FloatingPointUnit {
     private final SseConvertUnit conversions;
     private final MmxUnit mmx;
     private final SseStringUnit strings;
+    private final CryptoUnit crypto;
+    private final ShaUnit sha;
     private final X87Unit x87;
     private final ExtendedStateUnit extended;
     private final CpuContext cpu;
@@ -42,6 +44,8 @@ final class FloatingPointUnit {
         conversions = new SseConvertUnit(operands, arithmetic);
         mmx = new MmxUnit(operands);
         strings = new SseStringUnit(operands);
+        crypto = new CryptoUnit(operands);
+        sha = new ShaUnit(operands);
         x87 = new X87Unit(operands);
         extended = new ExtendedStateUnit(operands);
     }
@@ -70,6 +74,8 @@ final class FloatingPointUnit {
             case CONVERT -> conversions.execute(in, address);
             case MMX -> mmx.execute(in, address);
             case STRING -> strings.execute(in, address);
+            case CRYPTO -> crypto.execute(in, address);
+            case SHA -> sha.execute(in, address);
             case X87 -> x87.execute(in, address);
             case STATE -> extended.execute(in, address);
             default -> throw cpu.fault(GuestFault.UD, 0);
@@ -122,7 +128,8 @@ final class FloatingPointUnit {
         EnumSet<Operation> state = EnumSet.of(FXSAVE, FXRSTOR, LDMXCSR, STMXCSR);
         state.addAll(EnumSet.of(XSAVE, XSAVEOPT, XSAVEC, XSAVES, XRSTOR, XRSTORS, XGETBV, XSETBV));
         EnumSet<Operation> strings = EnumSet.range(PCMPESTRM, PCMPISTRI);
-        EnumSet<Operation> crypto = EnumSet.range(AESIMC, SHA256RNDS2);
+        EnumSet<Operation> crypto = EnumSet.range(AESIMC, PCLMULQDQ);
+        EnumSet<Operation> hashes = EnumSet.range(SHA1NEXTE, SHA256RNDS2);
         EnumSet<Operation> all = EnumSet.range(MOVUPS, SHA256RNDS2);
         for (int i = 0; i < units.length; i++) {
             Form form = Form.of(i);
@@ -143,6 +150,8 @@ final class FloatingPointUnit {
                 units[i] = STRING;
             } else if (crypto.contains(operation)) {
                 units[i] = CRYPTO;
+            } else if (hashes.contains(operation)) {
+                units[i] = SHA;
             } else if (all.contains(operation)) {
                 units[i] = INTEGER;
             }

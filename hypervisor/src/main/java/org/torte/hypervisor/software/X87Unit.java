@@ -207,7 +207,9 @@ final class X87Unit {
             push(stack.b);
         } else {
             soft.convert(stack.b, true, FloatFormat.EXTENDED, stack.result);
-            if (stack.accept()) {
+            // A denormal operand is pushed even when that exception is unmasked; a signalling NaN is not.
+            boolean denormal = (soft.flags & SoftFloat.DENORMAL) != 0;
+            if (stack.accept() || denormal) {
                 stack.push(stack.result);
             }
         }
@@ -266,9 +268,9 @@ final class X87Unit {
             stack.get(0, stack.a);
             soft.convert(stack.a, false, size == 4 ? FloatFormat.SINGLE : FloatFormat.DOUBLE, stack.result);
             if (!stack.stores()) {
-                if ((soft.flags & ~fpu.control & SoftFloat.UNDERFLOW) != 0) {
-                    soft.flags &= ~SoftFloat.INEXACT;
-                }
+                // Nothing was stored, so nothing was rounded.
+                soft.flags &= ~SoftFloat.INEXACT;
+                soft.roundedUp = false;
                 stack.accept();
                 return;
             }

@@ -525,7 +525,10 @@ public final class SoftFloat {
                 return;
             }
         }
-        if (s == 0 || wrapped && e < format.minimum()) {
+        if (wrapped && e < format.minimum()) {
+            flags |= INEXACT;
+            result.setZero(negative);
+        } else if (s == 0) {
             result.setZero(negative);
         } else {
             result.setFinite(negative, e, s);
