@@ -49,6 +49,19 @@ final class CodeCache {
         return page;
     }
 
+    /** Drops all blocks. Only while no processor runs. */
+    void clear() {
+        for (int i = 0; i < chunks.length(); i++) {
+            AtomicReferenceArray<@Nullable CodePage> chunk = chunks.get(i);
+            for (int j = 0; chunk != null && j < chunk.length(); j++) {
+                CodePage page = chunk.get(j);
+                if (page != null) {
+                    page.invalidate(0, 0xfff);
+                }
+            }
+        }
+    }
+
     /** Drops the blocks that hold any byte from {@code from} to before {@code to}, both in one page. */
     void invalidate(long from, long to) {
         CodePage page = find(from);

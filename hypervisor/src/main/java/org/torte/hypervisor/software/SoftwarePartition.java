@@ -106,6 +106,7 @@ final class SoftwarePartition implements Partition {
 
     @Override
     public void restore(StateReader state) {
+        memory.code.clear();
         router.ioApic().restore(state.section("hypervisor.ioapic", 1));
         for (SoftwareProcessor processor : processors) {
             processor.restore(state.section("hypervisor.processor." + processor.index(), 1));
@@ -115,6 +116,8 @@ final class SoftwarePartition implements Partition {
     @Override
     public void reset() {
         router.ioApic().reset();
+        // RAM is cleared or filled anew behind the processors' backs.
+        memory.code.clear();
         for (SoftwareProcessor processor : processors) {
             processor.reset();
         }

@@ -168,6 +168,7 @@ final class SystemInstructions {
                 ecx = ecx & ~0xff | subleaf & 0xff;
             }
             case 0x8000_0001 -> edx = cpu.apic.enabled() ? edx : edx & ~APIC;
+            case 0x8000_001e -> ebx = ebx & ~0xff | cpu.index;
             case 0xd -> ebx = subleaf == 0 ? 512 + 64 : ebx;
             default -> {}
         }
