@@ -38,15 +38,16 @@ class SoftFloatTest {
             long y = operand();
             double p = Double.longBitsToDouble(x);
             double q = Double.longBitsToDouble(y);
-            double expected =
-                    switch (compute(i & 3, x, y, FloatFormat.DOUBLE)) {
-                        case 0 -> p + q;
-                        case 1 -> p - q;
-                        case 2 -> p * q;
-                        default -> p / q;
-                    };
+            double expected = switch (compute(i & 3, x, y, FloatFormat.DOUBLE)) {
+                case 0 -> p + q;
+                case 1 -> p - q;
+                case 2 -> p * q;
+                default -> p / q;
+            };
             double actual = Double.longBitsToDouble(result.get64());
-            assertThat(actual).as("operation %d on %x and %x, seed %x", i & 3, x, y, SEED).isEqualTo(Double.valueOf(expected));
+            assertThat(actual)
+                    .as("operation %d on %x and %x, seed %x", i & 3, x, y, SEED)
+                    .isEqualTo(Double.valueOf(expected));
         }
     }
 
@@ -96,7 +97,11 @@ class SoftFloatTest {
     @Test
     void everyRoundingModePicksTheRightNeighbour() {
         FloatFormat[] formats = {
-            FloatFormat.SINGLE, FloatFormat.DOUBLE, FloatFormat.EXTENDED, FloatFormat.EXTENDED_24, FloatFormat.EXTENDED_53
+            FloatFormat.SINGLE,
+            FloatFormat.DOUBLE,
+            FloatFormat.EXTENDED,
+            FloatFormat.EXTENDED_24,
+            FloatFormat.EXTENDED_53
         };
         for (int i = 0; i < CASES / 10; i++) {
             FloatFormat format = formats[i % formats.length];
@@ -157,7 +162,10 @@ class SoftFloatTest {
             b.set64(Double.doubleToRawLongBits(y), false);
             near(StrictMath.atan2(y, x), x, () -> functions.arctangent(b, a, soft, result));
             near(y * StrictMath.log(Math.abs(x)) / ln2, Math.abs(x), () -> functions.logarithm(b, a, soft, result));
-            near(y * StrictMath.log1p(small / 4) / ln2, small / 4, () -> functions.logarithmOnePlus(b, a, soft, result));
+            near(
+                    y * StrictMath.log1p(small / 4) / ln2,
+                    small / 4,
+                    () -> functions.logarithmOnePlus(b, a, soft, result));
         }
     }
 
