@@ -9,6 +9,7 @@ import org.torte.disk.DiskException.Kind;
 import org.torte.disk.DiskFormat;
 import org.torte.disk.DiskOptions;
 import org.torte.disk.vhd.VhdImages;
+import org.torte.disk.vhdx.VhdxEdit;
 
 /** Changes what identifies a disk to its guest and the sector size it reports, as Set-VHD does. */
 public final class Identity {
@@ -25,7 +26,8 @@ public final class Identity {
             Path path, DiskFormat format, @Nullable UUID identifier, int physicalSectorSize, DiskOptions options) {
         switch (format) {
             case VHD -> setVhd(path, identifier, physicalSectorSize, options);
-            case VHDX, RAW ->
+            case VHDX -> VhdxEdit.setIdentity(path, identifier, physicalSectorSize, options);
+            case RAW ->
                 throw new DiskException(
                         Kind.UNSUPPORTED,
                         path.toString(),

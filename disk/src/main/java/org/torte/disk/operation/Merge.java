@@ -129,14 +129,15 @@ public final class Merge {
             Optional<MergeJournal> journal,
             Progress progress) {
         DiskOptions alone = options.withOpenParents(false);
-        ParentIdentity.prepare(child, plan.parent(), format, options);
-        String state = MergeJournal.state(child);
-        long start = journal.filter(j -> j.child().equals(state))
+        String before = MergeJournal.state(child);
+        long start = journal.filter(j -> j.child().equals(before))
                 .map(MergeJournal::copied)
                 .orElse(0L);
-        try (VirtualDisk from = VirtualDisks.open(child, format, Convert.readOnly(alone));
-                VirtualDisk to = ParentIdentity.openParent(child, plan.parent(), format, options);
+        // First the parent: telling the child about it changes the child's file.
+        try (VirtualDisk to = ParentIdentity.openParent(child, plan.parent(), format, options);
+                VirtualDisk from = VirtualDisks.open(child, format, Convert.readOnly(alone));
                 Arena arena = Arena.ofConfined()) {
+            String state = MergeJournal.state(child);
             new MergeJournal(plan.parent().toString(), state, start, false).write(child);
             if (from.size() > to.size()) {
                 to.resize(from.size());
@@ -169,7 +170,7 @@ public final class Merge {
             }
             to.flush();
         }
-        new MergeJournal(plan.parent().toString(), state, Long.MAX_VALUE, true).write(child);
+        new MergeJournal(plan.parent().toString(), MergeJournal.state(child), Long.MAX_VALUE, true).write(child);
     }
 
     /** Connects the grandchildren to the parent and deletes the child. Each step may be repeated. */

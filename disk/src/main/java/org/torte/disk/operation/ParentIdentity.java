@@ -1,7 +1,9 @@
 package org.torte.disk.operation;
 
 import java.nio.file.Path;
+import java.util.List;
 import java.util.UUID;
+import org.torte.base.RandomSource;
 import org.torte.disk.DiskException;
 import org.torte.disk.DiskException.Kind;
 import org.torte.disk.DiskFormat;
@@ -9,16 +11,19 @@ import org.torte.disk.DiskOptions;
 import org.torte.disk.VirtualDisk;
 import org.torte.disk.VirtualDisks;
 import org.torte.disk.vhd.VhdImages;
+import org.torte.disk.vhdx.VhdxDisk;
+import org.torte.disk.vhdx.VhdxEdit;
 
 /** How a child recognises its parent, in each format. */
 final class ParentIdentity {
     private ParentIdentity() {}
 
-    /** The identifier that a child expects of its parent. */
-    static UUID expected(Path child, DiskFormat format, DiskOptions options) {
+    /** The identifiers that a child accepts of its parent. */
+    static List<UUID> expected(Path child, DiskFormat format, DiskOptions options) {
         return switch (format) {
-            case VHD -> VhdImages.parentIdentifier(child, options);
-            case VHDX, RAW -> throw unsupported(child, format);
+            case VHD -> List.of(VhdImages.parentIdentifier(child, options));
+            case VHDX -> VhdxEdit.expected(child, options);
+            case RAW -> throw unsupported(child, format);
         };
     }
 
@@ -26,20 +31,30 @@ final class ParentIdentity {
     static void set(Path child, DiskFormat format, Path parent, UUID identifier, DiskOptions options) {
         switch (format) {
             case VHD -> VhdImages.setParent(child, parent, identifier, options);
-            case VHDX, RAW -> throw unsupported(child, format);
+            case VHDX -> VhdxEdit.setParent(child, parent, identifier, options);
+            case RAW -> throw unsupported(child, format);
         }
     }
 
-    /** Before the parent changes: lets the child know the identifier that the parent will have. A VHD keeps its own. */
-    static void prepare(Path child, Path parent, DiskFormat format, DiskOptions options) {
-        if (format == DiskFormat.RAW) {
-            throw unsupported(child, format);
-        }
-    }
-
-    /** Opens the parent for writing, with the identifier that {@link #prepare} announced. */
+    /**
+     * Opens the parent for writing while the child must keep recognising it. A VHD keeps its identifier; a VHDX gets a
+     * new one with its first modification, which the child is told before.
+     */
     static VirtualDisk openParent(Path child, Path parent, DiskFormat format, DiskOptions options) {
-        return VirtualDisks.open(parent, format, options);
+        VirtualDisk opened = VirtualDisks.open(parent, format, options);
+        try {
+            if (opened instanceof VhdxDisk vhdx) {
+                RandomSource random = options.random();
+                UUID next =
+                        new UUID(random.nextLong() & ~0xf000L | 0x4000L, random.nextLong() & ~(3L << 62) | 2L << 62);
+                VhdxEdit.expect(child, opened.info().contentIdentifier(), next, options);
+                vhdx.announceContentIdentifier(next);
+            }
+            return opened;
+        } catch (DiskException e) {
+            opened.close();
+            throw e;
+        }
     }
 
     private static DiskException unsupported(Path child, DiskFormat format) {

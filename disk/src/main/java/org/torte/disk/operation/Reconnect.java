@@ -1,6 +1,7 @@
 package org.torte.disk.operation;
 
 import java.nio.file.Path;
+import java.util.List;
 import java.util.UUID;
 import org.torte.disk.DiskException;
 import org.torte.disk.DiskException.Kind;
@@ -45,8 +46,8 @@ public final class Reconnect {
         try (VirtualDisk disk = VirtualDisks.open(parent, format, Convert.readOnly(options))) {
             found = disk.info();
         }
-        UUID expected = ParentIdentity.expected(child, format, options);
-        if (!ignoreMismatch && !expected.equals(found.contentIdentifier())) {
+        List<UUID> expected = ParentIdentity.expected(child, format, options);
+        if (!ignoreMismatch && !expected.contains(found.contentIdentifier())) {
             throw new DiskException(
                     Kind.PARENT_CHANGED,
                     child.toString(),

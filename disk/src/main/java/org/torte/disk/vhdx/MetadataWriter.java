@@ -13,6 +13,7 @@ import java.util.UUID;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.zip.CRC32C;
+import org.jspecify.annotations.Nullable;
 import org.torte.base.RandomSource;
 import org.torte.disk.DiskException;
 import org.torte.disk.DiskFile;
@@ -82,6 +83,8 @@ final class MetadataWriter {
     private volatile boolean started;
     private volatile boolean crowded;
 
+    private volatile @Nullable UUID announced;
+
     MetadataWriter(
             DiskFile file,
             Headers headers,
@@ -102,6 +105,16 @@ final class MetadataWriter {
     private UUID freshGuid() {
         long high = random.nextLong() & ~0xf000L | 0x4000L;
         return new UUID(high, random.nextLong() & ~(3L << 62) | 2L << 62);
+    }
+
+    /** The DataWriteGuid that this opener sets, instead of a random one: its children know it already. */
+    void announceContentIdentifier(UUID identifier) {
+        announced = identifier;
+    }
+
+    private UUID nextContent() {
+        UUID known = announced;
+        return known == null ? freshGuid() : known;
     }
 
     // ------------------------------------------------------------------ opening and closing
@@ -141,7 +154,7 @@ final class MetadataWriter {
             writeEntry(0);
             appliedThrough = sequence - 1;
             force();
-            headers.updateBoth(headers.current().withLog(logId).withDataWrite(freshGuid()), durability);
+            headers.updateBoth(headers.current().withLog(logId).withDataWrite(nextContent()), durability);
             started = true;
         } catch (IOException e) {
             throw faults.of(e);
@@ -518,7 +531,7 @@ final class MetadataWriter {
     void changeContentIdentifier() {
         logLock.lock();
         try {
-            headers.updateBoth(headers.current().withDataWrite(freshGuid()), durability);
+            headers.updateBoth(headers.current().withDataWrite(nextContent()), durability);
         } catch (IOException e) {
             throw faults.of(e);
         } finally {

@@ -83,6 +83,14 @@ public final class VhdxDisk implements VirtualDisk {
         return Optional.of(new VhdxDisk(List.of(images).subList(1, images.length), false));
     }
 
+    /**
+     * Chooses the DataWriteGuid that the first modification by this opener sets, so that children can know it before.
+     * Called before any modification.
+     */
+    public void announceContentIdentifier(java.util.UUID identifier) {
+        top.writer.announceContentIdentifier(identifier);
+    }
+
     VhdxImage image() {
         return top;
     }
