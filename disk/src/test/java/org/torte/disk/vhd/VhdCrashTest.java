@@ -47,7 +47,7 @@ class VhdCrashTest {
         long seed = Long.getLong("torte.seed", System.nanoTime());
         MemoryStorage storage = new MemoryStorage();
         DiskModel model = new DiskModel(SECTOR);
-        prepare(type, storage, model, options(storage, seed));
+        prepare(type, model, options(storage, seed));
         MemoryFile start = storage.get(IMAGE).copy();
         List<Recorder> recorders = new ArrayList<>();
         storage.wrap((path, file) -> {
@@ -72,7 +72,7 @@ class VhdCrashTest {
         assertThat(states).isGreaterThan(50);
     }
 
-    private static void prepare(DiskType type, MemoryStorage storage, DiskModel model, DiskOptions options) {
+    private static void prepare(DiskType type, DiskModel model, DiskOptions options) {
         if (type != DiskType.DIFFERENCING) {
             CreateOptions create = new CreateOptions(
                     type, SIZE, type == DiskType.DYNAMIC ? BLOCK : 0, 0, 0, java.util.Optional.empty());
