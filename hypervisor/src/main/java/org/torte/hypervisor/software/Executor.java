@@ -25,6 +25,7 @@ final class Executor {
     private final Interrupts interrupts;
     private final SystemInstructions system;
     private final FloatingPointUnit floatingPoint;
+    private int pauses;
 
     Executor(
             Cpu cpu,
@@ -131,7 +132,7 @@ final class Executor {
             }
             case NOP, PREFETCH, CLFLUSH, CLFLUSHOPT, CLWB, LFENCE, SFENCE -> {}
             case MFENCE -> java.lang.invoke.VarHandle.fullFence();
-            case PAUSE -> Thread.onSpinWait();
+            case PAUSE -> pause();
             case POP -> {
                 Operand operand = in.form.operand(0);
                 if (operand.kind() == Operand.Kind.SEGMENT) {
@@ -616,6 +617,15 @@ final class Executor {
         long upper = Operands.signExtend(cpu.mmu.load(address + size, size), size);
         if (index < lower || index > upper) {
             throw cpu.fault(GuestFault.BR, 0);
+        }
+    }
+
+    /** Whoever spins for long waits for a processor that the host may not be running: let it. */
+    private void pause() {
+        if ((++pauses & 15) == 0) {
+            Thread.yield();
+        } else {
+            Thread.onSpinWait();
         }
     }
 
