@@ -1,0 +1,62 @@
+package org.torte.hypervisor.oracle;
+
+import static java.lang.foreign.ValueLayout.JAVA_INT_UNALIGNED;
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
+
+import java.util.HexFormat;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+
+class HostProcessorTest {
+    @BeforeEach
+    void needsHost() {
+        assumeTrue(HostProcessor.available(), "the host is not x86-64 Linux");
+    }
+
+    private static CaseRecord prepare(HostProcessor host, int index, String code) {
+        CaseRecord record = host.record(index);
+        for (int i = 0; i < 16; i++) {
+            record.setRegister(i, i + 100);
+        }
+        record.setFlags(0x202);
+        record.setCode(HexFormat.of().parseHex(code));
+        record.fx().set(JAVA_INT_UNALIGNED, 0, 0x37F);
+        record.fx().set(JAVA_INT_UNALIGNED, 24, 0x1F80);
+        return record;
+    }
+
+    @Test
+    void reportsRegistersFlagsAndFaults() throws Exception {
+        try (HostProcessor host = new HostProcessor(8)) {
+            CaseRecord add = prepare(host, 0, "4801c8"); // add rax, rcx
+            CaseRecord undefined = prepare(host, 1, "0f0b");
+            CaseRecord pageEnd = prepare(host, 2, "488b00"); // mov rax, [rax]
+            pageEnd.setRegister(0, CaseRecord.DATA + CaseRecord.DATA_SIZE - 4);
+            CaseRecord divide = prepare(host, 3, "f7f0"); // div eax
+            divide.setRegister(0, 0);
+            CaseRecord store = prepare(host, 4, "660fef00" + "0f1100"); // pxor xmm0, [rax]; movups [rax], xmm0
+            store.setRegister(0, CaseRecord.DATA);
+            store.data().fill((byte) 0x5A);
+            store.fx().set(JAVA_INT_UNALIGNED, 160, 0x01020304);
+            CaseRecord noncanonical = prepare(host, 5, "8b00");
+            noncanonical.setRegister(0, 1L << 60);
+            host.run(6);
+            assertThat(add.vector()).isEqualTo(3);
+            assertThat(add.registerAfter(0)).isEqualTo(201);
+            assertThat(add.registerAfter(15)).isEqualTo(115);
+            assertThat(add.ripAfter()).isEqualTo(CaseRecord.CODE + 4);
+
+            assertThat(undefined.vector()).isEqualTo(6);
+            assertThat(undefined.ripAfter()).isEqualTo(CaseRecord.CODE);
+            assertThat(pageEnd.vector()).isEqualTo(14);
+            assertThat(pageEnd.errorCode()).isEqualTo(4);
+            assertThat(pageEnd.cr2()).isEqualTo(CaseRecord.DATA + CaseRecord.DATA_SIZE);
+            assertThat(divide.vector()).isZero();
+            assertThat(store.vector()).isEqualTo(3);
+            assertThat(store.dataAfter().get(JAVA_INT_UNALIGNED, 0)).isEqualTo(0x5A5A5A5A ^ 0x01020304);
+            assertThat(store.fxAfter().get(JAVA_INT_UNALIGNED, 160)).isEqualTo(0x5A5A5A5A ^ 0x01020304);
+            assertThat(noncanonical.vector()).isEqualTo(13);
+        }
+    }
+}
