@@ -130,7 +130,8 @@ final class Executor {
                 int high = (int) (r[Cpu.RAX] >>> 8);
                 alu.setFlags(alu.flags() & Alu.OF | high & (Alu.SF | Alu.ZF | Alu.AF | Alu.PF | Alu.CF));
             }
-            case NOP, PREFETCH, CLFLUSH, CLFLUSHOPT, CLWB, LFENCE, SFENCE -> {}
+            case NOP, PREFETCH, LFENCE, SFENCE -> {}
+            case CLFLUSH, CLFLUSHOPT, CLWB -> cpu.load(operands.address(in, 1, false), 1);
             case MFENCE -> java.lang.invoke.VarHandle.fullFence();
             case PAUSE -> pause();
             case POP -> {

@@ -147,13 +147,13 @@ final class Interpreter {
                             break inner;
                         }
                         case JUMP_INDIRECT -> {
-                            rip = r[a(u)] & block.ripMask;
+                            rip = canonical(r[a(u)]);
                             exit = INDIRECT;
                             break inner;
                         }
                         case RET64 -> {
                             long sp = r[Cpu.RSP];
-                            rip = mmu.load64(sp);
+                            rip = canonical(mmu.load64(sp));
                             r[Cpu.RSP] = sp + 8 + (u >>> 32);
                             exit = INDIRECT;
                             break inner;
@@ -166,10 +166,12 @@ final class Interpreter {
                             break inner;
                         }
                         case CALL64_INDIRECT -> {
+                            // Before RSP moves: it may be the operand.
+                            long target = canonical(r[a(u)]);
                             long sp = r[Cpu.RSP] - 8;
                             mmu.store64(sp, rip + block.length);
                             r[Cpu.RSP] = sp;
-                            rip = r[a(u)];
+                            rip = target;
                             exit = INDIRECT;
                             break inner;
                         }
@@ -360,5 +362,13 @@ final class Interpreter {
             case 2 -> alu.neg(value, size);
             default -> Alu.zeroExtend(~value, size);
         };
+    }
+
+    /** The target of an indirect near branch: it is the branch that faults if it is not canonical. */
+    private long canonical(long target) {
+        if (target << 16 >> 16 != target) {
+            throw cpu.gp(0);
+        }
+        return target;
     }
 }

@@ -253,8 +253,13 @@ final class Lowering {
                 emit(CLD, 0, 0, 0);
                 yield true;
             }
-            case NOP, PREFETCH, CLFLUSH, CLFLUSHOPT, CLWB, LFENCE, SFENCE -> {
+            case NOP, PREFETCH, LFENCE, SFENCE -> {
                 emit(MOV64, T0, T0, 0);
+                yield true;
+            }
+            case CLFLUSH, CLFLUSHOPT, CLWB -> {
+                // They fault where a load of the byte would.
+                value(in, 0, T0);
                 yield true;
             }
             case JMP, CALL, RET, JCC -> branch(in);

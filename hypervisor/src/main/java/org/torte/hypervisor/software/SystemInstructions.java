@@ -70,6 +70,7 @@ final class SystemInstructions {
                 cpu.events.attention = true;
             }
             case MOV_FROM_CR -> {
+                requireControlRegister(in.reg);
                 requireSupervisor();
                 long value = switch (in.reg) {
                     case 0 -> cpu.cr0;
@@ -82,6 +83,7 @@ final class SystemInstructions {
                 operands.setRegister(in.rm, cpu.longMode() ? 8 : 4, true, value);
             }
             case MOV_TO_CR -> {
+                requireControlRegister(in.reg);
                 requireSupervisor();
                 setControl(in.reg, cpu.longMode() ? cpu.r[in.rm] : cpu.r[in.rm] & 0xffffffffL);
             }
@@ -126,6 +128,13 @@ final class SystemInstructions {
                 // Not in any CPU model.
                 throw cpu.fault(GuestFault.UD, 0);
             default -> throw new AssertionError(in.form.operation());
+        }
+    }
+
+    /** #UD for a register that does not exist comes before any check of privilege. */
+    private void requireControlRegister(int number) {
+        if (number != 0 && number != 2 && number != 3 && number != 4 && number != 8) {
+            throw cpu.fault(GuestFault.UD, 0);
         }
     }
 

@@ -132,6 +132,11 @@ public final class CaseRecord {
         return segment.get(JAVA_LONG_UNALIGNED, OUT + 176);
     }
 
+    /** MXCSR after. */
+    public int mxcsrAfter() {
+        return segment.get(JAVA_INT_UNALIGNED, OUT_FX + 24);
+    }
+
     /** The data bytes after. */
     public MemorySegment dataAfter() {
         return segment.asSlice(OUT_DATA, DATA_SIZE);

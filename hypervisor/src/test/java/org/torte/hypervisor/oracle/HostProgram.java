@@ -15,10 +15,10 @@ import java.util.Map;
  * record, puts the next case's registers into the signal frame, and returns into it.
  */
 final class HostProgram {
-    static final long SHARED = 0x3_0000_0000L;
+    static final long SHARED = 0x3_1470_0000L;
     static final long RECORDS = 0x4000;
-    private static final long IMAGE = 0x2_0000_0000L;
-    private static final long SIGNAL_STACK = 0x3_8000_0000L;
+    private static final long IMAGE = 0x2_3570_0000L;
+    private static final long SIGNAL_STACK = 0x3_8530_0000L;
     private static final int SIGNAL_STACK_SIZE = 0x1_0000;
     private static final int HEADERS = 64 + 56;
 

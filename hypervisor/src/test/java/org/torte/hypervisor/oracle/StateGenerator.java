@@ -63,9 +63,17 @@ public final class StateGenerator {
     /** Registers that the operation uses without naming them. */
     private void registersFor(CaseRecord record, Instruction in) {
         switch (in.form.operation()) {
-            case PUSH, POP, PUSHF, POPF, CALL, RET, ENTER, LEAVE -> {
+            case PUSH, POP, PUSHF, CALL, RET, ENTER, LEAVE -> {
                 record.setRegister(RSP, CaseRecord.DATA + 8 * random.nextInt(33) - random.nextInt(8) / 7);
                 record.setRegister(RBP, CaseRecord.DATA + 8 * random.nextInt(33));
+            }
+            case POPF -> {
+                // NT and ID would outlive the case, TF would end it.
+                for (int i = 0; i < CaseRecord.DATA_SIZE; i += 2) {
+                    short word = record.data().get(JAVA_SHORT_UNALIGNED, i);
+                    record.data().set(JAVA_SHORT_UNALIGNED, i, (short) (word & (i % 4 == 0 ? 0xED5 : 0)));
+                }
+                record.setRegister(RSP, CaseRecord.DATA + 8 * random.nextInt(33));
             }
             case MOVS, CMPS, STOS, LODS, SCAS, MASKMOVQ, MASKMOVDQU -> {
                 record.setRegister(RSI, target(random));

@@ -70,7 +70,9 @@ final class InterpreterUnderTest implements AutoCloseable {
     private void enterUserMode() {
         cpu.cr0 = Cpu.CR0_PE | Cpu.CR0_MP | Cpu.CR0_ET | Cpu.CR0_NE | Cpu.CR0_WP | Cpu.CR0_PG;
         cpu.cr3 = 0x1000;
-        cpu.cr4 = Cpu.CR4_PAE | Cpu.CR4_OSFXSR | Cpu.CR4_OSXMMEXCPT;
+        cpu.cr4 = Cpu.CR4_PAE | Cpu.CR4_OSFXSR | Cpu.CR4_OSXMMEXCPT | Cpu.CR4_OSXSAVE;
+        // A task state segment without an I/O permission bitmap.
+        cpu.limit[Cpu.TR] = 0x60;
         cpu.efer = Cpu.EFER_SCE | Cpu.EFER_LME | Cpu.EFER_LMA | Cpu.EFER_NXE;
         for (int s = 0; s < 6; s++) {
             cpu.selector[s] = s == CpuState.CS ? 0x33 : 0x2B;

@@ -21,8 +21,14 @@ final class OracleScope {
             // A source of zero: whether the upper half of the destination is cleared.
             case BSF, BSR -> (record.flagsAfter() & Form.ZF) != 0;
             // Whether a memory operand or a following SIMD exception leaves the x87 state as it was.
-            case CVTPI2PS, CVTPI2PD -> in.memory;
+            case CVTPI2PS, CVTPI2PD -> in.memory || record.vector() != 3;
             case CVTPS2PI, CVTPD2PI, CVTTPS2PI, CVTTPD2PI -> record.vector() != 3;
+            // How much of a frame is on the stack when a later push faults.
+            case ENTER -> record.vector() == 14 || record.vector() == 12;
+            // AMD's processors have a bit more in MXCSR.
+            case LDMXCSR -> record.mxcsrAfter() >>> 16 != 0;
+            // AMD's processors read four bytes for a 16-bit destination.
+            case MOVSXD -> in.operandSize == 2;
             // Which of several bytes faults first.
             case MASKMOVQ, MASKMOVDQU -> record.vector() == 14;
             default -> false;
@@ -37,7 +43,9 @@ final class OracleScope {
             case MOV_TO_SREG, MOV_FROM_SREG, LOAD_FAR, CALL_FAR, JMP_FAR, RET_FAR, LAR, LSL, VERR, VERW -> false;
             case SGDT, SIDT, SLDT, STR, SMSW, CPUID, RDTSC, RDTSCP, RDPMC, RDRAND, RDSEED, XGETBV -> false;
             case RDFSBASE, RDGSBASE, WRFSBASE, WRGSBASE, RDPKRU, WRPKRU -> false;
-            case FXSAVE, FXRSTOR, XSAVE, XSAVEOPT, XSAVEC, XRSTOR -> false;
+            case FXSAVE, FXRSTOR, XSAVE, XSAVEOPT, XSAVEC, XSAVES, XRSTOR, XRSTORS -> false;
+            // Not offered to guests, or gone in long mode with some makers, and so undefined before privilege is checked.
+            case INVPCID, SYSEXIT -> false;
             // Store addresses of instructions and operands, which AMD's processors keep only with a pending exception.
             case FNSAVE, FNSTENV, FLDENV, FRSTOR -> false;
             // Approximations of which processors have their own.
