@@ -246,6 +246,8 @@ final class X87Unit {
             return;
         }
         int size = in.form.operand(0).size(in);
+        // Faults of the address come before those of the number, even if nothing would be stored.
+        cpu.checkStore(address, size);
         boolean empty = stack.isEmpty(0);
         if (empty) {
             stack.result.kind = Unpacked.QUIET;
@@ -256,7 +258,6 @@ final class X87Unit {
                 return;
             }
         } else if (size == 10) {
-            cpu.checkStore(address, 10);
             cpu.store(address, 8, fpu.significand[fpu.top]);
             cpu.store(address + 8, 2, fpu.signExponent[fpu.top]);
             stack.clearC1();
@@ -279,7 +280,6 @@ final class X87Unit {
             case 4 -> cpu.store(address, 4, stack.result.get32());
             case 8 -> cpu.store(address, 8, stack.result.get64());
             default -> {
-                cpu.checkStore(address, 10);
                 cpu.store(address, 8, stack.result.significand);
                 cpu.store(address + 8, 2, 0xffff);
             }
@@ -314,6 +314,7 @@ final class X87Unit {
 
     private void storeInteger(Instruction in, long address, int mode, boolean pop) {
         int size = in.form.operand(0).size(in);
+        cpu.checkStore(address, size);
         boolean empty = stack.isEmpty(0);
         long value;
         if (empty) {
@@ -346,6 +347,7 @@ final class X87Unit {
         boolean empty = stack.isEmpty(0);
         long digits = 0xc000000000000000L;
         int last = 0xffff;
+        cpu.checkStore(address, 10);
         if (empty) {
             if ((fpu.control & X87Stack.IE) == 0) {
                 stack.underflow();
@@ -367,7 +369,6 @@ final class X87Unit {
                 return;
             }
         }
-        cpu.checkStore(address, 10);
         cpu.store(address, 8, digits);
         cpu.store(address + 8, 2, last);
         if (empty) {

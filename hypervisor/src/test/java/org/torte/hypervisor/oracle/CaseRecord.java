@@ -132,6 +132,11 @@ public final class CaseRecord {
         return segment.get(JAVA_LONG_UNALIGNED, OUT + 176);
     }
 
+    /** The x87 control word before. */
+    public int control() {
+        return segment.get(JAVA_SHORT_UNALIGNED, IN_FX) & 0xFFFF;
+    }
+
     /** MXCSR after. */
     public int mxcsrAfter() {
         return segment.get(JAVA_INT_UNALIGNED, OUT_FX + 24);

@@ -27,6 +27,8 @@ final class OracleScope {
             case ENTER -> record.vector() == 14 || record.vector() == 12;
             // AMD's processors have a bit more in MXCSR.
             case LDMXCSR -> record.mxcsrAfter() >>> 16 != 0;
+            // Whether an unmasked underflow is also inexact.
+            case FSCALE -> (record.control() & 0x10) == 0;
             // AMD's processors read four bytes for a 16-bit destination.
             case MOVSXD -> in.operandSize == 2;
             // Which of several bytes faults first.
