@@ -13,6 +13,7 @@ import org.torte.hypervisor.x86.Operand;
 /** Random encodings of a form of the instruction table, for 64-bit mode, with addresses that {@link StateGenerator} can serve. */
 public final class InstructionGenerator {
     /** An encoded instruction and how the decoder sees it. */
+    @SuppressWarnings("ArrayRecordComponent") // never compared
     public record Generated(byte[] code, Instruction instruction) {}
 
     private static final byte[] EDGES = {0, 1, 2, 7, 8, 15, 16, 31, 32, 33, 63, 64, 127, -128, -1};
@@ -63,10 +64,14 @@ public final class InstructionGenerator {
             out.put((byte) 0xF0);
         }
         if (encoding.vex()) {
-            int prefix = encoding.mandatory() == 0x66 ? 1 : encoding.mandatory() == 0xF3 ? 2 : encoding.mandatory() == 0xF2 ? 3 : 0;
+            int prefix = encoding.mandatory() == 0x66
+                    ? 1
+                    : encoding.mandatory() == 0xF3 ? 2 : encoding.mandatory() == 0xF2 ? 3 : 0;
             boolean register = form.operands().contains(Operand.BY);
             int second = random.nextInt(2) << 7 | (register ? random.nextInt(16) : 15) << 3 | prefix;
-            out.put((byte) 0xC4).put((byte) (random.nextInt(8) << 5 | (encoding.map() == 0x38 ? 2 : 3))).put((byte) second);
+            out.put((byte) 0xC4)
+                    .put((byte) (random.nextInt(8) << 5 | (encoding.map() == 0x38 ? 2 : 3)))
+                    .put((byte) second);
         } else {
             if (encoding.mandatory() != 0) {
                 out.put((byte) encoding.mandatory());
@@ -162,7 +167,7 @@ public final class InstructionGenerator {
             int modrm,
             int modrmCount) {
         static Encoding of(String text) {
-            String[] tokens = text.split(" ");
+            String[] tokens = text.split(" ", -1);
             boolean vex = false;
             boolean plain = false;
             int mandatory = 0;

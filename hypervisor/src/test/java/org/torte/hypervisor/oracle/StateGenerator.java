@@ -15,16 +15,51 @@ public final class StateGenerator {
     private static final int STATUS = 0x8D5;
 
     private static final long[] DOUBLES = {
-        0, Long.MIN_VALUE, 0x3FF0_0000_0000_0000L, 0xBFF0_0000_0000_0000L, 0x7FF0_0000_0000_0000L,
-        0xFFF0_0000_0000_0000L, 0x7FF8_0000_0000_0000L, 0x7FF0_0000_0000_0001L, 0xFFF4_0000_0000_0000L, 1,
-        0x000F_FFFF_FFFF_FFFFL, 0x0010_0000_0000_0000L, 0x7FEF_FFFF_FFFF_FFFFL, 0x41DF_FFFF_FFC0_0000L,
-        0x41E0_0000_0000_0000L, 0xC1E0_0000_0020_0000L, 0x43E0_0000_0000_0000L, 0xC3E0_0000_0000_0000L,
-        0x3FE0_0000_0000_0000L, 0x3FF8_0000_0000_0000L, 0x4004_0000_0000_0000L, 0x36A0_0000_0000_0000L
+        0,
+        Long.MIN_VALUE,
+        0x3FF0_0000_0000_0000L,
+        0xBFF0_0000_0000_0000L,
+        0x7FF0_0000_0000_0000L,
+        0xFFF0_0000_0000_0000L,
+        0x7FF8_0000_0000_0000L,
+        0x7FF0_0000_0000_0001L,
+        0xFFF4_0000_0000_0000L,
+        1,
+        0x000F_FFFF_FFFF_FFFFL,
+        0x0010_0000_0000_0000L,
+        0x7FEF_FFFF_FFFF_FFFFL,
+        0x41DF_FFFF_FFC0_0000L,
+        0x41E0_0000_0000_0000L,
+        0xC1E0_0000_0020_0000L,
+        0x43E0_0000_0000_0000L,
+        0xC3E0_0000_0000_0000L,
+        0x3FE0_0000_0000_0000L,
+        0x3FF8_0000_0000_0000L,
+        0x4004_0000_0000_0000L,
+        0x36A0_0000_0000_0000L
     };
     private static final int[] FLOATS = {
-        0, 0x8000_0000, 0x3F80_0000, 0xBF80_0000, 0x7F80_0000, 0xFF80_0000, 0x7FC0_0000, 0x7F80_0001, 0xFFA0_0000, 1,
-        0x007F_FFFF, 0x0080_0000, 0x7F7F_FFFF, 0x4EFF_FFFF, 0x4F00_0000, 0xCF00_0000, 0x5F00_0000, 0xDF00_0000,
-        0x3F00_0000, 0x3FC0_0000, 0x4020_0000
+        0,
+        0x8000_0000,
+        0x3F80_0000,
+        0xBF80_0000,
+        0x7F80_0000,
+        0xFF80_0000,
+        0x7FC0_0000,
+        0x7F80_0001,
+        0xFFA0_0000,
+        1,
+        0x007F_FFFF,
+        0x0080_0000,
+        0x7F7F_FFFF,
+        0x4EFF_FFFF,
+        0x4F00_0000,
+        0xCF00_0000,
+        0x5F00_0000,
+        0xDF00_0000,
+        0x3F00_0000,
+        0x3FC0_0000,
+        0x4020_0000
     };
 
     private final Random random;
@@ -64,8 +99,8 @@ public final class StateGenerator {
     private void registersFor(CaseRecord record, Instruction in) {
         switch (in.form.operation()) {
             case PUSH, POP, PUSHF, CALL, RET, ENTER, LEAVE -> {
-                record.setRegister(RSP, CaseRecord.DATA + 8 * random.nextInt(33) - random.nextInt(8) / 7);
-                record.setRegister(RBP, CaseRecord.DATA + 8 * random.nextInt(33));
+                record.setRegister(RSP, CaseRecord.DATA + 8L * random.nextInt(33) - random.nextInt(8) / 7);
+                record.setRegister(RBP, CaseRecord.DATA + 8L * random.nextInt(33));
             }
             case POPF -> {
                 // NT and ID would outlive the case, TF would end it.
@@ -73,7 +108,7 @@ public final class StateGenerator {
                     short word = record.data().get(JAVA_SHORT_UNALIGNED, i);
                     record.data().set(JAVA_SHORT_UNALIGNED, i, (short) (word & (i % 4 == 0 ? 0xED5 : 0)));
                 }
-                record.setRegister(RSP, CaseRecord.DATA + 8 * random.nextInt(33));
+                record.setRegister(RSP, CaseRecord.DATA + 8L * random.nextInt(33));
             }
             case MOVS, CMPS, STOS, LODS, SCAS, MASKMOVQ, MASKMOVDQU -> {
                 record.setRegister(RSI, target(random));
@@ -83,7 +118,7 @@ public final class StateGenerator {
             case XLAT -> record.setRegister(RBX, CaseRecord.DATA + random.nextInt(20));
             case DIV, IDIV -> {
                 if (random.nextInt(3) != 0) {
-                    long high = random.nextInt(2) - random.nextInt(2);
+                    long high = random.nextInt(3) - 1;
                     record.setRegister(RDX, high);
                     if (in.form.operand(0) == Operand.EB) {
                         record.setRegister(RAX, random.nextInt(0x800));

@@ -71,12 +71,14 @@ class InterpreterOracleTest {
         long seed = given != null ? given : ThreadLocalRandom.current().nextLong();
         System.out.println("repeat with -Dtorte.seed=" + seed);
         StringBuilder report = new StringBuilder();
-        new OracleComparison(seed).run(cases, filter).forEach((form, difference) -> report.append(difference.count())
-                .append(" of ")
-                .append(form)
-                .append("\n    ")
-                .append(difference.example())
-                .append('\n'));
+        new OracleComparison(seed)
+                .run(cases, filter)
+                .forEach((form, difference) -> report.append(difference.count())
+                        .append(" of ")
+                        .append(form)
+                        .append("\n    ")
+                        .append(difference.example())
+                        .append('\n'));
         assertThat(report.toString()).as("seed " + seed).isEmpty();
     }
 }

@@ -95,8 +95,8 @@ final class OracleComparison {
         Difference known = differences.get(form);
         String example = known != null
                 ? known.example()
-                : HexFormat.of().formatHex(g.code()) + " "
-                        + Disassembler.text(g.instruction(), 64, CaseRecord.CODE) + ": " + difference;
+                : HexFormat.of().formatHex(g.code()) + " " + Disassembler.text(g.instruction(), 64, CaseRecord.CODE)
+                        + ": " + difference;
         differences.put(form, new Difference(known == null ? 1 : known.count() + 1, example));
     }
 
@@ -104,9 +104,7 @@ final class OracleComparison {
         StringBuilder out = new StringBuilder();
         GuestFault fault = ours.fault;
         int vector = fault == null ? 3 : fault.vector;
-        // In 64-bit mode the interpreter reports stack addresses that are not canonical as #GP, not #SS.
-        int hostVector = host.vector() == GuestFault.SS ? GuestFault.GP : host.vector();
-        if (vector != hostVector) {
+        if (vector != host.vector()) {
             out.append(" vector ").append(vector).append(" instead of ").append(host.vector());
             return out.append(" (error ").append(host.errorCode()).append(')').toString();
         }
@@ -114,7 +112,12 @@ final class OracleComparison {
         // Linux claims that the kernel's half of the address space is present.
         int linux = vector == 14 && Long.compareUnsigned(host.cr2(), 0x7FFF_FFFF_F000L) >= 0 ? 1 : 0;
         if (fault != null && vector >= 10 && vector <= 14 && (fault.errorCode | linux) != host.errorCode()) {
-            out.append(" error code ").append(fault.errorCode).append(" instead of ").append(host.errorCode()).append(" at ").append(Long.toHexString(host.cr2()));
+            out.append(" error code ")
+                    .append(fault.errorCode)
+                    .append(" instead of ")
+                    .append(host.errorCode())
+                    .append(" at ")
+                    .append(Long.toHexString(host.cr2()));
         }
         if (vector == 14 && cpu.cr2 != host.cr2()) {
             different(out, "cr2", cpu.cr2, host.cr2(), 0);
@@ -144,17 +147,42 @@ final class OracleComparison {
     private static void floatingPoint(StringBuilder out, FpuState fpu, CaseRecord host) {
         MemorySegment after = host.fxAfter();
         MemorySegment before = host.fx();
-        different(out, "fcw", fpu.control, after.get(JAVA_SHORT_UNALIGNED, 0) & 0xFFFF, before.get(JAVA_SHORT_UNALIGNED, 0) & 0xFFFF);
-        different(out, "fsw", fpu.statusWord(), after.get(JAVA_SHORT_UNALIGNED, 2) & 0xFFFF, before.get(JAVA_SHORT_UNALIGNED, 2) & 0xFFFF);
+        different(
+                out,
+                "fcw",
+                fpu.control,
+                after.get(JAVA_SHORT_UNALIGNED, 0) & 0xFFFF,
+                before.get(JAVA_SHORT_UNALIGNED, 0) & 0xFFFF);
+        different(
+                out,
+                "fsw",
+                fpu.statusWord(),
+                after.get(JAVA_SHORT_UNALIGNED, 2) & 0xFFFF,
+                before.get(JAVA_SHORT_UNALIGNED, 2) & 0xFFFF);
         different(out, "ftw", ~fpu.empty & 0xFF, after.get(JAVA_BYTE, 4) & 0xFF, before.get(JAVA_BYTE, 4) & 0xFF);
         different(out, "mxcsr", fpu.mxcsr, after.get(JAVA_INT_UNALIGNED, 24), before.get(JAVA_INT_UNALIGNED, 24));
         for (int i = 0; i < 8; i++) {
             int physical = fpu.top + i & 7;
-            different(out, "st" + i, fpu.significand[physical], after.get(JAVA_LONG_UNALIGNED, 32 + 16 * i), before.get(JAVA_LONG_UNALIGNED, 32 + 16 * i));
-            different(out, "exp" + i, fpu.signExponent[physical], after.get(JAVA_SHORT_UNALIGNED, 40 + 16 * i) & 0xFFFF, before.get(JAVA_SHORT_UNALIGNED, 40 + 16 * i) & 0xFFFF);
+            different(
+                    out,
+                    "st" + i,
+                    fpu.significand[physical],
+                    after.get(JAVA_LONG_UNALIGNED, 32 + 16 * i),
+                    before.get(JAVA_LONG_UNALIGNED, 32 + 16 * i));
+            different(
+                    out,
+                    "exp" + i,
+                    fpu.signExponent[physical],
+                    after.get(JAVA_SHORT_UNALIGNED, 40 + 16 * i) & 0xFFFF,
+                    before.get(JAVA_SHORT_UNALIGNED, 40 + 16 * i) & 0xFFFF);
         }
         for (int i = 0; i < 32; i++) {
-            different(out, "xmm" + i / 2 + (i % 2 == 0 ? ".low" : ".high"), fpu.xmm[i], after.get(JAVA_LONG_UNALIGNED, 160 + 8 * i), before.get(JAVA_LONG_UNALIGNED, 160 + 8 * i));
+            different(
+                    out,
+                    "xmm" + i / 2 + (i % 2 == 0 ? ".low" : ".high"),
+                    fpu.xmm[i],
+                    after.get(JAVA_LONG_UNALIGNED, 160 + 8 * i),
+                    before.get(JAVA_LONG_UNALIGNED, 160 + 8 * i));
         }
     }
 

@@ -1,6 +1,7 @@
 package org.torte.hypervisor.software;
 
 import org.torte.hypervisor.oracle.CaseRecord;
+import org.torte.hypervisor.x86.Feature;
 import org.torte.hypervisor.x86.Form;
 import org.torte.hypervisor.x86.Instruction;
 import org.torte.hypervisor.x86.Operand;
@@ -27,17 +28,30 @@ final class OracleScope {
             case ENTER -> record.vector() == 14 || record.vector() == 12;
             // AMD's processors have a bit more in MXCSR.
             case LDMXCSR -> record.mxcsrAfter() >>> 16 != 0;
+            // Which comes first, a target or a stack that is not canonical.
+            case CALL -> record.vector() == GuestFault.SS;
             // Whether an unmasked underflow is also inexact.
             case FSCALE -> (record.control() & 0x10) == 0;
             // AMD's processors read four bytes for a 16-bit destination.
             case MOVSXD -> in.operandSize == 2;
-            // Which of several bytes faults first.
-            case MASKMOVQ, MASKMOVDQU -> record.vector() == 14;
+            // Which of several bytes or operands faults first.
+            case MASKMOVQ, MASKMOVDQU, CMPS -> record.vector() == 14;
             default -> false;
         };
     }
 
+    /** Features of the host that the interpreter does not offer to guests: undefined there. */
+    private static boolean offered(Feature feature) {
+        return switch (feature) {
+            case AES, PCLMULQDQ, SHA -> false;
+            default -> true;
+        };
+    }
+
     static boolean covers(Form form) {
+        if (!offered(form.feature())) {
+            return false;
+        }
         return switch (form.operation()) {
             // Leave the process, reach the host's kernel or hypervisor, or end the case as INT3 does.
             case SYSCALL, SYSENTER, INT, INT3, INT1, INTO, VMCALL, VMMCALL, IRET -> false;
@@ -46,7 +60,8 @@ final class OracleScope {
             case SGDT, SIDT, SLDT, STR, SMSW, CPUID, RDTSC, RDTSCP, RDPMC, RDRAND, RDSEED, XGETBV -> false;
             case RDFSBASE, RDGSBASE, WRFSBASE, WRGSBASE, RDPKRU, WRPKRU -> false;
             case FXSAVE, FXRSTOR, XSAVE, XSAVEOPT, XSAVEC, XSAVES, XRSTOR, XRSTORS -> false;
-            // Not offered to guests, or gone in long mode with some makers, and so undefined before privilege is checked.
+            // Not offered to guests, or gone in long mode with some makers, and so undefined before privilege is
+            // checked.
             case INVPCID, SYSEXIT -> false;
             // Store addresses of instructions and operands, which AMD's processors keep only with a pending exception.
             case FNSAVE, FNSTENV, FLDENV, FRSTOR -> false;
