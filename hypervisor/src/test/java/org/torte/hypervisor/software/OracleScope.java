@@ -28,8 +28,9 @@ final class OracleScope {
             case ENTER -> record.vector() == 14 || record.vector() == 12;
             // AMD's processors have a bit more in MXCSR.
             case LDMXCSR -> record.mxcsrAfter() >>> 16 != 0;
-            // Which comes first, a target or a stack that is not canonical.
-            case CALL -> record.vector() == GuestFault.SS;
+            // Which comes first, a target that is not canonical or the fault of the push.
+            case CALL ->
+                record.vector() == GuestFault.SS || record.vector() == GuestFault.PF && (record.errorCode() & 2) != 0;
             // Whether an unmasked underflow is also inexact.
             case FSCALE -> (record.control() & 0x10) == 0;
             // AMD's processors read four bytes for a 16-bit destination.
