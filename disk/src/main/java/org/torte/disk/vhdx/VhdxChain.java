@@ -9,6 +9,7 @@ import java.util.Set;
 import org.torte.disk.DiskAccess;
 import org.torte.disk.DiskException;
 import org.torte.disk.DiskException.Kind;
+import org.torte.disk.DiskFile;
 import org.torte.disk.DiskOptions;
 
 /** Opens an image and the images it reads through to (section 2.6.2.6.3: relative, volume, absolute path). */
@@ -22,11 +23,17 @@ final class VhdxChain {
         try {
             Path real = options.storage().resolve(path, options.folders());
             seen.add(real);
-            images.add(VhdxImage.open(options.storage().open(real, options.access(), options.folders()), options));
+            DiskFile file = options.storage().open(real, options.access(), options.folders());
+            boolean writable = options.access() == DiskAccess.READ_WRITE;
+            // Looked at for reading first: its log is only replayed in the file once its parents are known to fit.
+            images.add(VhdxImage.open(file, writable ? options.withAccess(DiskAccess.READ_ONLY) : options));
             DiskOptions parents = options.withAccess(
                     options.access() == DiskAccess.INSPECT ? DiskAccess.INSPECT : DiskAccess.READ_ONLY);
             while (options.openParents() && images.getLast().geometry.differencing()) {
                 real = openParent(images, real, seen, parents);
+            }
+            if (writable) {
+                images.set(0, VhdxImage.open(file, options));
             }
             return images;
         } catch (DiskException e) {

@@ -164,7 +164,7 @@ class VhdxDiskTest {
             disk.read(0, back);
             assertThat(back).isEqualTo(data);
             disk.read(8 * MIB, back);
-            assertThat(back).containsOnly(0);
+            assertThat(java.util.Arrays.mismatch(back, new byte[back.length])).isEqualTo(-1);
         }
         try (VirtualDisk disk = open(image)) {
             assertThat(disk.size()).isEqualTo(1L << 40);
