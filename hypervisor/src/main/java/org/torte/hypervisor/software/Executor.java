@@ -622,6 +622,7 @@ final class Executor {
     }
 
     /** Whoever spins for long waits for a processor that the host may not be running: let it. */
+    @SuppressWarnings("ThreadPriorityCheck") // a hint to the host's scheduler is all that PAUSE is
     private void pause() {
         if ((++pauses & 15) == 0) {
             Thread.yield();
