@@ -7,6 +7,7 @@ module org.torte.hypervisor {
     requires static org.jspecify;
 
     exports org.torte.hypervisor;
+    exports org.torte.hypervisor.x86;
 
     provides org.torte.hypervisor.Hypervisor with
             org.torte.hypervisor.software.SoftwareHypervisor;

@@ -37,7 +37,7 @@ public final class Torte {
         System.exit(status);
     }
 
-    private static int run(String[] arguments) {
+    static int run(String... arguments) {
         if (arguments.length == 0) {
             System.err.print(USAGE);
             return ExitStatus.USAGE;

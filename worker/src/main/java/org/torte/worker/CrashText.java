@@ -22,6 +22,11 @@ final class CrashText {
         for (int i = 0; i < crash.states().size(); i++) {
             text.append(String.format(Locale.ROOT, "%nprocessor %d%n", i));
             registers(text, crash.states().get(i));
+            if (i == crash.processor()) {
+                for (String line : new GuestCode(crash.states().get(i), memory).around()) {
+                    text.append("  ").append(line).append('\n');
+                }
+            }
         }
         return text.toString();
     }

@@ -1,0 +1,104 @@
+package org.torte.cli;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.io.PrintStream;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.List;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.MethodSource;
+
+/** Whatever is wrong with a command line or its files: status 2, one line with the cause and the remedy. */
+class WrongUsageTest {
+    @TempDir
+    static Path folder;
+
+    static Stream<Arguments> wrong() throws IOException {
+        String text = Files.writeString(folder.resolve("banana"), "a banana\n".repeat(100)).toString();
+        String empty = Files.createFile(folder.resolve("empty")).toString();
+        byte[] start = new byte[0x300];
+        start[0x1fe] = 0x55;
+        start[0x1ff] = (byte) 0xaa;
+        System.arraycopy("HdrS".getBytes(StandardCharsets.US_ASCII), 0, start, 0x202, 4);
+        start[0x206] = 0x0f;
+        start[0x207] = 2;
+        start[0x211] = 1;
+        String truncated = Files.write(folder.resolve("truncated"), start).toString();
+        return Stream.of(
+                arguments("--kernel", "run"),
+                arguments("no kernel", "run", "--kernel", folder.resolve("missing").toString()),
+                arguments("directory", "run", "--kernel", folder.toString()),
+                arguments("--kernel", "run", "--kernel"),
+                arguments("neither a Linux bzImage", "run", "--kernel", text),
+                arguments("empty", "run", "--kernel", empty),
+                arguments("cut short", "run", "--kernel", truncated),
+                arguments("--processors", "run", "--kernel", text, "--processors", "0"),
+                arguments("--processors", "run", "--kernel", text, "--processors", "1000"),
+                arguments("--processors", "run", "--kernel", text, "--processors", "banana"),
+                arguments("--memory", "run", "--kernel", text, "--memory", "1M"),
+                arguments("--memory", "run", "--kernel", text, "--memory", "900T"),
+                arguments("--memory", "run", "--kernel", text, "--memory", "99999999999999999999G"),
+                arguments("--memory", "run", "--kernel", text, "--memory", "-1M"),
+                arguments("--memory", "run", "--kernel", text, "--memory", "banana"),
+                arguments("--memory", "run", "--kernel", text, "--memory", ""),
+                arguments("--timeout", "run", "--kernel", text, "--timeout", "banana"),
+                arguments("--timeout", "run", "--kernel", text, "--timeout", "0"),
+                arguments("--exit-port", "run", "--kernel", text, "--exit-port", "0x10000"),
+                arguments("--exit-port", "run", "--kernel", text, "--exit-port", "banana"),
+                arguments("only the software processor", "run", "--kernel", text, "--hypervisor", "kvm"),
+                arguments("banana", "run", "--kernel", text, "--hypervisor", "banana"),
+                arguments("saved", "run", "--restore", text),
+                arguments("no saved machine", "run", "--restore", folder.resolve("missing").toString()),
+                arguments("--restore", "run", "--restore", text, "--kernel", text),
+                arguments("--restore", "run", "--restore", text, "--save", text),
+                arguments("--banana", "run", "--banana"),
+                arguments("banana", "run", "banana"),
+                arguments("banana", "banana"),
+                arguments("--banana", "--banana"));
+    }
+
+    private static Arguments arguments(String mentioned, String... line) {
+        return Arguments.of(mentioned, List.of(line));
+    }
+
+    @ParameterizedTest
+    @MethodSource("wrong")
+    void isToldInOneLineWithStatus2(String mentioned, List<String> line) {
+        Result result = run(line.toArray(new String[0]));
+
+        assertThat(result.status).as(result.errors).isEqualTo(ExitStatus.USAGE);
+        assertThat(result.errors.lines().toList()).as(result.errors).hasSize(1);
+        assertThat(result.errors).contains(mentioned).startsWith("torte").doesNotContain("Exception", "\tat ");
+    }
+
+    @Test
+    void noCommandShowsTheCommands() {
+        Result result = run();
+
+        assertThat(result.status).isEqualTo(ExitStatus.USAGE);
+        assertThat(result.errors).contains("torte COMMAND");
+    }
+
+    private record Result(int status, String errors) {}
+
+    private static Result run(String... line) {
+        PrintStream before = System.err;
+        ByteArrayOutputStream errors = new ByteArrayOutputStream();
+        System.setErr(new PrintStream(errors, true, StandardCharsets.UTF_8));
+        try {
+            int status = Torte.run(Arrays.copyOf(line, line.length));
+            return new Result(status, errors.toString(StandardCharsets.UTF_8));
+        } finally {
+            System.setErr(before);
+        }
+    }
+}
