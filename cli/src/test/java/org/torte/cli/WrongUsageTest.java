@@ -23,7 +23,8 @@ class WrongUsageTest {
     static Path folder;
 
     static Stream<Arguments> wrong() throws IOException {
-        String text = Files.writeString(folder.resolve("banana"), "a banana\n".repeat(100)).toString();
+        String text = Files.writeString(folder.resolve("banana"), "a banana\n".repeat(100))
+                .toString();
         String empty = Files.createFile(folder.resolve("empty")).toString();
         byte[] start = new byte[0x300];
         start[0x1fe] = 0x55;
@@ -35,7 +36,11 @@ class WrongUsageTest {
         String truncated = Files.write(folder.resolve("truncated"), start).toString();
         return Stream.of(
                 arguments("--kernel", "run"),
-                arguments("no kernel", "run", "--kernel", folder.resolve("missing").toString()),
+                arguments(
+                        "no kernel",
+                        "run",
+                        "--kernel",
+                        folder.resolve("missing").toString()),
                 arguments("directory", "run", "--kernel", folder.toString()),
                 arguments("--kernel", "run", "--kernel"),
                 arguments("neither a Linux bzImage", "run", "--kernel", text),
@@ -57,7 +62,11 @@ class WrongUsageTest {
                 arguments("only the software processor", "run", "--kernel", text, "--hypervisor", "kvm"),
                 arguments("banana", "run", "--kernel", text, "--hypervisor", "banana"),
                 arguments("saved", "run", "--restore", text),
-                arguments("no saved machine", "run", "--restore", folder.resolve("missing").toString()),
+                arguments(
+                        "no saved machine",
+                        "run",
+                        "--restore",
+                        folder.resolve("missing").toString()),
                 arguments("--restore", "run", "--restore", text, "--kernel", text),
                 arguments("--restore", "run", "--restore", text, "--save", text),
                 arguments("--banana", "run", "--banana"),

@@ -55,8 +55,11 @@ final class GuestCode {
         for (int i = 0; i < AFTER; i++) {
             Instruction instruction = decode(at);
             if (instruction == null) {
-                lines.add(String.format(Locale.ROOT, "%s %016x  (no code is mapped here, or none that is valid)",
-                        i == 0 ? "=>" : "  ", at));
+                lines.add(String.format(
+                        Locale.ROOT,
+                        "%s %016x  (no code is mapped here, or none that is valid)",
+                        i == 0 ? "=>" : "  ",
+                        at));
                 break;
             }
             lines.add(line(i == 0 ? "=>" : "  ", at, instruction));
@@ -105,7 +108,8 @@ final class GuestCode {
         if ((state.cr0 & CR0_PG) == 0) {
             return require(linear);
         }
-        int levels = (state.efer & EFER_LMA) != 0 ? (state.cr4 & CR4_LA57) != 0 ? 5 : 4 : (state.cr4 & CR4_PAE) != 0 ? 3 : 2;
+        int levels =
+                (state.efer & EFER_LMA) != 0 ? (state.cr4 & CR4_LA57) != 0 ? 5 : 4 : (state.cr4 & CR4_PAE) != 0 ? 3 : 2;
         int bits = levels == 2 ? 10 : 9;
         long table = state.cr3 & (levels == 3 ? 0xffff_ffe0L : levels == 2 ? 0xffff_f000L : ADDRESS);
         for (int level = levels; level > 0; level--) {

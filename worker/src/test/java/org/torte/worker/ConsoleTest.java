@@ -138,7 +138,9 @@ class ConsoleTest {
             for (byte b : text.getBytes(StandardCharsets.UTF_8)) {
                 while (!endpoint.transmit(b & 0xff)) {
                     try {
-                        assertThat(resumed.poll(60, TimeUnit.SECONDS)).as("told to go on").isNotNull();
+                        assertThat(resumed.poll(60, TimeUnit.SECONDS))
+                                .as("told to go on")
+                                .isNotNull();
                     } catch (InterruptedException e) {
                         throw new AssertionError(e);
                     }
