@@ -133,20 +133,25 @@ public final class Console implements AutoCloseable {
     }
 
     /**
-     * Waits until what the guest has printed since the last call matches the pattern somewhere.
+     * Waits until what the guest has printed since the last call matches the pattern somewhere. Letters beyond ASCII
+     * match as the sequences of bytes they are in UTF-8: fine in sequence, not inside brackets.
      *
      * @return all that was printed since the last call, up to the end of the match
      * @throws TextNotFoundException when it does not in time, or the console closes before
      */
     public String waitForText(Pattern pattern, Duration limit) {
         long deadline = System.nanoTime() + limit.toNanos();
+        // Output is kept as bytes, so the pattern is taken to bytes too.
+        Pattern bytes = Pattern.compile(
+                new String(pattern.pattern().getBytes(StandardCharsets.UTF_8), StandardCharsets.ISO_8859_1),
+                pattern.flags());
         lock.lock();
         try {
             int seen = -1;
             while (true) {
                 if (output.length() != seen) {
                     seen = output.length();
-                    Matcher matcher = pattern.matcher(output);
+                    Matcher matcher = bytes.matcher(output);
                     if (matcher.find()) {
                         return take(matcher.end());
                     }
