@@ -122,9 +122,10 @@ class VhdxCrashTest {
         long[] seen = {0};
         long states = crashes.visit(start, operations, skip[0], (state, before, description) -> {
             String what = kind + " seed " + seed + ": " + description;
+            MemoryFile untouched = state.copy();
             byte[] content = judge(state, storage, model, seed, before, what);
             if (seen[0]++ % nestedEvery == 0) {
-                nested[0] += crashDuringReplay(state, storage, seed, content, what);
+                nested[0] += crashDuringReplay(untouched, storage, seed, content, what);
             }
         });
         int forces = (int) operations.stream()
@@ -213,13 +214,13 @@ class VhdxCrashTest {
         MemoryStorage storage = around(state, original);
         byte[] reading = content(storage, false, seed, what);
         assertThat(model.check(reading, before)).as(what).isEmpty();
+        assertThat(VhdxCheck.check(IMAGE, options(storage, seed), false).findings())
+                .as(what)
+                .noneMatch(f -> f.severity() == org.torte.disk.CheckReport.Severity.ERROR);
         byte[] writing = content(storage, true, seed, what);
         assertThat(Arrays.mismatch(reading, writing))
                 .as(what + ": content after replay in the file")
                 .isEqualTo(-1);
-        assertThat(VhdxCheck.check(IMAGE, options(storage, seed), false).findings())
-                .as(what)
-                .noneMatch(f -> f.severity() == org.torte.disk.CheckReport.Severity.ERROR);
         return reading;
     }
 
