@@ -20,6 +20,8 @@ import org.xml.sax.SAXException;
  */
 final class TestReport {
     private static final int SLOWEST = 5;
+    private static final int MESSAGE_LINES = 80;
+    private static final int STACK_LINES = 4;
 
     private int passed;
     private int failed;
@@ -109,8 +111,15 @@ final class TestReport {
         }
     }
 
+    /** What a failure says, without most of the stack: the message itself is what a reader elsewhere has to go by. */
     private static String firstLines(String text) {
-        return String.join("\n", text.strip().lines().limit(8).map(line -> "    " + line.strip()).toList());
+        List<String> lines = text.strip().lines().toList();
+        int stack = 0;
+        while (stack < lines.size() && !lines.get(stack).strip().startsWith("at ")) {
+            stack++;
+        }
+        int shown = Math.min(lines.size(), Math.min(stack, MESSAGE_LINES) + STACK_LINES);
+        return String.join("\n", lines.subList(0, shown).stream().map(line -> "    " + line.strip()).toList());
     }
 
     private static List<Element> children(Element parent, String tag) {
