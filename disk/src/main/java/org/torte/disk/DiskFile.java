@@ -1,6 +1,7 @@
 package org.torte.disk;
 
 import java.io.IOException;
+import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 
 /**
@@ -20,6 +21,14 @@ public interface DiskFile extends AutoCloseable {
         public NoSpaceException(String message) {
             super(message);
         }
+    }
+
+    /** What {@link #writeZeros} writes. */
+    final class Zeros {
+        private static final MemorySegment BYTES =
+                Arena.global().allocate(256 << 10, 4096).asReadOnly();
+
+        private Zeros() {}
     }
 
     /** The path for messages. */
@@ -81,6 +90,20 @@ public interface DiskFile extends AutoCloseable {
     /** Reads into an array; see {@link #read(long, MemorySegment, long, long)}. */
     default void read(long position, byte[] target) throws IOException {
         read(position, MemorySegment.ofArray(target), 0, target.length);
+    }
+
+    /** Writes zeros, which take space on the host. */
+    default void writeZeros(long position, long length) throws IOException {
+        for (long done = 0; done < length; done += Zeros.BYTES.byteSize()) {
+            write(position + done, Zeros.BYTES, 0, Math.min(Zeros.BYTES.byteSize(), length - done));
+        }
+    }
+
+    /** Makes a range inside the file read as zeros, as a hole where the host can. */
+    default void clear(long position, long length) throws IOException {
+        if (!punchHole(position, length)) {
+            writeZeros(position, length);
+        }
     }
 
     /** Writes an array; see {@link #write(long, MemorySegment, long, long)}. */

@@ -3,11 +3,11 @@ package org.torte.disk.operation;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.UUID;
-import org.torte.base.RandomSource;
 import org.torte.disk.DiskException;
 import org.torte.disk.DiskException.Kind;
 import org.torte.disk.DiskFormat;
 import org.torte.disk.DiskOptions;
+import org.torte.disk.Identifiers;
 import org.torte.disk.VirtualDisk;
 import org.torte.disk.VirtualDisks;
 import org.torte.disk.vhd.VhdImages;
@@ -44,9 +44,7 @@ final class ParentIdentity {
         VirtualDisk opened = VirtualDisks.open(parent, format, options);
         try {
             if (opened instanceof VhdxDisk vhdx) {
-                RandomSource random = options.random();
-                UUID next =
-                        new UUID(random.nextLong() & ~0xf000L | 0x4000L, random.nextLong() & ~(3L << 62) | 2L << 62);
+                UUID next = Identifiers.random(options.random());
                 VhdxEdit.expect(child, opened.info().contentIdentifier(), next, options);
                 vhdx.announceContentIdentifier(next);
             }

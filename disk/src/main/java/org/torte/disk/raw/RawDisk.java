@@ -1,10 +1,8 @@
 package org.torte.disk.raw;
 
 import java.io.IOException;
-import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
 import java.util.List;
-import java.util.Objects;
 import java.util.Optional;
 import java.util.UUID;
 import org.torte.disk.CheckReport;
@@ -16,34 +14,23 @@ import org.torte.disk.DiskFormat;
 import org.torte.disk.DiskInfo;
 import org.torte.disk.DiskOptions;
 import org.torte.disk.DiskType;
-import org.torte.disk.Durability;
 import org.torte.disk.Extent;
 import org.torte.disk.Faults;
-import org.torte.disk.VirtualDisk;
+import org.torte.disk.FlatDisk;
+import org.torte.disk.NewFile;
 
 /** A raw disk. Holes of the file are unmapped ranges of the disk. */
-public final class RawDisk implements VirtualDisk {
+public final class RawDisk extends FlatDisk {
     private static final UUID NIL = new UUID(0, 0);
-    private static final int SECTOR = 512;
-    private static final int UNIT = 1 << 20;
-    private static final MemorySegment ZEROS = MemorySegment.ofArray(new byte[64 << 10]);
+    private static final int PHYSICAL_SECTOR = 4096;
 
-    private final DiskFile file;
-    private final Faults faults;
-    private volatile long size;
-    private final Durability durability;
-
-    private RawDisk(DiskFile file, Faults faults, long size) {
-        this.file = file;
-        this.faults = faults;
-        this.size = size;
-        this.durability = new Durability(file, faults);
+    private RawDisk(DiskFile file, long size) {
+        super(file, size);
     }
 
     /** Opens a file or block device. */
     public static RawDisk open(Path path, DiskOptions options) {
         DiskFile file = options.storage().open(path, options.access(), options.folders());
-        Faults faults = new Faults(file.name());
         try {
             long size = file.size();
             if (size % SECTOR != 0) {
@@ -54,71 +41,44 @@ public final class RawDisk implements VirtualDisk {
                         "its size of " + size + " bytes is not a multiple of 512",
                         "check its format, or extend it with zeros to " + (size / SECTOR + 1) * SECTOR + " bytes");
             }
-            return new RawDisk(file, faults, size);
+            return new RawDisk(file, size);
         } catch (IOException e) {
-            throw faults.of(e);
+            throw new Faults(file.name()).of(e);
         }
     }
 
     /** Makes a raw disk: a file with a hole, or for {@link DiskType#FIXED} with all its space. */
     public static void create(Path path, CreateOptions create, DiskOptions options) {
         if (create.type() == DiskType.DIFFERENCING) {
-            throw invalid(path.toString(), "a raw disk has no parent", "choose VHDX");
+            throw new DiskException(Kind.INVALID, path.toString(), "a raw disk has no parent", "choose VHDX");
         }
-        if (create.size() <= 0 || create.size() % SECTOR != 0) {
-            throw invalid(path.toString(), "the size must be a positive multiple of 512 bytes", "choose such a size");
-        }
-        try (DiskFile file = options.storage().create(path, options.folders())) {
-            try {
-                file.truncate(create.size());
-                if (create.type() == DiskType.FIXED) {
-                    file.allocate(0, create.size());
-                }
-                file.force();
-            } catch (IOException e) {
-                options.storage().delete(path);
-                throw e;
+        checkSize(path.toString(), create.size());
+        NewFile.make(path, options, file -> {
+            file.truncate(create.size());
+            if (create.type() == DiskType.FIXED) {
+                file.allocate(0, create.size());
             }
-        } catch (IOException e) {
-            throw new Faults(path.toString()).of(e);
-        }
+        });
     }
 
     /** A raw disk has nothing to check but that it can be opened. */
     public static CheckReport check(Path path, DiskOptions options) {
         try (RawDisk disk = open(path, options)) {
-            long blocks = (disk.size() + UNIT - 1) / UNIT;
+            long blocks = (disk.size() + disk.blockSize() - 1) / disk.blockSize();
             return new CheckReport(disk.file.name(), DiskFormat.RAW, List.of(), blocks, blocks, 0);
         }
     }
 
-    private static DiskException invalid(String image, String problem, String remedy) {
-        return new DiskException(Kind.INVALID, image, problem, remedy);
-    }
-
-    @Override
-    public long size() {
-        return size;
-    }
-
-    @Override
-    public int logicalSectorSize() {
-        return SECTOR;
+    private static void checkSize(String image, long size) {
+        if (size <= 0 || size % SECTOR != 0) {
+            throw new DiskException(
+                    Kind.INVALID, image, "the size must be a positive multiple of 512 bytes", "choose such a size");
+        }
     }
 
     @Override
     public int physicalSectorSize() {
-        return 4096;
-    }
-
-    @Override
-    public int blockSize() {
-        return UNIT;
-    }
-
-    @Override
-    public boolean readOnly() {
-        return file.readOnly();
+        return PHYSICAL_SECTOR;
     }
 
     @Override
@@ -127,13 +87,13 @@ public final class RawDisk implements VirtualDisk {
             return new DiskInfo(
                     file.name(),
                     DiskFormat.RAW,
-                    file.allocatedSize() < size ? DiskType.DYNAMIC : DiskType.FIXED,
-                    size,
+                    file.allocatedSize() < size() ? DiskType.DYNAMIC : DiskType.FIXED,
+                    size(),
                     file.size(),
                     file.allocatedSize(),
                     0,
                     SECTOR,
-                    4096,
+                    PHYSICAL_SECTOR,
                     NIL,
                     NIL,
                     Optional.empty(),
@@ -144,46 +104,8 @@ public final class RawDisk implements VirtualDisk {
     }
 
     @Override
-    public Optional<VirtualDisk> parent() {
-        return Optional.empty();
-    }
-
-    @Override
-    public void read(long offset, MemorySegment memory, long at, long length) {
-        check(offset, length);
-        try {
-            file.read(offset, memory, at, length);
-        } catch (IOException e) {
-            throw faults.of(e);
-        }
-    }
-
-    @Override
-    public void write(long offset, MemorySegment memory, long at, long length) {
-        checkWritable(offset, length);
-        try {
-            file.write(offset, memory, at, length);
-        } catch (IOException e) {
-            throw faults.of(e);
-        } finally {
-            durability.modified();
-        }
-    }
-
-    @Override
-    public void writeZeroes(long offset, long length) {
-        checkWritable(offset, length);
-        try {
-            if (!file.punchHole(offset, length)) {
-                for (long done = 0; done < length; done += ZEROS.byteSize()) {
-                    file.write(offset + done, ZEROS, 0, Math.min(ZEROS.byteSize(), length - done));
-                }
-            }
-        } catch (IOException e) {
-            throw faults.of(e);
-        } finally {
-            durability.modified();
-        }
+    protected void zero(long offset, long length) throws IOException {
+        file.clear(offset, length);
     }
 
     @Override
@@ -196,11 +118,6 @@ public final class RawDisk implements VirtualDisk {
         } finally {
             durability.modified();
         }
-    }
-
-    @Override
-    public void flush() {
-        durability.force();
     }
 
     @Override
@@ -218,44 +135,11 @@ public final class RawDisk implements VirtualDisk {
     }
 
     @Override
-    public synchronized void resize(long newSize) {
-        checkWritable(0, 0);
-        if (newSize <= 0 || newSize % SECTOR != 0) {
-            throw invalid(file.name(), "the size must be a positive multiple of 512 bytes", "choose such a size");
-        }
-        try {
-            file.truncate(newSize);
-            durability.modified();
-        } catch (IOException e) {
-            throw faults.of(e);
-        }
-        size = newSize;
-        flush();
-    }
-
-    @Override
-    public void close() {
-        try (file) {
-            if (!readOnly() && durability.dirty() && !faults.poisoned()) {
-                durability.force();
-            }
-        } catch (IOException e) {
-            throw faults.of(e);
-        }
-    }
-
-    private void check(long offset, long length) {
-        Objects.checkFromIndexSize(offset, length, size);
-        if (((offset | length) & (SECTOR - 1)) != 0) {
-            throw new IllegalArgumentException("not a multiple of 512: " + length + " bytes at " + offset);
-        }
-    }
-
-    private void checkWritable(long offset, long length) {
-        check(offset, length);
-        if (readOnly()) {
-            throw new DiskException(Kind.READ_ONLY, file.name(), "it is open for reading", "open it for writing");
-        }
-        faults.check();
+    protected void changeSize(long newSize) throws IOException {
+        checkSize(file.name(), newSize);
+        file.truncate(newSize);
+        durability.modified();
+        durability.force();
+        sized(newSize);
     }
 }

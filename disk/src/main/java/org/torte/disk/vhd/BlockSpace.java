@@ -1,7 +1,6 @@
 package org.torte.disk.vhd;
 
 import java.io.IOException;
-import java.lang.foreign.MemorySegment;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Deque;
@@ -22,7 +21,6 @@ final class BlockSpace {
 
     private static final int GROWTH = 64;
     private static final int GAPS_AT_ONCE = 16;
-    private static final MemorySegment ZEROS = MemorySegment.ofArray(new byte[1 << 16]);
 
     private final DiskFile file;
     private final Durability durability;
@@ -99,9 +97,7 @@ final class BlockSpace {
 
     private void grow(VhdFooter footer, int blocks) throws IOException {
         long end = next + (blocks - 1) * stride() + bitmapBytes + blockBytes;
-        file.write(end, footer.encode());
-        durability.modified();
-        durability.force();
+        FileEnd.put(file, durability, footer, end);
         footerAt = end;
     }
 
@@ -109,21 +105,12 @@ final class BlockSpace {
         List<Long> cleared = new ArrayList<>();
         while (cleared.size() < GAPS_AT_ONCE && !gaps.isEmpty()) {
             long position = gaps.poll();
-            clear(position);
+            file.clear(position, bitmapBytes + (long) blockBytes);
             cleared.add(position);
         }
         durability.modified();
         durability.force();
         ready.addAll(cleared);
-    }
-
-    private void clear(long position) throws IOException {
-        if (!file.punchHole(position, bitmapBytes + (long) blockBytes)) {
-            for (long done = 0; done < bitmapBytes + (long) blockBytes; done += ZEROS.byteSize()) {
-                file.write(
-                        position + done, ZEROS, 0, Math.min(ZEROS.byteSize(), bitmapBytes + (long) blockBytes - done));
-            }
-        }
     }
 
     /** Gives back space whose table entry is gone in memory but perhaps not on the disk. */
@@ -170,9 +157,7 @@ final class BlockSpace {
     long takeForMetadata(VhdFooter footer, long bytes) throws IOException {
         long position = DynamicHeader.roundUp(Math.max(next, footerAt + VhdFooter.SIZE), ALIGNMENT);
         long end = position + bytes;
-        file.write(end, footer.encode());
-        durability.modified();
-        durability.force();
+        FileEnd.put(file, durability, footer, end);
         endOfUse = end;
         next = aligned(end, bitmapBytes);
         footerAt = end;
@@ -187,12 +172,7 @@ final class BlockSpace {
     /** Cuts off what is not in use; the footer is in place before. */
     void trimToSize(VhdFooter footer) throws IOException {
         long end = DynamicHeader.roundUp(endOfUse, VhdFooter.SECTOR);
-        file.write(end, footer.encode());
-        durability.modified();
-        durability.force();
-        file.truncate(end + VhdFooter.SIZE);
-        durability.modified();
-        durability.force();
+        FileEnd.cut(file, durability, footer, end);
         footerAt = end;
     }
 }

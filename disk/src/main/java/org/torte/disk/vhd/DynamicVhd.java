@@ -24,6 +24,7 @@ import org.torte.disk.DiskType;
 import org.torte.disk.Durability;
 import org.torte.disk.Extent;
 import org.torte.disk.Faults;
+import org.torte.disk.Requests;
 import org.torte.disk.VirtualDisk;
 
 /**
@@ -43,7 +44,6 @@ import org.torte.disk.VirtualDisk;
  * {@code allocation} guards table changes and space. Order: structure, flushing, allocation.
  */
 final class DynamicVhd implements VirtualDisk {
-    private static final MemorySegment ZEROS = MemorySegment.ofArray(new byte[1 << 16]);
     private static final int PUNCHED = 64 << 10;
     private static final int MOVED_AT_ONCE = 16;
 
@@ -63,7 +63,7 @@ final class DynamicVhd implements VirtualDisk {
     private final ReentrantLock allocation = new ReentrantLock();
     private final AtomicLong changes = new AtomicLong();
     private volatile long durable;
-    private volatile boolean closed;
+    private final Requests requests;
 
     private volatile VhdFooter footer;
     private volatile DynamicHeader header;
@@ -82,6 +82,7 @@ final class DynamicVhd implements VirtualDisk {
         this.size = footer.diskSize();
         this.faults = new Faults(file.name());
         this.durability = new Durability(file, faults);
+        this.requests = new Requests(file, faults);
         this.parent = parent;
         this.differencing = footer.type() == VhdFooter.DIFFERENCING;
         this.blockBytes = header.blockSize();
@@ -336,9 +337,7 @@ final class DynamicVhd implements VirtualDisk {
         if (count >= PUNCHED && file.punchHole(position, count)) {
             return;
         }
-        for (int done = 0; done < count; done += (int) ZEROS.byteSize()) {
-            file.write(position + done, ZEROS, 0, Math.min(ZEROS.byteSize(), count - done));
-        }
+        file.writeZeros(position, count);
     }
 
     private boolean zeroBelow(long offset, int count) {
@@ -649,12 +648,8 @@ final class DynamicVhd implements VirtualDisk {
     }
 
     private void replaceFooter(VhdFooter changed) throws IOException {
-        file.write(space().footerAt(), changed.encode());
-        durability.modified();
-        durability.force();
-        file.write(0, changed.encode());
-        durability.modified();
-        durability.force();
+        FileEnd.put(file, durability, changed, space().footerAt());
+        FileEnd.put(file, durability, changed, 0);
         footer = changed;
     }
 
@@ -724,7 +719,7 @@ final class DynamicVhd implements VirtualDisk {
         structure.writeLock().lock();
         try (VirtualDisk above = parent;
                 file) {
-            if (!closed && !readOnly() && !faults.poisoned()) {
+            if (requests.close() && !readOnly() && !faults.poisoned()) {
                 flush();
                 if (space().slack()) {
                     space().trimToSize(footer);
@@ -733,26 +728,15 @@ final class DynamicVhd implements VirtualDisk {
         } catch (IOException e) {
             throw faults.of(e);
         } finally {
-            closed = true;
             structure.writeLock().unlock();
         }
     }
 
     private void check(long offset, long length) {
-        if (closed) {
-            throw new DiskException(Kind.CLOSED, file.name(), "it is closed", "open it again");
-        }
-        Objects.checkFromIndexSize(offset, length, size);
-        if (((offset | length) & (VhdFooter.SECTOR - 1)) != 0) {
-            throw new IllegalArgumentException("not a multiple of 512: " + length + " bytes at " + offset);
-        }
+        requests.check(offset, length, size, VhdFooter.SECTOR);
     }
 
     private void checkWritable(long offset, long length) {
-        check(offset, length);
-        if (readOnly()) {
-            throw new DiskException(Kind.READ_ONLY, file.name(), "it is open for reading", "open it for writing");
-        }
-        faults.check();
+        requests.checkWritable(offset, length, size, VhdFooter.SECTOR);
     }
 }

@@ -41,6 +41,27 @@ final class ParentLink {
                 new Written(W2KU, parent.toAbsolutePath().normalize().toString()));
     }
 
+    /** Where the paths lie in the file, and the end of the space they take. */
+    record Place(List<DynamicHeader.Locator> locators, long end) {
+        Place {
+            locators = List.copyOf(locators);
+        }
+    }
+
+    /** Writes the paths from {@code start}, a multiple of {@link BlockSpace#ALIGNMENT}, on. */
+    static Place write(DiskFile file, List<Written> links, long start) throws IOException {
+        List<DynamicHeader.Locator> locators = new ArrayList<>();
+        long at = start;
+        for (Written link : links) {
+            byte[] bytes = link.encode();
+            int space = (int) DynamicHeader.roundUp(bytes.length, BlockSpace.ALIGNMENT);
+            locators.add(new DynamicHeader.Locator(link.platform(), space, bytes.length, at));
+            file.write(at, bytes);
+            at += space;
+        }
+        return new Place(locators, at);
+    }
+
     /** The paths in the locators that can be read, relative ones first. */
     static List<Written> read(DiskFile file, DynamicHeader header) throws IOException {
         List<Written> found = new ArrayList<>();

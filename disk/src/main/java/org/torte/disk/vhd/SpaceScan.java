@@ -87,14 +87,8 @@ final class SpaceScan {
 
     /** Puts the footer right after what is in use, and nothing after it; brings the copy up to date. */
     private static void settle(VhdLayout layout, Durability durability, long end) throws IOException {
-        byte[] footer = layout.footer().encode();
-        layout.file().write(end, footer);
-        durability.modified();
-        durability.force();
-        layout.file().truncate(end + VhdFooter.SIZE);
-        layout.file().write(0, footer);
-        durability.modified();
-        durability.force();
+        FileEnd.cut(layout.file(), durability, layout.footer(), end);
+        FileEnd.put(layout.file(), durability, layout.footer(), 0);
     }
 
     /** Bytes that the table can grow to where it is: up to whatever follows it in the file. */

@@ -2,25 +2,22 @@ package org.torte.disk.vhd;
 
 import java.io.IOException;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.UUID;
 import org.torte.base.Clock;
-import org.torte.base.RandomSource;
 import org.torte.disk.CreateOptions;
 import org.torte.disk.DiskAccess;
-import org.torte.disk.DiskException;
 import org.torte.disk.DiskFile;
 import org.torte.disk.DiskInfo;
 import org.torte.disk.DiskOptions;
 import org.torte.disk.DiskType;
-import org.torte.disk.Faults;
+import org.torte.disk.Identifiers;
+import org.torte.disk.NewFile;
 import org.torte.disk.VirtualDisk;
 
 /** Makes one image: footer copy, header, block table, paths of the parent, footer, as Windows lays them out. */
 final class VhdCreation {
-    private static final int LOCATOR_SPACE = 4096;
     private static final int PIECE = 1 << 20;
 
     private final Path path;
@@ -42,9 +39,9 @@ final class VhdCreation {
         VhdImages.checkSize(path.toString(), create.size());
         VhdFooter footer = footer(create.size());
         if (create.type() == DiskType.FIXED) {
-            make(file -> fixed(file, footer));
+            NewFile.make(path, options, file -> fixed(file, footer));
         } else {
-            make(file -> sparse(file, footer, VhdLayout.NIL, "", List.of()));
+            NewFile.make(path, options, file -> sparse(file, footer, VhdLayout.NIL, "", List.of()));
         }
     }
 
@@ -69,14 +66,8 @@ final class VhdCreation {
         return VhdFooter.create(
                 VhdImages.typeCode(create.type()),
                 size,
-                newIdentifier(options.random()),
+                Identifiers.random(options.random()),
                 Clock.system().wallTime());
-    }
-
-    /** A random identifier: RFC 9562 version 4. */
-    static UUID newIdentifier(RandomSource random) {
-        return new UUID(
-                random.nextLong() & ~0xf000L | 0x4000L, random.nextLong() & 0x3fffffffffffffffL | 0x8000000000000000L);
     }
 
     private void differencing() {
@@ -93,26 +84,11 @@ final class VhdCreation {
         }
         List<ParentLink.Written> links = ParentLink.written(path, parentPath);
         Path name = parentPath.getFileName();
-        make(file ->
-                sparse(file, footer(parent.size()), parent.identifier(), name == null ? "" : name.toString(), links));
-    }
-
-    private interface Content {
-        void write(DiskFile file) throws IOException;
-    }
-
-    private void make(Content content) {
-        try (DiskFile file = options.storage().create(path, options.folders())) {
-            try {
-                content.write(file);
-                file.force();
-            } catch (IOException | DiskException e) {
-                options.storage().delete(path);
-                throw e;
-            }
-        } catch (IOException e) {
-            throw new Faults(path.toString()).of(e);
-        }
+        NewFile.make(
+                path,
+                options,
+                file -> sparse(
+                        file, footer(parent.size()), parent.identifier(), name == null ? "" : name.toString(), links));
     }
 
     private static void fixed(DiskFile file, VhdFooter footer) throws IOException {
@@ -130,18 +106,11 @@ final class VhdCreation {
         long tableAt = VhdFooter.SIZE + (long) DynamicHeader.SIZE;
         DynamicHeader plain = new DynamicHeader(tableAt, entries, block, parent, parentName, List.of());
         long at = DynamicHeader.roundUp(tableAt + plain.tableBytes(), BlockSpace.ALIGNMENT);
-        List<DynamicHeader.Locator> locators = new ArrayList<>();
-        for (ParentLink.Written link : links) {
-            byte[] bytes = link.encode();
-            int space = (int) DynamicHeader.roundUp(bytes.length, LOCATOR_SPACE);
-            locators.add(new DynamicHeader.Locator(link.platform(), space, bytes.length, at));
-            file.write(at, bytes);
-            at += space;
-        }
-        DynamicHeader header = plain.withParent(parent, parentName, locators);
+        ParentLink.Place place = ParentLink.write(file, links, at);
+        DynamicHeader header = plain.withParent(parent, parentName, place.locators());
         file.write(footer.dataOffset(), header.encode());
         emptyTable(file, tableAt, plain.tableBytes());
-        file.write(at, footer.encode());
+        file.write(place.end(), footer.encode());
         file.write(0, footer.encode());
     }
 

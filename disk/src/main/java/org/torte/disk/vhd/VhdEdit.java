@@ -2,7 +2,6 @@ package org.torte.disk.vhd;
 
 import java.io.IOException;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.UUID;
 import org.torte.disk.DiskAccess;
@@ -68,38 +67,25 @@ final class VhdEdit {
     private void replaceParent(UUID identifier, String name, List<ParentLink.Written> links) throws IOException {
         VhdFooter footer = layout.footer();
         long at = DynamicHeader.roundUp(layout.fileSize(), BlockSpace.ALIGNMENT);
-        List<DynamicHeader.Locator> locators = new ArrayList<>();
-        for (ParentLink.Written link : links) {
-            byte[] bytes = link.encode();
-            int space = (int) DynamicHeader.roundUp(bytes.length, BlockSpace.ALIGNMENT);
-            locators.add(new DynamicHeader.Locator(link.platform(), space, bytes.length, at));
-            file.write(at, bytes);
-            at += space;
-        }
-        byte[] header = layout.dynamic().withParent(identifier, name, locators).encode();
-        long copyAt = at;
+        ParentLink.Place place = ParentLink.write(file, links, at);
+        byte[] header =
+                layout.dynamic().withParent(identifier, name, place.locators()).encode();
+        long copyAt = place.end();
         file.write(copyAt, header);
         long footerAt = DynamicHeader.roundUp(copyAt + header.length, VhdFooter.SECTOR);
         // At the new end first the old footer: should only this one survive, it says what was true before.
-        file.write(footerAt, footer.encode());
-        force();
+        FileEnd.put(file, durability, footer, footerAt);
         writeFooters(footerAt, footer.withDataOffset(copyAt));
         file.write(footer.dataOffset(), header);
-        force();
+        durability.modified();
+        durability.force();
         writeFooters(footerAt, footer);
     }
 
     private void writeFooters(long footerAt, VhdFooter footer) throws IOException {
-        file.write(footerAt, footer.encode());
-        force();
+        FileEnd.put(file, durability, footer, footerAt);
         if (footer.type() != VhdFooter.FIXED) {
-            file.write(0, footer.encode());
-            force();
+            FileEnd.put(file, durability, footer, 0);
         }
-    }
-
-    private void force() {
-        durability.modified();
-        durability.force();
     }
 }

@@ -21,20 +21,20 @@ final class Headers {
     /**
      * Reads both headers.
      *
-     * @throws IllegalArgumentException when there is no current one
+     * @throws BadImageException when there is no current one
      */
     static Headers read(DiskFile file) throws IOException {
         Optional<Header> first = at(file, Layout.HEADER_1);
         Optional<Header> second = at(file, Layout.HEADER_2);
         if (first.isEmpty() && second.isEmpty()) {
-            throw new IllegalArgumentException("both of its headers are damaged");
+            throw new BadImageException("both of its headers are damaged");
         }
         if (first.isEmpty() || second.isEmpty()) {
             return new Headers(file, first.orElseGet(second::get), first.isPresent());
         }
         int order = Long.compareUnsigned(first.get().sequence(), second.get().sequence());
         if (order == 0 && !first.get().equals(second.get())) {
-            throw new IllegalArgumentException("its two headers differ and neither is newer");
+            throw new BadImageException("its two headers differ and neither is newer");
         }
         return order >= 0 ? new Headers(file, first.get(), true) : new Headers(file, second.get(), false);
     }

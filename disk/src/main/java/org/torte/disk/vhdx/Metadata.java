@@ -71,24 +71,23 @@ record Metadata(
      * Decodes the region.
      *
      * @param length bytes of the region
-     * @throws IllegalArgumentException with what is wrong
-     * @throws UnsupportedOperationException naming a required item that is unknown here
+     * @throws BadImageException with what is wrong, or naming a required item that is unknown here
      */
     static Metadata decode(long length, Source source) throws java.io.IOException {
         if (length < Layout.METADATA_TABLE_SIZE) {
-            throw new IllegalArgumentException("the metadata region has only " + length + " bytes");
+            throw new BadImageException("the metadata region has only " + length + " bytes");
         }
         List<Item> items = table(source.read(0, Layout.METADATA_TABLE_SIZE), length);
         for (Item item : items) {
             if ((item.flags & REQUIRED) != 0 && !KNOWN.contains(item.id)) {
-                throw new UnsupportedOperationException("it needs the unknown metadata item " + item.id);
+                throw BadImageException.unsupported("it needs the unknown metadata item " + item.id);
             }
         }
         ByteBuffer parameters = item(items, Layout.FILE_PARAMETERS, 8, source);
         int blockSize = parameters.getInt(0);
         int flags = parameters.getInt(4);
         if (blockSize < Layout.MINIMUM_BLOCK || blockSize > Layout.MAXIMUM_BLOCK || Integer.bitCount(blockSize) != 1) {
-            throw new IllegalArgumentException("the block size is " + Integer.toUnsignedString(blockSize) + " bytes");
+            throw new BadImageException("the block size is " + Integer.toUnsignedString(blockSize) + " bytes");
         }
         int logical =
                 sectorSize(item(items, Layout.LOGICAL_SECTOR_SIZE, 4, source).getInt(0), "logical");
@@ -96,16 +95,16 @@ record Metadata(
                 sectorSize(item(items, Layout.PHYSICAL_SECTOR_SIZE, 4, source).getInt(0), "physical");
         long size = item(items, Layout.VIRTUAL_DISK_SIZE, 8, source).getLong(0);
         if (size <= 0 || size > Layout.MAXIMUM_SIZE || size % logical != 0) {
-            throw new IllegalArgumentException("the size of the disk is " + Long.toUnsignedString(size) + " bytes");
+            throw new BadImageException("the size of the disk is " + Long.toUnsignedString(size) + " bytes");
         }
         UUID identifier = Layout.guid(item(items, Layout.VIRTUAL_DISK_ID, 16, source), 0);
         boolean hasParent = (flags & 2) != 0;
         Optional<ParentLocator> locator = Optional.empty();
         if (hasParent) {
             Item entry = find(items, Layout.PARENT_LOCATOR)
-                    .orElseThrow(() -> new IllegalArgumentException("a differencing disk without a parent locator"));
+                    .orElseThrow(() -> new BadImageException("a differencing disk without a parent locator"));
             if (entry.length > LARGEST_LOCATOR) {
-                throw new IllegalArgumentException("the parent locator has " + entry.length + " bytes");
+                throw new BadImageException("the parent locator has " + entry.length + " bytes");
             }
             locator = Optional.of(ParentLocator.decode(source.read(entry.offset, entry.length)));
         }
@@ -117,12 +116,12 @@ record Metadata(
         ByteBuffer in = Layout.buffer(bytes);
         for (int i = 0; i < SIGNATURE.length; i++) {
             if (bytes[i] != SIGNATURE[i]) {
-                throw new IllegalArgumentException("the metadata table has no signature");
+                throw new BadImageException("the metadata table has no signature");
             }
         }
         int count = in.getShort(10) & 0xffff;
         if (count > Layout.MAXIMUM_ENTRIES) {
-            throw new IllegalArgumentException("the metadata table announces " + count + " entries");
+            throw new BadImageException("the metadata table announces " + count + " entries");
         }
         List<Item> items = new ArrayList<>();
         Set<UUID> seen = new HashSet<>();
@@ -135,15 +134,15 @@ record Metadata(
             // An item of length 0 has offset 0 and exists only as an entry (section 2.6.1.2).
             boolean empty = length == 0 && offset == 0;
             if (!empty && (offset < Layout.METADATA_TABLE_SIZE || length == 0 || offset + length > regionLength)) {
-                throw new IllegalArgumentException("the metadata item " + id + " has " + length + " bytes at " + offset
+                throw new BadImageException("the metadata item " + id + " has " + length + " bytes at " + offset
                         + " of a region of " + regionLength);
             }
             if (length > Integer.MAX_VALUE || offset > Integer.MAX_VALUE) {
-                throw new IllegalArgumentException("the metadata item " + id + " is too large");
+                throw new BadImageException("the metadata item " + id + " is too large");
             }
             // The same GUID may stand once for the user and once for the system.
             if ((flags & USER) == 0 && !seen.add(id)) {
-                throw new IllegalArgumentException("the metadata item " + id + " is there twice");
+                throw new BadImageException("the metadata item " + id + " is there twice");
             }
             items.add(new Item(id, (int) offset, (int) length, flags));
         }
@@ -157,17 +156,16 @@ record Metadata(
     }
 
     private static ByteBuffer item(List<Item> items, UUID id, int length, Source source) throws java.io.IOException {
-        Item item = find(items, id)
-                .orElseThrow(() -> new IllegalArgumentException("the metadata item " + id + " is missing"));
+        Item item = find(items, id).orElseThrow(() -> new BadImageException("the metadata item " + id + " is missing"));
         if (item.length < length) {
-            throw new IllegalArgumentException("the metadata item " + id + " has only " + item.length + " bytes");
+            throw new BadImageException("the metadata item " + id + " has only " + item.length + " bytes");
         }
         return Layout.buffer(source.read(item.offset, length));
     }
 
     private static int sectorSize(int bytes, String which) {
         if (bytes != 512 && bytes != 4096) {
-            throw new IllegalArgumentException(
+            throw new BadImageException(
                     "the " + which + " sector size is " + Integer.toUnsignedString(bytes) + " bytes");
         }
         return bytes;

@@ -19,6 +19,7 @@ import org.torte.disk.DiskException;
 import org.torte.disk.DiskFile;
 import org.torte.disk.Durability;
 import org.torte.disk.Faults;
+import org.torte.disk.Identifiers;
 
 /**
  * Writes changed metadata pages through the log (section 2.3). Changes gather in memory until a flush or until there are
@@ -102,11 +103,6 @@ final class MetadataWriter {
         this.durableSize = durableSize;
     }
 
-    private UUID freshGuid() {
-        long high = random.nextLong() & ~0xf000L | 0x4000L;
-        return new UUID(high, random.nextLong() & ~(3L << 62) | 2L << 62);
-    }
-
     /** The DataWriteGuid that this opener sets, instead of a random one: its children know it already. */
     void announceContentIdentifier(UUID identifier) {
         announced = identifier;
@@ -114,7 +110,7 @@ final class MetadataWriter {
 
     private UUID nextContent() {
         UUID known = announced;
-        return known == null ? freshGuid() : known;
+        return known == null ? Identifiers.random(random) : known;
     }
 
     // ------------------------------------------------------------------ opening and closing
@@ -138,12 +134,12 @@ final class MetadataWriter {
                 entryMemory = Arena.ofAuto().allocate((long) LARGEST_ENTRY * Layout.PAGE, Layout.PAGE);
                 entryBuffer = entryMemory.asByteBuffer().order(ByteOrder.LITTLE_ENDIAN);
             }
-            headers.updateOne(headers.current().withFileWrite(freshGuid()), durability);
+            headers.updateOne(headers.current().withFileWrite(Identifiers.random(random)), durability);
             // What a crash left behind the last block must not show through where this opener extends the file.
             file.truncate(space.usedEnd());
             durability.modified();
             space.setFileSize(space.usedEnd());
-            logId = freshGuid();
+            logId = Identifiers.random(random);
             logSectors = (int) (headers.current().logLength() / Layout.PAGE);
             // Any number will do; one beyond 32 bits keeps both halves in use, one far from the end never wraps.
             sequence = random.nextLong() >>> 2 | 1;

@@ -30,21 +30,20 @@ record ParentLocator(Map<String, String> entries) {
     /**
      * Decodes an item.
      *
-     * @throws IllegalArgumentException with what is wrong
+     * @throws BadImageException with what is wrong
      */
     static ParentLocator decode(byte[] bytes) {
         if (bytes.length < 20) {
-            throw new IllegalArgumentException("the parent locator has only " + bytes.length + " bytes");
+            throw new BadImageException("the parent locator has only " + bytes.length + " bytes");
         }
         ByteBuffer in = Layout.buffer(bytes);
         UUID type = Layout.guid(in, 0);
         if (!type.equals(Layout.VHDX_LOCATOR_TYPE)) {
-            throw new IllegalArgumentException("the parent locator is of the unknown type " + type);
+            throw new BadImageException("the parent locator is of the unknown type " + type);
         }
         int count = in.getShort(18) & 0xffff;
         if (20 + 12L * count > bytes.length) {
-            throw new IllegalArgumentException(
-                    "the parent locator announces " + count + " entries and ends before them");
+            throw new BadImageException("the parent locator announces " + count + " entries and ends before them");
         }
         Map<String, String> entries = new LinkedHashMap<>();
         for (int i = 0; i < count; i++) {
@@ -52,7 +51,7 @@ record ParentLocator(Map<String, String> entries) {
             String key = text(bytes, in.getInt(at), in.getShort(at + 8) & 0xffff);
             String value = text(bytes, in.getInt(at + 4), in.getShort(at + 10) & 0xffff);
             if (entries.put(key, value) != null) {
-                throw new IllegalArgumentException("the parent locator has the key " + key + " twice");
+                throw new BadImageException("the parent locator has the key " + key + " twice");
             }
         }
         return new ParentLocator(entries);
@@ -60,7 +59,7 @@ record ParentLocator(Map<String, String> entries) {
 
     private static String text(byte[] bytes, int at, int length) {
         if (at < 0 || length == 0 || length % 2 != 0 || (long) at + length > bytes.length) {
-            throw new IllegalArgumentException("the parent locator has a string of " + length + " bytes at "
+            throw new BadImageException("the parent locator has a string of " + length + " bytes at "
                     + Integer.toUnsignedString(at) + " of its " + bytes.length);
         }
         return new String(bytes, at, length, StandardCharsets.UTF_16LE);

@@ -14,7 +14,6 @@ import org.torte.disk.DiskFile;
  * remembers where the pages lie in the log, not their content. {@link #apply} does the same to the file itself.
  */
 final class ReplayedFile implements DiskFile {
-    private static final MemorySegment ZEROS = MemorySegment.ofArray(new byte[256 << 10]);
     private static final ValueLayout.OfLong LONG =
             ValueLayout.JAVA_LONG_UNALIGNED.withOrder(java.nio.ByteOrder.LITTLE_ENDIAN);
     private static final ValueLayout.OfInt INT =
@@ -32,14 +31,14 @@ final class ReplayedFile implements DiskFile {
     /**
      * Collects what the log changes.
      *
-     * @throws IllegalArgumentException when an entry changes what no entry may change
+     * @throws BadImageException when an entry changes what no entry may change
      */
     ReplayedFile(DiskFile base, Header header, LogScan scan, List<LogEntry> active) throws IOException {
         this.base = base;
         this.baseSize = base.size();
         LogEntry head = active.getLast();
         if (Long.compareUnsigned(head.last(), Layout.MAXIMUM_FILE) > 0) {
-            throw new IllegalArgumentException(
+            throw new BadImageException(
                     "the log wants to extend the file to " + Long.toUnsignedString(head.last()) + " bytes");
         }
         this.size = Math.max(baseSize, head.last());
@@ -70,7 +69,7 @@ final class ReplayedFile implements DiskFile {
                 || offset > size
                 || length > size - offset
                 || Layout.overlap(offset, length, header.logOffset(), header.logLength())) {
-            throw new IllegalArgumentException("the log changes " + Long.toUnsignedString(length) + " bytes at "
+            throw new BadImageException("the log changes " + Long.toUnsignedString(length) + " bytes at "
                     + Long.toUnsignedString(offset) + ", where it must not");
         }
     }
@@ -103,10 +102,8 @@ final class ReplayedFile implements DiskFile {
             // What lies beyond the old end has just been added as zeros.
             long end = Math.min(range.getValue(), baseSize);
             long at = range.getKey();
-            if (at < end && !base.punchHole(at, end - at)) {
-                for (; at < end; at += ZEROS.byteSize()) {
-                    base.write(at, ZEROS, 0, Math.min(ZEROS.byteSize(), end - at));
-                }
+            if (at < end) {
+                base.clear(at, end - at);
             }
         }
         byte[] content = new byte[Layout.PAGE];

@@ -101,8 +101,7 @@ final class VhdxChain {
             throw VhdxImage.damaged(
                     child.file.name(),
                     "its sectors have " + child.metadata().logicalSectorSize() + " bytes and those of its parent "
-                            + parent.metadata().logicalSectorSize(),
-                    new IllegalArgumentException("sector sizes"));
+                            + parent.metadata().logicalSectorSize());
         }
     }
 

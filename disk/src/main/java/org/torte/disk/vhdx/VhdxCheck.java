@@ -18,6 +18,7 @@ import org.torte.disk.DiskFormat;
 import org.torte.disk.DiskOptions;
 import org.torte.disk.Durability;
 import org.torte.disk.Faults;
+import org.torte.disk.Identifiers;
 
 /**
  * The strict checker: looks at a file as it will be after replay and reports what opening would tolerate too. It repairs
@@ -93,10 +94,8 @@ public final class VhdxCheck {
             regionCopies(view.get());
             VhdxImage.Opened opened = VhdxImage.structures(view.get(), header);
             blocks(view.get(), header, opened);
-        } catch (IllegalArgumentException e) {
-            add(Severity.ERROR, "structure", -1, String.valueOf(e.getMessage()), "");
-        } catch (UnsupportedOperationException e) {
-            add(Severity.ERROR, "unsupported", -1, String.valueOf(e.getMessage()), "");
+        } catch (BadImageException e) {
+            add(Severity.ERROR, e.isUnsupported() ? "unsupported" : "structure", -1, e.problem(), "");
         } catch (java.io.EOFException e) {
             add(Severity.ERROR, "truncated", -1, "the file ends too early: " + e.getMessage(), "");
         }
@@ -116,8 +115,8 @@ public final class VhdxCheck {
                     "the image was not closed, or is in use: its log waits for its replay",
                     "replayed");
             return Optional.of(view);
-        } catch (IllegalArgumentException e) {
-            add(Severity.ERROR, "log.damaged", header.logOffset(), String.valueOf(e.getMessage()), "");
+        } catch (BadImageException e) {
+            add(Severity.ERROR, "log.damaged", header.logOffset(), e.problem(), "");
             return Optional.empty();
         }
     }
@@ -168,8 +167,8 @@ public final class VhdxCheck {
             long length;
             try {
                 length = VhdxImage.checkEntry(geometry, index, entry, bitmap, fileSize);
-            } catch (IllegalArgumentException e) {
-                add(Severity.ERROR, "bat.entry", table + 8 * index, String.valueOf(e.getMessage()), "");
+            } catch (BadImageException e) {
+                add(Severity.ERROR, "bat.entry", table + 8 * index, e.problem(), "");
                 return;
             }
             int state = Layout.state(entry);
@@ -259,7 +258,7 @@ public final class VhdxCheck {
         Faults faults = new Faults(file.name());
         Durability durability = new Durability(file, faults);
         Headers headers = Headers.read(file);
-        UUID fresh = new UUID(options.random().nextLong(), options.random().nextLong());
+        UUID fresh = Identifiers.random(options.random());
         headers.updateBoth(headers.current().withFileWrite(fresh), durability);
         if (!headers.current().logIsEmpty()) {
             VhdxImage.replay(file, headers.current()).apply();

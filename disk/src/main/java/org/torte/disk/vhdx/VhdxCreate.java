@@ -5,7 +5,6 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
-import java.util.UUID;
 import org.torte.base.RandomSource;
 import org.torte.disk.CreateOptions;
 import org.torte.disk.DiskException;
@@ -13,7 +12,8 @@ import org.torte.disk.DiskException.Kind;
 import org.torte.disk.DiskFile;
 import org.torte.disk.DiskOptions;
 import org.torte.disk.DiskType;
-import org.torte.disk.Faults;
+import org.torte.disk.Identifiers;
+import org.torte.disk.NewFile;
 
 /**
  * Makes VHDX files, laid out as Windows does: log at 1 MiB, metadata at 2 MiB, block table at 3 MiB, then blocks. A
@@ -32,18 +32,7 @@ public final class VhdxCreate {
         Plan plan = create.type() == DiskType.DIFFERENCING
                 ? differencing(path, create, options)
                 : standalone(path, create, options);
-        DiskFile file = options.storage().create(path, options.folders());
-        boolean done = false;
-        try (file) {
-            write(file, plan, create.type() == DiskType.FIXED, options.random());
-            done = true;
-        } catch (IOException e) {
-            throw new Faults(file.name()).of(e);
-        } finally {
-            if (!done) {
-                options.storage().delete(Path.of(file.name()));
-            }
-        }
+        NewFile.make(path, options, file -> write(file, plan, create.type() == DiskType.FIXED, options.random()));
     }
 
     private record Plan(Metadata metadata) {}
@@ -113,15 +102,19 @@ public final class VhdxCreate {
             throw invalid(path, "the block size must be a power of two from 1 to 256 MiB", "choose such a size");
         }
         return new Plan(new Metadata(
-                block, fixed, locator.isPresent(), size, guid(random), logical, physical, locator, List.of()));
+                block,
+                fixed,
+                locator.isPresent(),
+                size,
+                Identifiers.random(random),
+                logical,
+                physical,
+                locator,
+                List.of()));
     }
 
     private static DiskException invalid(Path path, String problem, String remedy) {
         return new DiskException(Kind.INVALID, path.toString(), problem, remedy);
-    }
-
-    private static UUID guid(RandomSource random) {
-        return new UUID(random.nextLong() & ~0xf000L | 0x4000L, random.nextLong() & ~(3L << 62) | 2L << 62);
     }
 
     private static void write(DiskFile file, Plan plan, boolean fixed, RandomSource random) throws IOException {
@@ -153,7 +146,15 @@ public final class VhdxCreate {
         file.write(Layout.REGIONS_2, regions);
         file.write(2 * Layout.MIB, metadata.encode());
         file.force();
-        Header header = new Header(1, guid(random), guid(random), Layout.NIL, 0, 1, Layout.MIB, Layout.FIRST_REGION);
+        Header header = new Header(
+                1,
+                Identifiers.random(random),
+                Identifiers.random(random),
+                Layout.NIL,
+                0,
+                1,
+                Layout.MIB,
+                Layout.FIRST_REGION);
         file.write(Layout.HEADER_1, header.encode());
         file.write(Layout.HEADER_2, header.withSequence(2).encode());
         file.force();

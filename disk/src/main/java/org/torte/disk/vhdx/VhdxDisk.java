@@ -1,18 +1,18 @@
 package org.torte.disk.vhdx;
 
 import java.io.IOException;
+import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Objects;
 import java.util.Optional;
 import java.util.concurrent.locks.StampedLock;
 import org.torte.disk.DiskException;
-import org.torte.disk.DiskException.Kind;
 import org.torte.disk.DiskInfo;
 import org.torte.disk.DiskOptions;
 import org.torte.disk.Extent;
+import org.torte.disk.Requests;
 import org.torte.disk.VirtualDisk;
 
 /**
@@ -23,18 +23,19 @@ import org.torte.disk.VirtualDisk;
 public final class VhdxDisk implements VirtualDisk {
     private static final int LOCKS = 256;
     private static final MemorySegment ZEROS =
-            MemorySegment.ofArray(new byte[1 << 20]).asReadOnly();
+            Arena.global().allocate(1 << 20, 4096).asReadOnly();
 
     private final VhdxImage top;
     private final VhdxImage[] images;
     private final boolean ownsFiles;
     private final StampedLock[] locks = new StampedLock[LOCKS];
-    private volatile boolean closed;
+    private final Requests requests;
 
     VhdxDisk(List<VhdxImage> images, boolean ownsFiles) {
         this.images = images.toArray(VhdxImage[]::new);
         this.top = images.getFirst();
         this.ownsFiles = ownsFiles;
+        this.requests = new Requests(top.file, top.faults);
         for (int i = 0; i < LOCKS; i++) {
             locks[i] = new StampedLock();
         }
@@ -423,11 +424,7 @@ public final class VhdxDisk implements VirtualDisk {
 
     private void zeroFile(long position, long length) throws IOException {
         try {
-            if (!top.file.punchHole(position, length)) {
-                for (long done = 0; done < length; done += ZEROS.byteSize()) {
-                    top.file.write(position + done, ZEROS, 0, Math.min(ZEROS.byteSize(), length - done));
-                }
-            }
+            top.file.clear(position, length);
         } finally {
             top.durability.modified();
         }
@@ -548,10 +545,9 @@ public final class VhdxDisk implements VirtualDisk {
 
     @Override
     public void close() {
-        if (!ownsFiles || closed) {
+        if (!ownsFiles || !requests.close()) {
             return;
         }
-        closed = true;
         DiskException failure = null;
         for (VhdxImage image : images) {
             try {
@@ -574,22 +570,11 @@ public final class VhdxDisk implements VirtualDisk {
     }
 
     private void check(long offset, long length) {
-        if (closed) {
-            throw new DiskException(Kind.CLOSED, top.file.name(), "the disk is closed", "open it again");
-        }
-        Objects.checkFromIndexSize(offset, length, size());
-        if (((offset | length) & (logicalSectorSize() - 1)) != 0) {
-            throw new IllegalArgumentException(
-                    "not a multiple of " + logicalSectorSize() + ": " + length + " bytes at " + offset);
-        }
+        requests.check(offset, length, size(), logicalSectorSize());
     }
 
     private void checkWritable(long offset, long length) {
-        check(offset, length);
-        if (readOnly()) {
-            throw new DiskException(Kind.READ_ONLY, top.file.name(), "it is open for reading", "open it for writing");
-        }
-        top.faults.check();
+        requests.checkWritable(offset, length, size(), logicalSectorSize());
         if (length > 0 && !top.writer.started()) {
             top.writer.start();
         }

@@ -16,6 +16,7 @@ import org.torte.disk.DiskOptions;
 import org.torte.disk.DiskType;
 import org.torte.disk.Durability;
 import org.torte.disk.Faults;
+import org.torte.disk.Identifiers;
 
 /**
  * One VHDX file: its structures, validated, and its block table. Of a chain each file is one image; the images of the
@@ -67,17 +68,8 @@ final class VhdxImage implements AutoCloseable {
             return opened(file, options, faults);
         } catch (IOException e) {
             throw closing(file, faults.of(e));
-        } catch (IllegalArgumentException e) {
-            throw closing(file, damaged(file.name(), String.valueOf(e.getMessage()), e));
-        } catch (UnsupportedOperationException e) {
-            throw closing(
-                    file,
-                    new DiskException(
-                            Kind.UNSUPPORTED,
-                            file.name(),
-                            String.valueOf(e.getMessage()),
-                            "convert it with the software that made it",
-                            e));
+        } catch (BadImageException e) {
+            throw closing(file, of(file.name(), e));
         } catch (DiskException e) {
             throw closing(file, e);
         }
@@ -92,9 +84,15 @@ final class VhdxImage implements AutoCloseable {
         return failure;
     }
 
-    static DiskException damaged(String image, String problem, Throwable cause) {
-        return new DiskException(
-                Kind.DAMAGED, image, problem, "check it with 'torte vhd test' or restore it from a backup", cause);
+    private static DiskException of(String image, BadImageException e) {
+        String remedy = e.isUnsupported()
+                ? "convert it with the software that made it"
+                : "check it with 'torte vhd test' or restore it from a backup";
+        return new DiskException(e.isUnsupported() ? Kind.UNSUPPORTED : Kind.DAMAGED, image, e.problem(), remedy, e);
+    }
+
+    static DiskException damaged(String image, String problem) {
+        return of(image, new BadImageException(problem));
     }
 
     private static VhdxImage opened(DiskFile file, DiskOptions options, Faults faults) throws IOException {
@@ -115,12 +113,7 @@ final class VhdxImage implements AutoCloseable {
         claimAll(view, header, opened, probe);
         if (replayed.isPresent()) {
             Durability durability = new Durability(file, faults);
-            headers.updateBoth(
-                    headers.current()
-                            .withFileWrite(new UUID(
-                                    options.random().nextLong(),
-                                    options.random().nextLong())),
-                    durability);
+            headers.updateBoth(headers.current().withFileWrite(Identifiers.random(options.random())), durability);
             replayed.get().apply();
             durability.modified();
             durability.force();
@@ -135,20 +128,20 @@ final class VhdxImage implements AutoCloseable {
     static void checkIdentifier(DiskFile file) throws IOException {
         byte[] identifier = new byte[8];
         if (file.size() < Layout.FIRST_REGION) {
-            throw new IllegalArgumentException("it is not a VHDX file: it has only " + file.size() + " bytes");
+            throw new BadImageException("it is not a VHDX file: it has only " + file.size() + " bytes");
         }
         file.read(Layout.FILE_IDENTIFIER, identifier);
         if (!"vhdxfile".equals(new String(identifier, java.nio.charset.StandardCharsets.US_ASCII))) {
-            throw new IllegalArgumentException("it is not a VHDX file");
+            throw new BadImageException("it is not a VHDX file");
         }
     }
 
     static void checkHeader(Header header) {
         if (header.version() != 1) {
-            throw new UnsupportedOperationException("it has version " + header.version() + " of the format");
+            throw BadImageException.unsupported("it has version " + header.version() + " of the format");
         }
         if (!header.logIsEmpty() && header.logVersion() != 0) {
-            throw new UnsupportedOperationException("its log has version " + header.logVersion());
+            throw BadImageException.unsupported("its log has version " + header.logVersion());
         }
         long offset = header.logOffset();
         if (offset % Layout.MIB != 0
@@ -156,7 +149,7 @@ final class VhdxImage implements AutoCloseable {
                 || offset > Layout.MAXIMUM_FILE
                 || header.logLength() % Layout.MIB != 0
                 || header.logLength() == 0) {
-            throw new IllegalArgumentException(
+            throw new BadImageException(
                     "its log has " + header.logLength() + " bytes at " + Long.toUnsignedString(offset));
         }
     }
@@ -165,11 +158,11 @@ final class VhdxImage implements AutoCloseable {
         LogScan scan = new LogScan(file, header);
         LogScan.Result found = scan.scan();
         if (found.active().isEmpty()) {
-            throw new IllegalArgumentException("its log is damaged: it has no valid sequence of entries");
+            throw new BadImageException("its log is damaged: it has no valid sequence of entries");
         }
         long flushed = found.active().getLast().flushed();
         if (Long.compareUnsigned(flushed, file.size()) > 0) {
-            throw new IllegalArgumentException("it was cut off: its log says that the file had "
+            throw new BadImageException("it was cut off: its log says that the file had "
                     + Long.toUnsignedString(flushed) + " bytes, and it has " + file.size());
         }
         return new ReplayedFile(file, header, scan, found.active());
@@ -184,8 +177,7 @@ final class VhdxImage implements AutoCloseable {
             file.read(Layout.REGIONS_2, bytes);
             table = RegionTable.decode(bytes);
         }
-        RegionTable regions =
-                table.orElseThrow(() -> new IllegalArgumentException("both of its region tables are damaged"));
+        RegionTable regions = table.orElseThrow(() -> new BadImageException("both of its region tables are damaged"));
         checkRegions(regions, header, file.size());
         RegionTable.Region items = region(regions, Layout.METADATA_REGION, "metadata");
         Metadata metadata = Metadata.decode(items.length(), (offset, length) -> {
@@ -197,14 +189,14 @@ final class VhdxImage implements AutoCloseable {
                 new Geometry(metadata.size(), metadata.blockSize(), metadata.logicalSectorSize(), metadata.hasParent());
         RegionTable.Region blocks = region(regions, Layout.BAT_REGION, "block table");
         if (blocks.length() < geometry.tableLength()) {
-            throw new IllegalArgumentException(
+            throw new BadImageException(
                     "its block table has " + blocks.length() + " bytes and needs " + geometry.tableLength());
         }
         return new Opened(regions, metadata, geometry);
     }
 
     private static RegionTable.Region region(RegionTable regions, UUID id, String name) {
-        return regions.find(id).orElseThrow(() -> new IllegalArgumentException("it has no " + name + " region"));
+        return regions.find(id).orElseThrow(() -> new BadImageException("it has no " + name + " region"));
     }
 
     private static void checkRegions(RegionTable regions, Header header, long fileSize) {
@@ -216,7 +208,7 @@ final class VhdxImage implements AutoCloseable {
                     || region.id().equals(Layout.METADATA_REGION)
                     || i == all.size() - 1;
             if (region.required() && !known) {
-                throw new UnsupportedOperationException("it needs the unknown region " + region.id());
+                throw BadImageException.unsupported("it needs the unknown region " + region.id());
             }
             String name = region.id().equals(Layout.NIL) ? "its log" : "its region " + region.id();
             if (region.offset() % Layout.MIB != 0
@@ -224,19 +216,19 @@ final class VhdxImage implements AutoCloseable {
                     || region.offset() > Layout.MAXIMUM_FILE
                     || region.length() % Layout.MIB != 0
                     || region.length() == 0) {
-                throw new IllegalArgumentException(
+                throw new BadImageException(
                         name + " has " + region.length() + " bytes at " + Long.toUnsignedString(region.offset()));
             }
             if (known && region.offset() + region.length() > fileSize) {
-                throw new IllegalArgumentException(name + " ends at " + (region.offset() + region.length())
+                throw new BadImageException(name + " ends at " + (region.offset() + region.length())
                         + ", beyond the end of the file at " + fileSize);
             }
             for (RegionTable.Region other : all.subList(0, i)) {
                 if (other.id().equals(region.id())) {
-                    throw new IllegalArgumentException(name + " is there twice");
+                    throw new BadImageException(name + " is there twice");
                 }
                 if (Layout.overlap(region.offset(), region.length(), other.offset(), other.length())) {
-                    throw new IllegalArgumentException(name + " overlaps the region " + other.id());
+                    throw new BadImageException(name + " overlaps the region " + other.id());
                 }
             }
         }
@@ -300,7 +292,7 @@ final class VhdxImage implements AutoCloseable {
                     stale.add(new long[] {Layout.offset(entry), length});
                 }
             } else if (!space.claim(Layout.offset(entry), length)) {
-                throw new IllegalArgumentException("the block table's entry " + index + " refers to space at "
+                throw new BadImageException("the block table's entry " + index + " refers to space at "
                         + Layout.offset(entry) + " that is in use already");
             }
         });
@@ -313,7 +305,7 @@ final class VhdxImage implements AutoCloseable {
      * Checks an entry of the block table.
      *
      * @return the bytes of the file that it refers to
-     * @throws IllegalArgumentException with what is wrong
+     * @throws BadImageException with what is wrong
      */
     static long checkEntry(Geometry geometry, long index, long entry, boolean bitmap, long fileSize) {
         int state = Layout.state(entry);
@@ -324,7 +316,7 @@ final class VhdxImage implements AutoCloseable {
                         || state == Layout.FULLY_PRESENT
                         || (state == Layout.PARTIALLY_PRESENT && geometry.differencing());
         if (!valid || !Layout.reservedClear(entry)) {
-            throw new IllegalArgumentException(
+            throw new BadImageException(
                     "the block table's entry " + index + " is invalid: 0x" + Long.toHexString(entry));
         }
         boolean present = state >= Layout.FULLY_PRESENT;
@@ -336,7 +328,7 @@ final class VhdxImage implements AutoCloseable {
         if (offset < Layout.FIRST_REGION
                 || offset > Layout.MAXIMUM_FILE
                 || (present && offset + length > Layout.roundUp(fileSize, Layout.MIB))) {
-            throw new IllegalArgumentException("the block table's entry " + index + " refers to "
+            throw new BadImageException("the block table's entry " + index + " refers to "
                     + Long.toUnsignedString(offset) + ", outside the file of " + fileSize + " bytes");
         }
         return length;
@@ -413,9 +405,7 @@ final class VhdxImage implements AutoCloseable {
                         && (Layout.offset(entry) < Layout.FIRST_REGION
                                 || Layout.offset(entry) > Layout.MAXIMUM_FILE))) {
             throw damaged(
-                    file.name(),
-                    "the block table's entry " + index + " is invalid: 0x" + Long.toHexString(entry),
-                    new IllegalArgumentException("entry"));
+                    file.name(), "the block table's entry " + index + " is invalid: 0x" + Long.toHexString(entry));
         }
     }
 
@@ -439,10 +429,7 @@ final class VhdxImage implements AutoCloseable {
         long chunk = sector >>> 23;
         long bitmap = bitmapEntry(chunk);
         if (Layout.state(bitmap) != Layout.BITMAP_PRESENT) {
-            throw damaged(
-                    file.name(),
-                    "the block at " + offset + " is partially present and has no sector bitmap",
-                    new IllegalArgumentException("bitmap"));
+            throw damaged(file.name(), "the block at " + offset + " is partially present and has no sector bitmap");
         }
         int inChunk = (int) (sector & (1 << 23) - 1);
         try {

@@ -63,14 +63,7 @@ final class VhdxResize {
         }
         long entry = image.entry(old.blocks() - 1);
         if (Layout.state(entry) >= Layout.FULLY_PRESENT) {
-            byte[] zeros = new byte[64 << 10];
-            for (long at = inBlock; at < old.blockSize(); at += zeros.length) {
-                image.file.write(
-                        Layout.offset(entry) + at,
-                        MemorySegment.ofArray(zeros),
-                        0,
-                        Math.min(zeros.length, old.blockSize() - at));
-            }
+            image.file.writeZeros(Layout.offset(entry) + inBlock, old.blockSize() - inBlock);
             image.durability.modified();
             image.writer.contentFirst();
         }
@@ -145,10 +138,7 @@ final class VhdxResize {
     /** Entries behind the old end of the table that other software left. */
     private static void clearEntries(VhdxImage image, long table, long from, long to) throws IOException {
         if (from < to) {
-            byte[] zeros = new byte[64 << 10];
-            for (long at = from; at < to; at += zeros.length) {
-                image.file.write(table + at, MemorySegment.ofArray(zeros), 0, Math.min(zeros.length, to - at));
-            }
+            image.file.writeZeros(table + from, to - from);
             image.durability.modified();
         }
     }
@@ -175,10 +165,7 @@ final class VhdxResize {
         for (long block = old.blocks(); block < wanted.blocks(); block++) {
             long space = image.space.allocate(wanted.blockSize());
             if (!image.space.isClean(space, wanted.blockSize())) {
-                byte[] zeros = new byte[1 << 20];
-                for (long at = 0; at < wanted.blockSize(); at += zeros.length) {
-                    image.file.write(space + at, zeros);
-                }
+                image.file.writeZeros(space, wanted.blockSize());
                 image.durability.modified();
                 image.writer.contentFirst();
             }

@@ -1,6 +1,8 @@
 package org.torte.disk.crash;
 
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.concurrent.ConcurrentHashMap;
@@ -28,6 +30,26 @@ public final class MemoryStorage implements DiskStorage {
     /** What files opened or created for writing are wrapped in from now on. */
     public void wrap(BiFunction<Path, MemoryFile, DiskFile> with) {
         wrapper = with;
+    }
+
+    /** The same files, copied, but for one that a power failure has left in this state. */
+    public MemoryStorage with(Path path, MemoryFile state) {
+        MemoryStorage other = new MemoryStorage();
+        files.forEach((name, file) -> other.put(name, file.copy()));
+        return other.put(path, state);
+    }
+
+    /** Records from now on what is done to one file; the list gets a recorder for each time it is opened for writing. */
+    public List<Recorder> record(Path image) {
+        List<Recorder> recorders = new ArrayList<>();
+        wrap((path, file) -> {
+            if (!path.equals(image)) {
+                return file;
+            }
+            recorders.add(new Recorder(file));
+            return recorders.getLast();
+        });
+        return recorders;
     }
 
     @Override
