@@ -2,13 +2,10 @@ package org.torte.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import java.io.ByteArrayOutputStream;
 import java.io.IOException;
-import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.Arrays;
 import java.util.List;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
@@ -82,32 +79,17 @@ class WrongUsageTest {
     @ParameterizedTest
     @MethodSource("wrong")
     void isToldInOneLineWithStatus2(String mentioned, List<String> line) {
-        Result result = run(line.toArray(new String[0]));
+        CommandResult result = CommandResult.of(line.toArray(new String[0]));
 
-        assertThat(result.status).as(result.errors).isEqualTo(ExitStatus.USAGE);
-        assertThat(result.errors.lines().toList()).as(result.errors).hasSize(1);
-        assertThat(result.errors).contains(mentioned).startsWith("torte").doesNotContain("Exception", "\tat ");
+        result.assertWrongUsage();
+        assertThat(result.errors()).contains(mentioned);
     }
 
     @Test
     void noCommandShowsTheCommands() {
-        Result result = run();
+        CommandResult result = CommandResult.of();
 
-        assertThat(result.status).isEqualTo(ExitStatus.USAGE);
-        assertThat(result.errors).contains("torte COMMAND");
-    }
-
-    private record Result(int status, String errors) {}
-
-    private static Result run(String... line) {
-        PrintStream before = System.err;
-        ByteArrayOutputStream errors = new ByteArrayOutputStream();
-        System.setErr(new PrintStream(errors, true, StandardCharsets.UTF_8));
-        try {
-            int status = Torte.run(Arrays.copyOf(line, line.length));
-            return new Result(status, errors.toString(StandardCharsets.UTF_8));
-        } finally {
-            System.setErr(before);
-        }
+        assertThat(result.status()).isEqualTo(ExitStatus.USAGE);
+        assertThat(result.errors()).contains("torte COMMAND");
     }
 }

@@ -10,6 +10,7 @@ import org.torte.base.RandomSource;
  * @param storage where the files are
  * @param random source of the identifiers that opening for writing changes
  * @param metadataCache upper limit for cached metadata in bytes, for each image of a chain
+ * @param volumes what the paths of Windows mean by which images name their parents
  * @param openParents whether to open the parents of a differencing disk; without them only metadata can be read
  */
 public record DiskOptions(
@@ -18,6 +19,7 @@ public record DiskOptions(
         DiskStorage storage,
         RandomSource random,
         long metadataCache,
+        WindowsVolumes volumes,
         boolean openParents) {
     /** The default for {@link #metadataCache()}: 16 MiB. */
     public static final long DEFAULT_METADATA_CACHE = 16L << 20;
@@ -30,6 +32,7 @@ public record DiskOptions(
                 DiskStorage.host(),
                 RandomSource.secure(),
                 DEFAULT_METADATA_CACHE,
+                WindowsVolumes.none(),
                 true);
     }
 
@@ -45,31 +48,36 @@ public record DiskOptions(
 
     /** The same with another access. */
     public DiskOptions withAccess(DiskAccess other) {
-        return new DiskOptions(other, folders, storage, random, metadataCache, openParents);
+        return new DiskOptions(other, folders, storage, random, metadataCache, volumes, openParents);
     }
 
     /** The same with other allowed folders. */
     public DiskOptions withFolders(AllowedFolders other) {
-        return new DiskOptions(access, other, storage, random, metadataCache, openParents);
+        return new DiskOptions(access, other, storage, random, metadataCache, volumes, openParents);
     }
 
     /** The same on other storage. */
     public DiskOptions withStorage(DiskStorage other) {
-        return new DiskOptions(access, folders, other, random, metadataCache, openParents);
+        return new DiskOptions(access, folders, other, random, metadataCache, volumes, openParents);
     }
 
     /** The same with another source of identifiers. */
     public DiskOptions withRandom(RandomSource other) {
-        return new DiskOptions(access, folders, storage, other, metadataCache, openParents);
+        return new DiskOptions(access, folders, storage, other, metadataCache, volumes, openParents);
     }
 
     /** The same with another limit for cached metadata, in bytes. */
     public DiskOptions withMetadataCache(long other) {
-        return new DiskOptions(access, folders, storage, random, other, openParents);
+        return new DiskOptions(access, folders, storage, random, other, volumes, openParents);
+    }
+
+    /** The same with other meanings of Windows' paths. */
+    public DiskOptions withVolumes(WindowsVolumes other) {
+        return new DiskOptions(access, folders, storage, random, metadataCache, other, openParents);
     }
 
     /** The same with or without parents. */
     public DiskOptions withOpenParents(boolean other) {
-        return new DiskOptions(access, folders, storage, random, metadataCache, other);
+        return new DiskOptions(access, folders, storage, random, metadataCache, volumes, other);
     }
 }

@@ -1,6 +1,7 @@
 package org.torte.disk;
 
 import java.nio.file.Path;
+import java.util.List;
 
 /**
  * Where the files of images live: the host's file system ({@link #host()}), or memory in tests. Safe for use by several
@@ -32,6 +33,39 @@ public interface DiskStorage {
      * @throws DiskException NOT_FOUND or DENIED
      */
     Path resolve(Path path, AllowedFolders folders);
+
+    /**
+     * The path that a new file will have: its folder with symbolic links followed, and its name.
+     *
+     * @throws DiskException INVALID, NOT_FOUND or DENIED
+     */
+    default Path resolveNew(Path path, AllowedFolders folders) {
+        Path absolute = path.toAbsolutePath().normalize();
+        Path folder = absolute.getParent();
+        Path name = absolute.getFileName();
+        if (folder == null || name == null) {
+            throw new DiskException(
+                    DiskException.Kind.INVALID, path.toString(), "it does not name a file", "name a file");
+        }
+        Path real = resolve(folder, AllowedFolders.everywhere()).resolve(name);
+        folders.check(real);
+        return real;
+    }
+
+    /**
+     * Gives a file another name, which must be free, durably.
+     *
+     * @throws DiskException EXISTS, DENIED or INPUT_OUTPUT
+     */
+    void rename(Path from, Path to, AllowedFolders folders);
+
+    /**
+     * The regular files in a folder, sorted; a folder that cannot be read counts as empty.
+     *
+     * @param depth how many levels of folders to look into: 1 for this one only. Links to folders are not followed
+     * @param most where to stop
+     */
+    List<Path> files(Path folder, int depth, int most, AllowedFolders folders);
 
     /** Whether there is a file at this path. */
     boolean exists(Path path);

@@ -1,13 +1,18 @@
 package org.torte.disk;
 
 import java.io.IOException;
+import java.nio.file.FileVisitResult;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
+import java.nio.file.SimpleFileVisitor;
+import java.nio.file.attribute.BasicFileAttributes;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Set;
 import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
 import org.torte.disk.DiskException.Kind;
 
 /** Files of the host, each with an open-file-description lock on all of it. */
@@ -58,15 +63,7 @@ enum HostStorage implements DiskStorage {
 
     @Override
     public DiskFile create(Path path, AllowedFolders folders) {
-        Path absolute = path.toAbsolutePath();
-        Path folder = absolute.getParent();
-        Path name = absolute.getFileName();
-        if (folder == null || name == null) {
-            throw new DiskException(Kind.INVALID, path.toString(), "it does not name a file", "name a file");
-        }
-        Path realFolder = resolve(folder, AllowedFolders.everywhere());
-        Path real = realFolder.resolve(name);
-        folders.check(real);
+        Path real = resolveNew(path, folders);
         try {
             int flags = Posix.O_RDWR | Posix.O_CREAT | Posix.O_EXCL | Posix.O_CLOEXEC;
             int fd = Posix.open(real.toString(), flags, 0644);
@@ -74,7 +71,7 @@ enum HostStorage implements DiskStorage {
                 if (!Posix.lock(fd, Posix.LOCK_EXCLUSIVE)) {
                     throw inUse(real, true);
                 }
-                forceFolder(realFolder);
+                forceFolderOf(real);
                 return new HostFile(real.toString(), fd, false, false);
             } catch (IOException | RuntimeException | Error e) {
                 closeQuietly(fd, e);
@@ -86,13 +83,42 @@ enum HostStorage implements DiskStorage {
         }
     }
 
-    /** Makes the entry of a new file durable. */
-    private static void forceFolder(Path folder) throws IOException {
+    /** Makes the entry of a file in its folder durable. */
+    private static void forceFolderOf(Path file) throws IOException {
+        Path folder = file.toAbsolutePath().getParent();
+        if (folder == null) {
+            return;
+        }
         int fd = Posix.open(folder.toString(), Posix.O_RDONLY | Posix.O_CLOEXEC, 0);
         try {
             Posix.sync(fd, true);
         } finally {
             Posix.close(fd);
+        }
+    }
+
+    @Override
+    public void rename(Path from, Path to, AllowedFolders folders) {
+        Path real = resolve(from, folders);
+        Path target = resolveNew(to, folders);
+        try {
+            renameToFree(real, target);
+            forceFolderOf(target);
+        } catch (IOException e) {
+            throw refused(target, e, "name it");
+        }
+    }
+
+    private static void renameToFree(Path from, Path to) throws IOException {
+        try {
+            Posix.renameToFree(from.toString(), to.toString());
+        } catch (Posix.CallException e) {
+            if (e.errno() != Posix.EINVAL) {
+                throw e;
+            }
+            // Network file systems cannot do it in one step.
+            Files.createLink(to, from);
+            Files.delete(from);
         }
     }
 
@@ -108,6 +134,40 @@ enum HostStorage implements DiskStorage {
         }
         folders.check(real);
         return real;
+    }
+
+    @Override
+    public List<Path> files(Path folder, int depth, int most, AllowedFolders folders) {
+        if (!Files.isDirectory(folder)) {
+            return List.of();
+        }
+        Path real = resolve(folder, folders);
+        List<Path> found = new ArrayList<>();
+        try {
+            Files.walkFileTree(real, Set.of(), depth, new SimpleFileVisitor<>() {
+                @Override
+                public FileVisitResult visitFile(Path file, BasicFileAttributes attributes) {
+                    if (attributes.isRegularFile()) {
+                        found.add(file);
+                    }
+                    return found.size() < most ? FileVisitResult.CONTINUE : FileVisitResult.TERMINATE;
+                }
+
+                @Override
+                public FileVisitResult visitFileFailed(Path file, IOException e) {
+                    return FileVisitResult.CONTINUE;
+                }
+
+                @Override
+                public FileVisitResult postVisitDirectory(Path directory, @Nullable IOException e) {
+                    return FileVisitResult.CONTINUE;
+                }
+            });
+        } catch (IOException e) {
+            throw refused(real, e, "look into it");
+        }
+        found.sort(null);
+        return found;
     }
 
     @Override

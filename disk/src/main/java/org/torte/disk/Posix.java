@@ -52,7 +52,9 @@ final class Posix {
     static final int EDQUOT = 122;
 
     private static final int F_OFD_SETLK = 37;
+    private static final int AT_FDCWD = -100;
     private static final int AT_EMPTY_PATH = 0x1000;
+    private static final int RENAME_NOREPLACE = 1;
     private static final int STATX_BASIC = 0x7ff;
 
     private static final Linker LINKER = Linker.nativeLinker();
@@ -77,6 +79,9 @@ final class Posix {
             downcall("lseek", FunctionDescriptor.of(JAVA_LONG, JAVA_INT, JAVA_LONG, JAVA_INT));
     private static final MethodHandle STATX =
             downcall("statx", FunctionDescriptor.of(JAVA_INT, JAVA_INT, ADDRESS, JAVA_INT, JAVA_INT, ADDRESS));
+
+    private static final MethodHandle RENAMEAT2 =
+            downcall("renameat2", FunctionDescriptor.of(JAVA_INT, JAVA_INT, ADDRESS, JAVA_INT, ADDRESS, JAVA_INT));
 
     private Posix() {}
 
@@ -156,6 +161,27 @@ final class Posix {
                 if (scratch.errno() != EINTR) {
                     throw new CallException("open", scratch.errno());
                 }
+            }
+        } catch (Throwable e) {
+            throw passed(e);
+        } finally {
+            release(scratch);
+        }
+    }
+
+    /** Renames a file; fails with EEXIST when there is a file of the new name. */
+    static void renameToFree(String from, String to) throws IOException {
+        Scratch scratch = acquire();
+        try (Arena arena = Arena.ofConfined()) {
+            int result = (int) RENAMEAT2.invokeExact(
+                    scratch.state,
+                    AT_FDCWD,
+                    arena.allocateFrom(from),
+                    AT_FDCWD,
+                    arena.allocateFrom(to),
+                    RENAME_NOREPLACE);
+            if (result < 0) {
+                throw failed("renaming", scratch.errno());
             }
         } catch (Throwable e) {
             throw passed(e);

@@ -9,7 +9,6 @@ import org.torte.cli.UsageException;
 import org.torte.disk.DiskException;
 import org.torte.disk.DiskFormat;
 import org.torte.disk.DiskInfo;
-import org.torte.disk.DiskOptions;
 import org.torte.disk.DiskType;
 import org.torte.disk.VirtualDisk;
 import org.torte.disk.VirtualDisks;
@@ -49,14 +48,14 @@ final class ConvertCommand extends VhdCommand.Change {
             throw new UsageException("--block-size is at most 256M");
         }
         if (whatIf) {
-            if (DiskOptions.readWrite().storage().exists(made)) {
+            if (disks().storage().exists(made)) {
                 throw new DiskException(
                         DiskException.Kind.EXISTS,
                         target,
                         "the file exists already",
                         "choose another name or delete it");
             }
-            try (VirtualDisk disk = VirtualDisks.open(source, from, DiskOptions.readOnly())) {
+            try (VirtualDisk disk = VirtualDisks.open(source, from, reading())) {
                 Map<String, Object> plan = new LinkedHashMap<>();
                 plan.put("would", "convert");
                 plan.put("path", made.toAbsolutePath().toString());
@@ -67,8 +66,8 @@ final class ConvertCommand extends VhdCommand.Change {
             return 0;
         }
         return LongWork.run("convert", progress -> {
-            Convert.run(source, from, made, to, diskType, (int) block, DiskOptions.readWrite(), progress);
-            try (VirtualDisk disk = VirtualDisks.open(made, to, DiskOptions.inspect())) {
+            Convert.run(source, from, made, to, diskType, (int) block, disks(), progress);
+            try (VirtualDisk disk = VirtualDisks.open(made, to, looking())) {
                 DiskInfo info = disk.info();
                 show(Images.json(info), Output.list(Images.text(info)));
             }

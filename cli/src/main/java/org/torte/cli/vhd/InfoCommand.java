@@ -7,7 +7,6 @@ import java.util.List;
 import java.util.Map;
 import org.torte.disk.DiskFormat;
 import org.torte.disk.DiskInfo;
-import org.torte.disk.DiskOptions;
 import org.torte.disk.VirtualDisk;
 import org.torte.disk.VirtualDisks;
 import org.torte.disk.operation.Family;
@@ -34,17 +33,17 @@ final class InfoCommand extends VhdCommand.OnImage {
         Path path = Images.path(file);
         DiskFormat diskFormat = Images.format(path, format, "--format");
         if (chain) {
-            showChain(Family.chain(path, diskFormat, DiskOptions.inspect()));
+            showChain(Family.chain(path, diskFormat, looking()));
             return 0;
         }
         DiskInfo info;
-        try (VirtualDisk disk = VirtualDisks.open(path, diskFormat, DiskOptions.inspect())) {
+        try (VirtualDisk disk = VirtualDisks.open(path, diskFormat, looking())) {
             info = disk.info();
         }
         Map<String, Object> json = Images.json(info);
         Map<String, String> text = new LinkedHashMap<>(Images.text(info));
         if (minimum) {
-            try (VirtualDisk disk = VirtualDisks.open(path, diskFormat, DiskOptions.readOnly())) {
+            try (VirtualDisk disk = VirtualDisks.open(path, diskFormat, reading())) {
                 long smallest = Resize.minimum(disk, Progress.NONE);
                 json.put("minimumSize", smallest);
                 text.put("Minimum size", Output.size(smallest) + " (" + smallest + " bytes)");

@@ -20,13 +20,13 @@ final class MergeCommand extends VhdCommand.Change {
     public Integer call() {
         Path path = Images.path(file);
         DiskFormat diskFormat = Images.format(path, format, "--format");
-        DiskOptions options = DiskOptions.readWrite();
+        DiskOptions options = disks();
         Merge.Plan plan = Merge.plan(path, diskFormat, options);
         if (whatIf) {
             show(json(plan), describe("would merge ", plan));
             return 0;
         }
-        if (output() == Output.TEXT) {
+        if (output == Output.TEXT) {
             System.out.print(describe(plan.resumed() ? "going on to merge " : "merging ", plan));
         }
         return LongWork.run("merge", progress -> {

@@ -11,7 +11,6 @@ import org.torte.disk.CreateOptions;
 import org.torte.disk.DiskException;
 import org.torte.disk.DiskFormat;
 import org.torte.disk.DiskInfo;
-import org.torte.disk.DiskOptions;
 import org.torte.disk.DiskType;
 import org.torte.disk.VirtualDisk;
 import org.torte.disk.VirtualDisks;
@@ -51,7 +50,7 @@ final class NewCommand extends VhdCommand.Change {
         DiskFormat diskFormat = Images.format(path, format, "--format");
         CreateOptions options = options();
         if (whatIf) {
-            if (DiskOptions.readWrite().storage().exists(path)) {
+            if (disks().storage().exists(path)) {
                 throw new DiskException(
                         DiskException.Kind.EXISTS, file, "the file exists already", "choose another name or delete it");
             }
@@ -64,9 +63,9 @@ final class NewCommand extends VhdCommand.Change {
             return 0;
         }
         return LongWork.run("new", _ -> {
-            VirtualDisks.create(path, diskFormat, options, DiskOptions.readWrite());
+            VirtualDisks.create(path, diskFormat, options, disks());
             DiskInfo info;
-            try (VirtualDisk disk = VirtualDisks.open(path, diskFormat, DiskOptions.inspect())) {
+            try (VirtualDisk disk = VirtualDisks.open(path, diskFormat, looking())) {
                 info = disk.info();
             }
             show(Images.json(info), Output.list(Images.text(info)));

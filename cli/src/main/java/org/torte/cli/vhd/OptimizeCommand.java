@@ -5,7 +5,6 @@ import java.util.LinkedHashMap;
 import java.util.Map;
 import org.torte.disk.DiskFormat;
 import org.torte.disk.DiskInfo;
-import org.torte.disk.DiskOptions;
 import org.torte.disk.VirtualDisk;
 import org.torte.disk.VirtualDisks;
 import org.torte.disk.operation.Optimize;
@@ -22,14 +21,14 @@ final class OptimizeCommand extends VhdCommand.Change {
         DiskFormat diskFormat = Images.format(path, format, "--format");
         if (whatIf) {
             DiskInfo info;
-            try (VirtualDisk disk = VirtualDisks.open(path, diskFormat, DiskOptions.readOnly())) {
+            try (VirtualDisk disk = VirtualDisks.open(path, diskFormat, reading())) {
                 info = disk.info();
             }
             show(Images.json(info), "would look through " + Output.size(info.allocated()) + " of " + path + "\n");
             return 0;
         }
         return LongWork.run("optimize", progress -> {
-            Optimize.Result result = Optimize.run(path, diskFormat, DiskOptions.readWrite(), progress);
+            Optimize.Result result = Optimize.run(path, diskFormat, disks(), progress);
             Map<String, Object> json = new LinkedHashMap<>();
             json.put("path", path.toAbsolutePath().toString());
             json.put("allocatedBefore", result.before());

@@ -3,11 +3,25 @@ package org.torte.cli.vhd;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import picocli.CommandLine;
 
 /** What commands show: for people, or with {@code -o json} for programs. */
 enum Output {
     TEXT,
     JSON;
+
+    /** Reads it from the command line. */
+    static final class Named implements CommandLine.ITypeConverter<Output> {
+        @Override
+        public Output convert(String name) {
+            return switch (name) {
+                case "text" -> TEXT;
+                case "json" -> JSON;
+                default ->
+                    throw new CommandLine.TypeConversionException("--output takes text or json, not \"" + name + "\"");
+            };
+        }
+    }
 
     /** A byte count for people: the largest unit that shows it with one decimal at most, and the bytes when that rounds. */
     static String size(long bytes) {

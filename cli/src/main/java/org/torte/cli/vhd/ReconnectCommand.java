@@ -24,7 +24,7 @@ final class ReconnectCommand extends VhdCommand.Change {
     public Integer call() {
         Path path = Images.path(file);
         DiskFormat diskFormat = Images.format(path, format, "--format");
-        DiskOptions options = DiskOptions.readWrite();
+        DiskOptions options = disks();
         Path target = Images.path(parent);
         if (whatIf) {
             Path real = options.storage().resolve(path, options.folders());

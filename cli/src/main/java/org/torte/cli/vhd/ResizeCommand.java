@@ -7,7 +7,6 @@ import org.jspecify.annotations.Nullable;
 import org.torte.cli.Quantities;
 import org.torte.cli.UsageException;
 import org.torte.disk.DiskFormat;
-import org.torte.disk.DiskOptions;
 import org.torte.disk.VirtualDisk;
 import org.torte.disk.VirtualDisks;
 import org.torte.disk.operation.Progress;
@@ -40,14 +39,14 @@ final class ResizeCommand extends VhdCommand.Change {
     private int resize(Path path, DiskFormat diskFormat, Progress progress) {
         long before;
         long after;
-        try (VirtualDisk disk = VirtualDisks.open(path, diskFormat, DiskOptions.readOnly())) {
+        try (VirtualDisk disk = VirtualDisks.open(path, diskFormat, reading())) {
             before = disk.size();
             after = size == null ? Resize.minimum(disk, progress) : Quantities.bytes("--size", size);
         }
         if (whatIf) {
-            Resize.check(path, diskFormat, after, DiskOptions.readWrite(), progress);
+            Resize.check(path, diskFormat, after, disks(), progress);
         } else {
-            Resize.run(path, diskFormat, after, DiskOptions.readWrite(), progress);
+            Resize.run(path, diskFormat, after, disks(), progress);
         }
         Map<String, Object> result = new LinkedHashMap<>();
         result.put("path", path.toAbsolutePath().toString());

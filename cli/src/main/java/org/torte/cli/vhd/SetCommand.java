@@ -8,7 +8,6 @@ import org.jspecify.annotations.Nullable;
 import org.torte.cli.UsageException;
 import org.torte.disk.DiskFormat;
 import org.torte.disk.DiskInfo;
-import org.torte.disk.DiskOptions;
 import org.torte.disk.VirtualDisk;
 import org.torte.disk.VirtualDisks;
 import org.torte.disk.operation.Identity;
@@ -49,14 +48,14 @@ final class SetCommand extends VhdCommand.Change {
         }
         if (whatIf) {
             json.put("done", false);
-            try (VirtualDisk disk = VirtualDisks.open(path, diskFormat, DiskOptions.inspect())) {
+            try (VirtualDisk disk = VirtualDisks.open(path, diskFormat, looking())) {
                 show(json, "would change " + disk.info().image() + "\n");
             }
             return 0;
         }
-        Identity.set(path, diskFormat, uuid, physicalSectorSize, DiskOptions.readWrite());
+        Identity.set(path, diskFormat, uuid, physicalSectorSize, disks());
         DiskInfo info;
-        try (VirtualDisk disk = VirtualDisks.open(path, diskFormat, DiskOptions.inspect())) {
+        try (VirtualDisk disk = VirtualDisks.open(path, diskFormat, looking())) {
             info = disk.info();
         }
         json.put("done", true);

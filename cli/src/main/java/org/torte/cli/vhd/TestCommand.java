@@ -28,10 +28,10 @@ final class TestCommand extends VhdCommand.OnImage {
         Path path = Images.path(file);
         DiskFormat diskFormat = Images.format(path, format, "--format");
         List<CheckReport> reports = new ArrayList<>();
-        DiskOptions options = repair ? DiskOptions.readWrite() : DiskOptions.readOnly();
+        DiskOptions options = repair ? disks() : reading();
         reports.add(check(path, diskFormat, options, repair));
         for (Path parent : parents(path, diskFormat)) {
-            reports.add(check(parent, diskFormat, DiskOptions.readOnly(), false));
+            reports.add(check(parent, diskFormat, reading(), false));
         }
         boolean sound = reports.stream().allMatch(CheckReport::sound);
         show(json(reports), text(reports));
@@ -43,9 +43,9 @@ final class TestCommand extends VhdCommand.OnImage {
     }
 
     /** The parents, as far as the chain can be followed; where it breaks is a finding of the check. */
-    private static List<Path> parents(Path path, DiskFormat format) {
+    private List<Path> parents(Path path, DiskFormat format) {
         try {
-            return Family.chain(path, format, DiskOptions.readOnly()).stream()
+            return Family.chain(path, format, reading()).stream()
                     .skip(1)
                     .map(DiskInfo::image)
                     .map(Path::of)

@@ -1,8 +1,17 @@
 package org.torte.cli.vhd;
 
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
 import org.torte.cli.UsageException;
+import org.torte.disk.AllowedFolders;
+import org.torte.disk.DiskAccess;
+import org.torte.disk.DiskOptions;
+import org.torte.disk.WindowsVolumes;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
@@ -66,20 +75,53 @@ public final class VhdCommand implements Callable<Integer> {
         @Option(
                 names = {"-o", "--output"},
                 paramLabel = "FORM",
+                converter = Output.Named.class,
                 description = "text (the default) or json")
-        String output = "text";
+        Output output = Output.TEXT;
 
-        Output output() {
-            return switch (output) {
-                case "text" -> Output.TEXT;
-                case "json" -> Output.JSON;
-                default -> throw new UsageException("--output takes text or json, not \"" + output + "\"");
-            };
+        @Option(
+                names = "--map",
+                paramLabel = "VOLUME=FOLDER",
+                description =
+                        "where a drive, volume or share of Windows is here, for disks whose parents are named there")
+        Map<String, String> volumes = new LinkedHashMap<>();
+
+        @Option(
+                names = "--within",
+                paramLabel = "FOLDER",
+                description =
+                        "images and parents outside this folder are refused, and children looked for in all of it")
+        List<String> folders = new ArrayList<>();
+
+        /** How this command opens images for writing. */
+        DiskOptions disks() {
+            Map<String, Path> mapped = new LinkedHashMap<>();
+            volumes.forEach((volume, folder) -> mapped.put(volume, Images.path(folder)));
+            DiskOptions options = DiskOptions.readWrite();
+            if (!folders.isEmpty()) {
+                Path[] allowed = folders.stream().map(Images::path).toArray(Path[]::new);
+                options = options.withFolders(AllowedFolders.of(allowed));
+            }
+            try {
+                return options.withVolumes(new WindowsVolumes(mapped));
+            } catch (IllegalArgumentException e) {
+                throw new UsageException("--map: " + e.getMessage(), e);
+            }
+        }
+
+        /** The same for reading. */
+        DiskOptions reading() {
+            return disks().withAccess(DiskAccess.READ_ONLY);
+        }
+
+        /** The same for looking at metadata, without a lock and without parents. */
+        DiskOptions looking() {
+            return disks().withAccess(DiskAccess.INSPECT).withOpenParents(false);
         }
 
         /** Prints one of two forms of a result. */
         void show(Object json, String text) {
-            System.out.print(output() == Output.JSON ? Json.of(json) : text);
+            System.out.print(output == Output.JSON ? Json.of(json) : text);
         }
     }
 

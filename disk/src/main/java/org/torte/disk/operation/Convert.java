@@ -3,19 +3,19 @@ package org.torte.disk.operation;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
-import java.nio.channels.FileChannel;
-import java.nio.file.FileAlreadyExistsException;
-import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardOpenOption;
 import java.util.Optional;
 import org.torte.disk.CreateOptions;
+import org.torte.disk.DiskAccess;
 import org.torte.disk.DiskException;
 import org.torte.disk.DiskException.Kind;
+import org.torte.disk.DiskFile;
 import org.torte.disk.DiskFormat;
 import org.torte.disk.DiskOptions;
+import org.torte.disk.DiskStorage;
 import org.torte.disk.DiskType;
 import org.torte.disk.Extent;
+import org.torte.disk.Faults;
 import org.torte.disk.VirtualDisk;
 import org.torte.disk.VirtualDisks;
 
@@ -53,32 +53,51 @@ public final class Convert {
             throw new DiskException(
                     Kind.INVALID, target.toString(), "a conversion makes a whole disk", "use fixed or dynamic");
         }
-        if (options.storage().exists(target)) {
-            throw exists(target, null);
+        DiskStorage storage = options.storage();
+        Path made = storage.resolveNew(target, options.folders());
+        if (storage.exists(made)) {
+            throw exists(target);
         }
-        Path partial = target.resolveSibling(target.getFileName() + PARTIAL);
+        Path partial = made.resolveSibling(made.getFileName() + PARTIAL);
         try (VirtualDisk from = VirtualDisks.open(source, sourceFormat, readOnly(options))) {
             CreateOptions create = shape(from, target, targetFormat, type, blockSize);
-            options.storage().delete(partial);
+            deleteLeftover(partial, options);
             VirtualDisks.create(partial, targetFormat, create, options);
-            boolean done = false;
             try {
                 try (VirtualDisk to = VirtualDisks.open(partial, targetFormat, options)) {
                     copy(from, to, progress);
                     to.flush();
                 }
-                publish(partial, target);
-                done = true;
-            } finally {
-                if (!done) {
-                    options.storage().delete(partial);
-                }
+                storage.rename(partial, made, options.folders());
+            } catch (RuntimeException | Error e) {
+                deleteAfter(e, partial, storage);
+                throw e;
             }
         }
     }
 
+    /** Deletes what a conversion left that a crash interrupted; one that is under way keeps its file. */
+    private static void deleteLeftover(Path partial, DiskOptions options) {
+        if (options.storage().exists(partial)) {
+            DiskFile file = options.storage().open(partial, DiskAccess.READ_WRITE, options.folders());
+            try (file) {
+                options.storage().delete(partial);
+            } catch (IOException e) {
+                throw new Faults(partial.toString()).of(e);
+            }
+        }
+    }
+
+    private static void deleteAfter(Throwable reason, Path partial, DiskStorage storage) {
+        try {
+            storage.delete(partial);
+        } catch (DiskException e) {
+            reason.addSuppressed(e);
+        }
+    }
+
     static DiskOptions readOnly(DiskOptions options) {
-        return options.withAccess(org.torte.disk.DiskAccess.READ_ONLY);
+        return options.withAccess(DiskAccess.READ_ONLY);
     }
 
     private static CreateOptions shape(VirtualDisk from, Path target, DiskFormat format, DiskType type, int blockSize) {
@@ -110,7 +129,7 @@ public final class Convert {
                 Extent extent = content.extent(at, size - at);
                 if (!Content.mapped(extent)) {
                     at += extent.length();
-                    progress.step(to.info().image(), at, size);
+                    progress.step("conversion", at, size);
                     continue;
                 }
                 for (long end = extent.end(); at < end; ) {
@@ -143,35 +162,8 @@ public final class Convert {
         }
     }
 
-    /** Gives a complete file its name, unless that name was taken meanwhile, and makes that durable. */
-    private static void publish(Path partial, Path target) {
-        try {
-            try {
-                Files.createLink(target, partial);
-                Files.delete(partial);
-            } catch (UnsupportedOperationException e) {
-                Files.move(partial, target);
-            }
-            Path folder = target.toAbsolutePath().getParent();
-            if (folder != null) {
-                try (FileChannel channel = FileChannel.open(folder, StandardOpenOption.READ)) {
-                    channel.force(true);
-                }
-            }
-        } catch (FileAlreadyExistsException e) {
-            throw exists(target, e);
-        } catch (IOException e) {
-            throw new DiskException(
-                    Kind.INPUT_OUTPUT,
-                    target.toString(),
-                    "the host could not name it (" + e.getMessage() + ")",
-                    "check the host's storage",
-                    e);
-        }
-    }
-
-    private static DiskException exists(Path target, @org.jspecify.annotations.Nullable IOException cause) {
+    private static DiskException exists(Path target) {
         return new DiskException(
-                Kind.EXISTS, target.toString(), "the file exists already", "choose another name or delete it", cause);
+                Kind.EXISTS, target.toString(), "the file exists already", "choose another name or delete it");
     }
 }

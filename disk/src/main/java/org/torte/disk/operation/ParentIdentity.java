@@ -3,6 +3,7 @@ package org.torte.disk.operation;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.UUID;
+import org.torte.disk.DiskAccess;
 import org.torte.disk.DiskException;
 import org.torte.disk.DiskException.Kind;
 import org.torte.disk.DiskFormat;
@@ -25,6 +26,25 @@ final class ParentIdentity {
             case VHDX -> VhdxEdit.expected(child, options);
             case RAW -> throw unsupported(child, format);
         };
+    }
+
+    /** The paths by which a child names its parent, in the order in which they are tried; none without a parent. */
+    static List<String> parentPaths(Path child, DiskFormat format, DiskOptions options) {
+        return switch (format) {
+            case VHD -> VhdImages.parentPaths(child, options);
+            case VHDX -> VhdxEdit.parentPaths(child, options);
+            case RAW -> List.of();
+        };
+    }
+
+    /** Whether a file is what a child expects of its parent. */
+    static boolean fits(Path child, Path parent, DiskFormat format, DiskOptions options) {
+        DiskOptions inspect = options.withAccess(DiskAccess.INSPECT).withOpenParents(false);
+        try (VirtualDisk disk = VirtualDisks.open(parent, format, inspect)) {
+            return expected(child, format, options).contains(disk.info().contentIdentifier());
+        } catch (DiskException e) {
+            return false;
+        }
     }
 
     /** Writes where the parent is and what identifies it. */

@@ -8,6 +8,7 @@ import org.torte.disk.DiskException.Kind;
 import org.torte.disk.DiskFormat;
 import org.torte.disk.DiskInfo;
 import org.torte.disk.DiskOptions;
+import org.torte.disk.DiskType;
 import org.torte.disk.VirtualDisk;
 import org.torte.disk.VirtualDisks;
 
@@ -33,6 +34,9 @@ public final class Reconnect {
     /** Throws what {@link #run} would throw before it changes anything. */
     public static DiskInfo checked(
             Path child, DiskFormat format, Path parent, boolean ignoreMismatch, DiskOptions options) {
+        if (info(child, format, options).type() != DiskType.DIFFERENCING) {
+            throw new DiskException(Kind.INVALID, child.toString(), "it has no parent", "name a differencing disk");
+        }
         for (DiskInfo ancestor : Family.chain(parent, format, Convert.readOnly(options))) {
             if (Path.of(ancestor.image()).equals(child)) {
                 throw new DiskException(
@@ -42,10 +46,7 @@ public final class Reconnect {
                         "name the disk it was made from");
             }
         }
-        DiskInfo found;
-        try (VirtualDisk disk = VirtualDisks.open(parent, format, Convert.readOnly(options))) {
-            found = disk.info();
-        }
+        DiskInfo found = info(parent, format, options);
         List<UUID> expected = ParentIdentity.expected(child, format, options);
         if (!ignoreMismatch && !expected.contains(found.contentIdentifier())) {
             throw new DiskException(
@@ -56,5 +57,12 @@ public final class Reconnect {
                     "name the right parent, or add --ignore-mismatch if you know that the content is the same");
         }
         return found;
+    }
+
+    private static DiskInfo info(Path path, DiskFormat format, DiskOptions options) {
+        try (VirtualDisk disk =
+                VirtualDisks.open(path, format, Convert.readOnly(options).withOpenParents(false))) {
+            return disk.info();
+        }
     }
 }

@@ -5,15 +5,9 @@ import java.nio.charset.Charset;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Optional;
-import java.util.Set;
-import org.torte.disk.AllowedFolders;
-import org.torte.disk.DiskException;
-import org.torte.disk.DiskException.Kind;
 import org.torte.disk.DiskFile;
-import org.torte.disk.DiskOptions;
 import org.torte.disk.ParentPath;
 
 /** The paths by which a differencing VHD names its parent. */
@@ -94,42 +88,15 @@ final class ParentLink {
     }
 
     /**
-     * Where the parent is: the first of the relative path, the absolute path, and a file of the same name beside the
-     * child that exists. The identifier is checked by the caller.
+     * The paths of the parent in the order in which they are to be tried: the relative one, the absolute one, and files
+     * of the same names beside the child.
      */
-    static Path find(Path child, DiskFile file, DynamicHeader header, DiskOptions options) throws IOException {
-        Set<Path> candidates = new LinkedHashSet<>();
-        List<Written> paths = read(file, header);
-        for (Written written : paths) {
-            ParentPath.onHost(child, written.path()).ifPresent(candidates::add);
-        }
-        for (Written written : paths) {
-            ParentPath.onHost(child, ParentPath.lastName(written.path())).ifPresent(candidates::add);
-        }
-        ParentPath.onHost(child, ParentPath.lastName(header.parentName())).ifPresent(candidates::add);
-        DiskException refused = null;
-        for (Path candidate : candidates) {
-            if (options.storage().exists(candidate)) {
-                try {
-                    return options.storage().resolve(candidate, options.folders());
-                } catch (DiskException e) {
-                    refused = e;
-                }
-            }
-        }
-        if (refused != null) {
-            throw refused;
-        }
-        String shown = shown(file, header).orElse("(not named)");
-        throw new DiskException(
-                Kind.PARENT_MISSING,
-                file.name(),
-                "its parent " + shown + " cannot be found",
-                "put the parent back, or say where it is with 'torte vhd reconnect'");
-    }
-
-    /** The child's path with links followed, so that relative paths start where the file really is. */
-    static Path real(Path child, DiskOptions options) {
-        return options.storage().resolve(child, AllowedFolders.everywhere());
+    static List<String> paths(DiskFile file, DynamicHeader header) throws IOException {
+        List<Written> links = read(file, header);
+        List<String> paths = new ArrayList<>();
+        links.forEach(link -> paths.add(link.path()));
+        links.forEach(link -> paths.add(ParentPath.lastName(link.path())));
+        paths.add(ParentPath.lastName(header.parentName()));
+        return paths;
     }
 }

@@ -82,7 +82,8 @@ final class VhdCreation {
                     "a differencing VHD has its parent's size of " + parent.size() + " bytes",
                     "leave the size out");
         }
-        List<ParentLink.Written> links = ParentLink.written(path, parentPath);
+        List<ParentLink.Written> links =
+                ParentLink.written(options.storage().resolveNew(path, options.folders()), parentPath);
         Path name = parentPath.getFileName();
         NewFile.make(
                 path,

@@ -46,7 +46,7 @@ final class VhdEdit {
     }
 
     static void setParent(Path path, Path parent, UUID identifier, DiskOptions options) {
-        Path child = ParentLink.real(path, options);
+        Path child = options.storage().resolve(path, options.folders());
         Path name = parent.getFileName();
         with(path, options, edit -> {
             if (edit.layout.footer().type() != VhdFooter.DIFFERENCING) {

@@ -3,6 +3,7 @@ package org.torte.disk.vhd;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.HashSet;
+import java.util.List;
 import java.util.Set;
 import java.util.UUID;
 import java.util.function.LongConsumer;
@@ -16,6 +17,7 @@ import org.torte.disk.DiskFile;
 import org.torte.disk.DiskOptions;
 import org.torte.disk.DiskType;
 import org.torte.disk.Faults;
+import org.torte.disk.ParentSearch;
 import org.torte.disk.VirtualDisk;
 
 /** Opens, makes and checks VHD images. */
@@ -40,13 +42,7 @@ public final class VhdImages {
 
     private static VirtualDisk open(Path path, DiskOptions options, @Nullable VirtualDisk given, Set<Path> chain) {
         Path real = options.storage().resolve(path, options.folders());
-        if (!chain.add(real)) {
-            throw new DiskException(
-                    Kind.PARENT_CYCLE,
-                    real.toString(),
-                    "its chain of parents leads back to itself",
-                    "name the right parent with 'torte vhd reconnect'");
-        }
+        chain.add(real);
         DiskFile file = options.storage().open(real, options.access(), options.folders());
         VirtualDisk parent = given;
         try {
@@ -79,20 +75,22 @@ public final class VhdImages {
     private static VirtualDisk openParent(Path child, VhdLayout layout, DiskOptions options, Set<Path> chain)
             throws IOException {
         DynamicHeader header = layout.dynamic();
-        Path where = ParentLink.find(child, layout.file(), header, options);
         DiskAccess access = options.access() == DiskAccess.INSPECT ? DiskAccess.INSPECT : DiskAccess.READ_ONLY;
-        VirtualDisk parent = open(where, options.withAccess(access), null, chain);
-        UUID found = parent.info().identifier();
-        if (!found.equals(header.parentIdentifier())) {
-            parent.close();
-            throw new DiskException(
-                    Kind.PARENT_CHANGED,
-                    child.toString(),
-                    "its parent " + where + " is another disk than the one it was made from (identifier " + found
-                            + " instead of " + header.parentIdentifier() + ")",
-                    "put the right parent back, or name it with 'torte vhd reconnect'");
-        }
-        return parent;
+        List<String> paths = ParentLink.paths(layout.file(), header);
+        return new ParentSearch(child, paths, options).open(chain, where -> {
+            VirtualDisk parent = open(where, options.withAccess(access), null, new HashSet<>(chain));
+            UUID found = parent.info().identifier();
+            if (!found.equals(header.parentIdentifier())) {
+                parent.close();
+                throw new DiskException(
+                        Kind.PARENT_CHANGED,
+                        child.toString(),
+                        "its parent " + where + " is another disk than the one it was made from (identifier " + found
+                                + " instead of " + header.parentIdentifier() + ")",
+                        "put the right parent back, or name it with 'torte vhd reconnect'");
+            }
+            return parent;
+        });
     }
 
     /** Makes an image; it is durable on return. */
@@ -139,10 +137,29 @@ public final class VhdImages {
 
     /** The identifier that a differencing image expects of its parent; nil for others. */
     public static UUID parentIdentifier(Path path, DiskOptions options) {
+        return inspect(path, options, layout -> {
+            DynamicHeader header = layout.header();
+            return header == null ? VhdLayout.NIL : header.parentIdentifier();
+        });
+    }
+
+    /** The paths by which an image names its parent, in the order in which they are tried; none without a parent. */
+    public static List<String> parentPaths(Path path, DiskOptions options) {
+        return inspect(path, options, layout -> {
+            DynamicHeader header = layout.header();
+            boolean differencing = layout.footer().type() == VhdFooter.DIFFERENCING;
+            return header == null || !differencing ? List.of() : ParentLink.paths(layout.file(), header);
+        });
+    }
+
+    private interface Look<T> {
+        T at(VhdLayout layout) throws IOException;
+    }
+
+    private static <T> T inspect(Path path, DiskOptions options, Look<T> look) {
         Path real = options.storage().resolve(path, options.folders());
         try (DiskFile file = options.storage().open(real, DiskAccess.INSPECT, options.folders())) {
-            DynamicHeader header = VhdLayout.read(file).header();
-            return header == null ? VhdLayout.NIL : header.parentIdentifier();
+            return look.at(VhdLayout.read(file));
         } catch (IOException e) {
             throw new Faults(real.toString()).of(e);
         }

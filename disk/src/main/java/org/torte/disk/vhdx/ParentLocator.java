@@ -9,6 +9,7 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.UUID;
+import java.util.stream.Stream;
 
 /**
  * The parent locator (section 2.6.2.6): a type GUID, a count, and key and value strings in UTF-16LE without
@@ -96,6 +97,13 @@ record ParentLocator(Map<String, String> entries) {
 
     Optional<String> get(String key) {
         return Optional.ofNullable(entries.get(key));
+    }
+
+    /** The paths of the parent in the order in which they are to be tried (section 2.6.2.6.3). */
+    List<String> paths() {
+        return Stream.of(RELATIVE_PATH, VOLUME_PATH, ABSOLUTE_PATH)
+                .flatMap(key -> get(key).stream())
+                .toList();
     }
 
     /** Whether a parent whose DataWriteGuid is {@code guid} is the one that this locator means. */

@@ -4,13 +4,14 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
-import java.util.Optional;
 import java.util.Set;
 import org.torte.disk.DiskAccess;
 import org.torte.disk.DiskException;
 import org.torte.disk.DiskException.Kind;
 import org.torte.disk.DiskFile;
 import org.torte.disk.DiskOptions;
+import org.torte.disk.ParentPath;
+import org.torte.disk.ParentSearch;
 
 /** Opens an image and the images it reads through to (section 2.6.2.6.3: relative, volume, absolute path). */
 final class VhdxChain {
@@ -51,40 +52,20 @@ final class VhdxChain {
     private static Path openParent(List<VhdxImage> images, Path child, Set<Path> seen, DiskOptions options) {
         VhdxImage image = images.getLast();
         ParentLocator locator = image.metadata().locator().orElseThrow();
-        Optional<DiskException> refusal = Optional.empty();
-        List<Path> candidates = candidates(locator, child);
-        for (Path candidate : candidates) {
-            if (!options.storage().exists(candidate)) {
-                continue;
-            }
+        Path found = new ParentSearch(child, locator.paths(), options).open(seen, real -> {
+            VhdxImage parent =
+                    VhdxImage.open(options.storage().open(real, options.access(), options.folders()), options);
             try {
-                Path real = options.storage().resolve(candidate, options.folders());
-                if (seen.contains(real)) {
-                    throw new DiskException(
-                            Kind.PARENT_CYCLE,
-                            child.toString(),
-                            "its parent " + real + " is the disk itself or one of its children",
-                            "reconnect it to the parent it was made from");
-                }
-                VhdxImage parent =
-                        VhdxImage.open(options.storage().open(real, options.access(), options.folders()), options);
-                images.add(parent);
                 checkFits(locator, image, parent);
-                seen.add(real);
-                return real;
             } catch (DiskException e) {
-                if (images.getLast() != image) {
-                    images.removeLast().close();
-                }
-                // A copy in another place may be the right one; if there is none, the first refusal tells why.
-                refusal = Optional.of(refusal.orElse(e));
+                parent.close();
+                throw e;
             }
-        }
-        throw refusal.orElseGet(() -> new DiskException(
-                Kind.PARENT_MISSING,
-                child.toString(),
-                "its parent is missing; it was looked for at " + candidates,
-                "put the parent there, or name its new place with 'torte vhd reconnect'"));
+            images.add(parent);
+            return real;
+        });
+        seen.add(found);
+        return found;
     }
 
     private static void checkFits(ParentLocator locator, VhdxImage child, VhdxImage parent) {
@@ -105,38 +86,12 @@ final class VhdxChain {
         }
     }
 
-    /** Where the locator says that the parent may be, in the order of the specification. */
-    static List<Path> candidates(ParentLocator locator, Path child) {
-        List<Path> found = new ArrayList<>();
-        locator.get(ParentLocator.RELATIVE_PATH).ifPresent(text -> add(found, child, text));
-        locator.get(ParentLocator.VOLUME_PATH).ifPresent(text -> add(found, child, text));
-        locator.get(ParentLocator.ABSOLUTE_PATH).ifPresent(text -> add(found, child, text));
-        return found;
-    }
-
-    private static void add(List<Path> found, Path child, String text) {
-        String plain = text.startsWith("\\\\?\\") ? text.substring(4) : text;
-        // Windows writes backslashes; on this host they may also belong to a name.
-        for (String form : new String[] {plain.replace('\\', '/'), plain}) {
-            if (form.indexOf('\0') < 0) {
-                Path path = child.resolveSibling(form).normalize();
-                if (!found.contains(path)) {
-                    found.add(path);
-                }
-            }
-        }
-    }
-
     /** The locator that a child at {@code child} needs for a parent at {@code parent}, both absolute and real. */
     static ParentLocator locate(Path child, Path parent, java.util.UUID linkage) {
-        Path folder = child.getParent();
-        Path relative = folder == null ? parent : folder.relativize(parent);
-        String text = relative.toString();
-        String windows = text.indexOf('\\') >= 0 ? text : text.replace('/', '\\');
         return new ParentLocator(java.util.Map.of())
                 .with(ParentLocator.LINKAGE, ParentLocator.format(linkage))
                 .with(ParentLocator.LINKAGE_2, ParentLocator.format(Layout.NIL))
-                .with(ParentLocator.RELATIVE_PATH, windows.startsWith("..") ? windows : ".\\" + windows)
+                .with(ParentLocator.RELATIVE_PATH, ParentPath.relative(child, parent))
                 .with(ParentLocator.ABSOLUTE_PATH, parent.toString());
     }
 }

@@ -48,15 +48,7 @@ public final class VhdxCreate {
     private static Plan differencing(Path path, CreateOptions create, DiskOptions options) {
         Path parentPath = create.parent()
                 .orElseThrow(() -> invalid(path, "a differencing disk needs a parent", "name its parent"));
-        Path absolute = path.toAbsolutePath().normalize();
-        Path folder = absolute.getParent();
-        Path name = absolute.getFileName();
-        if (folder == null || name == null) {
-            throw invalid(path, "it does not name a file", "name a file");
-        }
-        Path child = options.storage()
-                .resolve(folder, org.torte.disk.AllowedFolders.everywhere())
-                .resolve(name);
+        Path child = options.storage().resolveNew(path, options.folders());
         Path parent = options.storage().resolve(parentPath, options.folders());
         try (VhdxDisk open = VhdxDisk.open(
                 parent, options.withAccess(org.torte.disk.DiskAccess.READ_ONLY).withOpenParents(true))) {

@@ -8,6 +8,7 @@ import java.util.List;
 import java.util.Optional;
 import java.util.TreeMap;
 import java.util.UUID;
+import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 import org.torte.disk.DiskAccess;
 import org.torte.disk.DiskException;
@@ -54,7 +55,11 @@ public final class VhdxEdit {
     public static void setParent(Path child, Path parent, UUID identifier, DiskOptions options) {
         Path real = options.storage().resolve(child, options.folders());
         Path target = options.storage().resolve(parent, options.folders());
-        with(child, options, edit -> edit.locator(VhdxChain.locate(real, target, identifier)));
+        setLocator(child, VhdxChain.locate(real, target, identifier), options);
+    }
+
+    static void setLocator(Path child, ParentLocator locator, DiskOptions options) {
+        with(child, options, edit -> edit.locator(locator));
     }
 
     /**
@@ -73,11 +78,25 @@ public final class VhdxEdit {
                         .with(ParentLocator.LINKAGE_2, ParentLocator.format(next))));
     }
 
-    /** The identifiers that a child accepts of its parent, the usual one first; none without a parent. */
-    public static List<UUID> expected(Path child, DiskOptions options) {
-        Path real = options.storage().resolve(child, options.folders());
+    /** The paths by which a child names its parent, in the order in which they are tried; none without a parent. */
+    public static List<String> parentPaths(Path child, DiskOptions options) {
+        return inspect(
+                child,
+                options,
+                image -> image.metadata().locator().map(ParentLocator::paths).orElse(List.of()));
+    }
+
+    private static <T> T inspect(Path path, DiskOptions options, Function<VhdxImage, T> look) {
+        Path real = options.storage().resolve(path, options.folders());
         DiskOptions alone = options.withAccess(DiskAccess.INSPECT).withOpenParents(false);
         try (VhdxImage image = VhdxImage.open(alone.storage().open(real, alone.access(), alone.folders()), alone)) {
+            return look.apply(image);
+        }
+    }
+
+    /** The identifiers that a child accepts of its parent, the usual one first; none without a parent. */
+    public static List<UUID> expected(Path child, DiskOptions options) {
+        return inspect(child, options, image -> {
             List<UUID> found = new ArrayList<>();
             image.metadata().locator().ifPresent(locator -> {
                 locator.linkage(ParentLocator.LINKAGE).ifPresent(found::add);
@@ -86,7 +105,7 @@ public final class VhdxEdit {
                         .ifPresent(found::add);
             });
             return found;
-        }
+        });
     }
 
     /**

@@ -78,6 +78,24 @@ public final class MemoryStorage implements DiskStorage {
     }
 
     @Override
+    public void rename(Path from, Path to, AllowedFolders folders) {
+        MemoryFile file = get(resolve(from, folders));
+        if (files.putIfAbsent(to, file) != null) {
+            throw new DiskException(DiskException.Kind.EXISTS, to.toString(), "it exists", "choose another name");
+        }
+        files.remove(from);
+    }
+
+    @Override
+    public List<Path> files(Path folder, int depth, int most, AllowedFolders folders) {
+        return files.keySet().stream()
+                .filter(p -> p.startsWith(folder) && p.getNameCount() <= folder.getNameCount() + depth)
+                .sorted()
+                .limit(most)
+                .toList();
+    }
+
+    @Override
     public boolean exists(Path path) {
         return files.containsKey(path);
     }
