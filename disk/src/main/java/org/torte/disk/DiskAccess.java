@@ -7,6 +7,12 @@ public enum DiskAccess {
     /** Reading, shared with other readers; excludes writers. Never modifies the file, not even to replay a log. */
     READ_ONLY,
     /**
+     * Reading, with the same lock as {@link #READ_ONLY}, through a descriptor that may write once
+     * {@link DiskFile#relock} has made the lock that of {@link #READ_WRITE}: a parent that a merge is about to change
+     * while its readers stay.
+     */
+    UPGRADABLE,
+    /**
      * Looking at an image that another process may be writing, for its metadata: takes no lock and excludes nobody. What
      * it reads may be out of date, and a log that is being written may look damaged.
      */

@@ -83,6 +83,18 @@ public interface DiskFile extends AutoCloseable {
     /** Makes everything that was written before this call durable. */
     void force() throws IOException;
 
+    /**
+     * Exchanges the lock for that of another access, without a moment between them: {@link DiskAccess#READ_WRITE}, for
+     * a file that was opened as {@link DiskAccess#UPGRADABLE}, from then on not {@link #readOnly()};
+     * {@link DiskAccess#READ_ONLY}, from then on read-only; {@link DiskAccess#INSPECT}, no lock at all. Storage without
+     * locks has nothing to do.
+     *
+     * @return false when others exclude it; then the lock is as before
+     */
+    default boolean relock(DiskAccess access) throws IOException {
+        return true;
+    }
+
     /** Gives up the lock and closes. A second call does nothing. */
     @Override
     void close() throws IOException;

@@ -70,6 +70,12 @@ public interface DiskStorage {
     /** Whether there is a file at this path. */
     boolean exists(Path path);
 
-    /** Deletes a file, for creations that failed half-way. */
+    /** Deletes a file if it is there, durably. */
     void delete(Path path);
+
+    /** When a file was last modified, in nanoseconds since 1970, as far as the storage knows; otherwise 0. */
+    long modified(Path path);
+
+    /** Bytes that files of this user may still take where a file lies. */
+    long usableSpace(Path path);
 }

@@ -12,14 +12,19 @@ final class HostFile implements DiskFile {
 
     private final String name;
     private final int fd;
-    private final boolean readOnly;
+    private final boolean writable;
+    private volatile boolean readOnly;
     private final boolean device;
     private final AtomicBoolean closed = new AtomicBoolean();
 
-    HostFile(String name, int fd, boolean readOnly, boolean device) {
+    /**
+     * @param access how it was opened and locked
+     */
+    HostFile(String name, int fd, DiskAccess access, boolean device) {
         this.name = name;
         this.fd = fd;
-        this.readOnly = readOnly;
+        this.writable = access == DiskAccess.READ_WRITE || access == DiskAccess.UPGRADABLE;
+        this.readOnly = access != DiskAccess.READ_WRITE;
         this.device = device;
     }
 
@@ -128,6 +133,21 @@ final class HostFile implements DiskFile {
     @Override
     public void force() throws IOException {
         Posix.sync(open(), false);
+    }
+
+    @Override
+    public boolean relock(DiskAccess access) throws IOException {
+        boolean exclusive = access == DiskAccess.READ_WRITE;
+        if (exclusive && !writable) {
+            throw new IOException("the file was opened for reading");
+        }
+        short kind =
+                exclusive ? Posix.LOCK_EXCLUSIVE : access == DiskAccess.INSPECT ? Posix.LOCK_NONE : Posix.LOCK_SHARED;
+        boolean granted = Posix.lock(open(), kind);
+        if (granted) {
+            readOnly = !exclusive;
+        }
+        return granted;
     }
 
     @Override

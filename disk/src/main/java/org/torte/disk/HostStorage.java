@@ -11,6 +11,7 @@ import java.nio.file.attribute.BasicFileAttributes;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Set;
+import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 import org.torte.disk.DiskException.Kind;
@@ -22,7 +23,7 @@ enum HostStorage implements DiskStorage {
     @Override
     public DiskFile open(Path path, DiskAccess access, AllowedFolders folders) {
         Path real = resolve(path, folders);
-        boolean writable = access == DiskAccess.READ_WRITE;
+        boolean writable = access == DiskAccess.READ_WRITE || access == DiskAccess.UPGRADABLE;
         int fd;
         try {
             // Without O_NONBLOCK a pipe in place of an image would hang.
@@ -55,7 +56,7 @@ enum HostStorage implements DiskStorage {
             if (access != DiskAccess.INSPECT && !Posix.lock(fd, exclusive ? Posix.LOCK_EXCLUSIVE : Posix.LOCK_SHARED)) {
                 throw inUse(real, exclusive);
             }
-            return new HostFile(real.toString(), fd, !exclusive, status.blockDevice());
+            return new HostFile(real.toString(), fd, access, status.blockDevice());
         } catch (IOException e) {
             throw refused(real, e, "lock it");
         }
@@ -72,7 +73,7 @@ enum HostStorage implements DiskStorage {
                     throw inUse(real, true);
                 }
                 forceFolderOf(real);
-                return new HostFile(real.toString(), fd, false, false);
+                return new HostFile(real.toString(), fd, DiskAccess.READ_WRITE, false);
             } catch (IOException | RuntimeException | Error e) {
                 closeQuietly(fd, e);
                 delete(real);
@@ -178,9 +179,29 @@ enum HostStorage implements DiskStorage {
     @Override
     public void delete(Path path) {
         try {
-            Files.deleteIfExists(path);
+            if (Files.deleteIfExists(path)) {
+                forceFolderOf(path);
+            }
         } catch (IOException e) {
             throw refused(path, e, "delete it");
+        }
+    }
+
+    @Override
+    public long modified(Path path) {
+        try {
+            return Files.getLastModifiedTime(path).to(TimeUnit.NANOSECONDS);
+        } catch (IOException e) {
+            throw refused(path, e, "look at it");
+        }
+    }
+
+    @Override
+    public long usableSpace(Path path) {
+        try {
+            return Files.getFileStore(path).getUsableSpace();
+        } catch (IOException e) {
+            throw refused(path, e, "tell how much space it has");
         }
     }
 

@@ -35,6 +35,7 @@ final class Posix {
     static final int FALLOC_PUNCH_HOLE = 2;
     static final short LOCK_SHARED = 0;
     static final short LOCK_EXCLUSIVE = 1;
+    static final short LOCK_NONE = 2;
 
     static final int ENOENT = 2;
     static final int EINTR = 4;

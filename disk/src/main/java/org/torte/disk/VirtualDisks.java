@@ -1,6 +1,7 @@
 package org.torte.disk;
 
 import java.nio.file.Path;
+import org.torte.disk.operation.Merge;
 import org.torte.disk.raw.RawDisk;
 import org.torte.disk.vhd.VhdImages;
 import org.torte.disk.vhdx.VhdxCheck;
@@ -17,11 +18,20 @@ public final class VirtualDisks {
      * @throws DiskException any kind; nothing was written if the image cannot be opened safely
      */
     public static VirtualDisk open(Path path, DiskFormat format, DiskOptions options) {
-        return switch (format) {
+        VirtualDisk disk = switch (format) {
             case RAW -> RawDisk.open(path, options);
             case VHD -> VhdImages.open(path, options);
             case VHDX -> VhdxDisk.open(path, options);
         };
+        if (!disk.readOnly()) {
+            try {
+                Merge.forget(Path.of(disk.info().image()), options);
+            } catch (DiskException e) {
+                disk.close();
+                throw e;
+            }
+        }
+        return disk;
     }
 
     /**

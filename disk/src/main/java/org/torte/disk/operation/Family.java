@@ -63,7 +63,8 @@ public final class Family {
         return children;
     }
 
-    private static boolean isChild(Path candidate, DiskFormat format, Path parent, DiskOptions options) {
+    /** Whether an image would find another, by its path with links followed, as its parent. */
+    static boolean isChild(Path candidate, DiskFormat format, Path parent, DiskOptions options) {
         try {
             List<String> paths = ParentIdentity.parentPaths(candidate, format, options);
             return new ParentSearch(candidate, paths, options)

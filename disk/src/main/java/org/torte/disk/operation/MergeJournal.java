@@ -1,113 +1,242 @@
 package org.torte.disk.operation;
 
+import java.io.EOFException;
 import java.io.IOException;
 import java.io.StringReader;
 import java.nio.ByteBuffer;
-import java.nio.channels.FileChannel;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
-import java.nio.file.StandardOpenOption;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Optional;
 import java.util.Properties;
+import java.util.zip.CRC32C;
+import org.torte.disk.DiskAccess;
 import org.torte.disk.DiskException;
+import org.torte.disk.DiskFile;
+import org.torte.disk.DiskFormat;
+import org.torte.disk.DiskInfo;
+import org.torte.disk.DiskOptions;
+import org.torte.disk.Faults;
+import org.torte.disk.VirtualDisk;
 
 /**
- * How far a merge has come, in a file beside the child, replaced atomically.
- *
- * @param parent the path of the parent
- * @param child what the child was when the merge began: its length and time stamp, so that a child that was written to
- *     since is merged from its start
- * @param copied everything of the child before this offset is durable in the parent
- * @param complete whether all is in the parent and only the child is left to be deleted
+ * How far a merge has come, in a file beside the disk that is merged. It has two slots, written in turn, each complete
+ * in itself: "tortemrg", a number that grows, the length and CRC-32C of a text, and the text. A crash while one is
+ * written leaves the other, and a step costs one force. Without a valid slot nothing was copied yet.
  */
-record MergeJournal(String parent, String child, long copied, boolean complete) {
-    private static final String SUFFIX = ".merge";
+final class MergeJournal implements AutoCloseable {
+    /** The end of the journal's name. */
+    static final String SUFFIX = ".merge";
 
-    static Path file(Path child) {
-        return child.resolveSibling(child.getFileName() + SUFFIX);
-    }
+    private static final long SLOT = 1 << 20;
+    private static final int HEADER = 24;
+    private static final long MAGIC = 0x746f7274656d7267L;
+    private static final long LONGEST = SLOT - HEADER;
 
-    /** What tells whether a child was written to. */
-    static String state(Path child) {
-        try {
-            return Files.size(child) + " " + Files.getLastModifiedTime(child).toInstant();
-        } catch (IOException e) {
-            throw failed(child, e);
+    /**
+     * What a slot says.
+     *
+     * @param parent the disk that receives the content
+     * @param parentContent its content identifier when this was written
+     * @param child what the merged disk was when the merge began, so that one that was written to since is merged from
+     *     its start
+     * @param children the disks that are to be connected to the parent in the end, as far as they are known
+     * @param copied everything of the disk before this offset is durable in the parent
+     * @param complete whether all is in the parent, and only the connections and the deletion are left
+     */
+    record Entry(Path parent, String parentContent, String child, List<Path> children, long copied, boolean complete) {
+        Entry {
+            children = List.copyOf(children);
+        }
+
+        /** What is true of two open layers. */
+        static Entry of(
+                Path parent,
+                VirtualDisk from,
+                VirtualDisk to,
+                List<Path> children,
+                long copied,
+                boolean complete,
+                DiskOptions options) {
+            return new Entry(parent, content(to), state(from, options), children, copied, complete);
+        }
+
+        /** Whether two open layers are what they were when this was written. */
+        boolean describes(VirtualDisk from, VirtualDisk to, DiskOptions options) {
+            return child.equals(state(from, options)) && parentContent.equals(content(to));
+        }
+
+        private static String content(VirtualDisk disk) {
+            return disk.info().contentIdentifier().toString();
+        }
+
+        /** A VHD has no identifier of its content; whoever opens it here for writing deletes the journal. */
+        private static String state(VirtualDisk disk, DiskOptions options) {
+            DiskInfo info = disk.info();
+            return info.format() != DiskFormat.VHD
+                    ? content(disk)
+                    : content(disk) + " " + info.fileSize() + " "
+                            + options.storage().modified(Path.of(info.image()));
+        }
+
+        private String text() {
+            StringBuilder text = new StringBuilder();
+            text.append("parent=").append(escape(parent.toString()));
+            text.append("\nparent.content=").append(escape(parentContent));
+            text.append("\nchild=").append(escape(child));
+            for (int i = 0; i < children.size(); i++) {
+                text.append("\nchild.")
+                        .append(i)
+                        .append('=')
+                        .append(escape(children.get(i).toString()));
+            }
+            return text + "\ncopied=" + copied + "\ncomplete=" + complete + "\n";
+        }
+
+        private static String escape(String value) {
+            return value.replace("\\", "\\\\").replace("\n", "\\n").replace("\r", "\\r");
+        }
+
+        private static Entry parse(String text) throws IOException {
+            Properties properties = new Properties();
+            properties.load(new StringReader(text));
+            List<Path> children = new ArrayList<>();
+            for (int i = 0; properties.containsKey("child." + i); i++) {
+                children.add(Path.of(properties.getProperty("child." + i)));
+            }
+            return new Entry(
+                    Path.of(properties.getProperty("parent", "")),
+                    properties.getProperty("parent.content", ""),
+                    properties.getProperty("child", ""),
+                    children,
+                    Long.parseLong(properties.getProperty("copied", "0")),
+                    Boolean.parseBoolean(properties.getProperty("complete", "false")));
         }
     }
 
-    static Optional<MergeJournal> read(Path child) {
-        Path file = file(child);
-        if (!Files.exists(file)) {
+    private record Slot(long number, Entry entry) {}
+
+    private final DiskFile file;
+    private final Faults faults;
+    private long number;
+
+    private MergeJournal(DiskFile file, long number) {
+        this.file = file;
+        this.faults = new Faults(file.name());
+        this.number = number;
+    }
+
+    /** Where the journal of a merge of {@code disk} is. */
+    static Path file(Path disk) {
+        return disk.resolveSibling(disk.getFileName() + SUFFIX);
+    }
+
+    /** What the journal of an interrupted merge says. */
+    static Optional<Entry> read(Path disk, DiskOptions options) {
+        Path path = file(disk);
+        if (!options.storage().exists(path)) {
             return Optional.empty();
         }
+        try (DiskFile file = options.storage().open(path, DiskAccess.READ_ONLY, options.folders())) {
+            return newest(file).map(Slot::entry);
+        } catch (IOException e) {
+            throw new Faults(path.toString()).of(e);
+        }
+    }
+
+    /**
+     * Opens the journal for writing and makes it if it is not there.
+     *
+     * @throws DiskException IN_USE when another merge of this disk is under way
+     */
+    static MergeJournal open(Path disk, DiskOptions options) {
+        Path path = file(disk);
+        DiskFile file = options.storage().exists(path)
+                ? options.storage().open(path, DiskAccess.READ_WRITE, options.folders())
+                : options.storage().create(path, options.folders());
         try {
-            Properties properties = new Properties();
-            properties.load(new StringReader(Files.readString(file)));
-            return Optional.of(new MergeJournal(
-                    properties.getProperty("parent", ""),
-                    properties.getProperty("child", ""),
-                    Long.parseLong(properties.getProperty("copied", "0")),
-                    Boolean.parseBoolean(properties.getProperty("complete", "false"))));
-        } catch (IOException | IllegalArgumentException e) {
+            return new MergeJournal(file, newest(file).map(Slot::number).orElse(0L));
+        } catch (IOException e) {
+            try (file) {
+                throw new Faults(path.toString()).of(e);
+            } catch (IOException other) {
+                e.addSuppressed(other);
+                throw new Faults(path.toString()).of(e);
+            }
+        }
+    }
+
+    private static Optional<Slot> newest(DiskFile file) throws IOException {
+        Optional<Slot> first = slot(file, 0);
+        Optional<Slot> second = slot(file, SLOT);
+        if (first.isPresent() && second.isPresent()) {
+            return first.get().number() > second.get().number() ? first : second;
+        }
+        return first.or(() -> second);
+    }
+
+    private static Optional<Slot> slot(DiskFile file, long at) throws IOException {
+        try {
+            byte[] header = new byte[HEADER];
+            file.read(at, header);
+            ByteBuffer in = ByteBuffer.wrap(header);
+            int length = in.getInt(16);
+            if (in.getLong(0) != MAGIC || length < 0 || length > LONGEST) {
+                return Optional.empty();
+            }
+            byte[] text = new byte[length];
+            file.read(at + HEADER, text);
+            if (in.getInt(20) != checksum(in.getLong(8), text)) {
+                return Optional.empty();
+            }
+            return Optional.of(new Slot(in.getLong(8), Entry.parse(new String(text, StandardCharsets.UTF_8))));
+        } catch (EOFException | IllegalArgumentException e) {
+            return Optional.empty();
+        }
+    }
+
+    private static int checksum(long number, byte[] text) {
+        CRC32C crc = new CRC32C();
+        crc.update(ByteBuffer.allocate(8).putLong(0, number));
+        crc.update(text);
+        return (int) crc.getValue();
+    }
+
+    /** Writes what is true from now on; durable on return. */
+    void write(Entry entry) {
+        byte[] text = entry.text().getBytes(StandardCharsets.UTF_8);
+        if (text.length > LONGEST) {
             throw new DiskException(
-                    DiskException.Kind.DAMAGED,
-                    file.toString(),
-                    "the record of an interrupted merge cannot be read",
-                    "delete it; the merge then begins again, which loses nothing",
-                    e);
+                    DiskException.Kind.UNSUPPORTED,
+                    file.name(),
+                    "the disk has too many children to be connected to its parent",
+                    "merge or delete some of them first");
         }
-    }
-
-    void write(Path child) {
-        Path file = file(child);
-        Path next = file.resolveSibling(file.getFileName() + ".new");
-        String text = "parent=" + escape(parent) + "\nchild=" + escape(this.child) + "\ncopied=" + copied
-                + "\ncomplete=" + complete + "\n";
+        long next = number + 1;
+        ByteBuffer slot = ByteBuffer.allocate(HEADER + text.length);
+        slot.putLong(MAGIC).putLong(next).putInt(text.length).putInt(checksum(next, text));
+        slot.put(text);
         try {
-            try (FileChannel channel = FileChannel.open(
-                    next, StandardOpenOption.CREATE, StandardOpenOption.WRITE, StandardOpenOption.TRUNCATE_EXISTING)) {
-                channel.write(ByteBuffer.wrap(text.getBytes(StandardCharsets.UTF_8)));
-                channel.force(true);
-            }
-            Files.move(next, file, StandardCopyOption.ATOMIC_MOVE);
-            forceFolder(file);
+            file.write(next % 2 * SLOT, slot.array());
+            file.force();
         } catch (IOException e) {
-            throw failed(file, e);
+            throw faults.of(e);
         }
+        number = next;
     }
 
-    private static String escape(String value) {
-        return value.replace("\\", "\\\\").replace("\n", "\\n");
-    }
-
-    static void delete(Path child) {
+    @Override
+    public void close() {
         try {
-            Files.deleteIfExists(file(child));
-            forceFolder(child);
+            file.close();
         } catch (IOException e) {
-            throw failed(child, e);
+            throw faults.of(e);
         }
     }
 
-    /** Makes names durable. */
-    static void forceFolder(Path file) throws IOException {
-        Path folder = file.toAbsolutePath().getParent();
-        if (folder != null) {
-            try (FileChannel channel = FileChannel.open(folder, StandardOpenOption.READ)) {
-                channel.force(true);
-            }
-        }
-    }
-
-    private static DiskException failed(Path path, IOException e) {
-        return new DiskException(
-                DiskException.Kind.INPUT_OUTPUT,
-                path.toString(),
-                "the record of the merge cannot be kept (" + e.getMessage() + ")",
-                "check the host's storage and merge again",
-                e);
+    /** Forgets a merge. */
+    static void delete(Path disk, DiskOptions options) {
+        options.storage().delete(file(disk));
     }
 }

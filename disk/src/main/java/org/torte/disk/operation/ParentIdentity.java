@@ -8,11 +8,9 @@ import org.torte.disk.DiskException;
 import org.torte.disk.DiskException.Kind;
 import org.torte.disk.DiskFormat;
 import org.torte.disk.DiskOptions;
-import org.torte.disk.Identifiers;
 import org.torte.disk.VirtualDisk;
 import org.torte.disk.VirtualDisks;
 import org.torte.disk.vhd.VhdImages;
-import org.torte.disk.vhdx.VhdxDisk;
 import org.torte.disk.vhdx.VhdxEdit;
 
 /** How a child recognises its parent, in each format. */
@@ -53,25 +51,6 @@ final class ParentIdentity {
             case VHD -> VhdImages.setParent(child, parent, identifier, options);
             case VHDX -> VhdxEdit.setParent(child, parent, identifier, options);
             case RAW -> throw unsupported(child, format);
-        }
-    }
-
-    /**
-     * Opens the parent for writing while the child must keep recognising it. A VHD keeps its identifier; a VHDX gets a
-     * new one with its first modification, which the child is told before.
-     */
-    static VirtualDisk openParent(Path child, Path parent, DiskFormat format, DiskOptions options) {
-        VirtualDisk opened = VirtualDisks.open(parent, format, options);
-        try {
-            if (opened instanceof VhdxDisk vhdx) {
-                UUID next = Identifiers.random(options.random());
-                VhdxEdit.expect(child, opened.info().contentIdentifier(), next, options);
-                vhdx.announceContentIdentifier(next);
-            }
-            return opened;
-        } catch (DiskException e) {
-            opened.close();
-            throw e;
         }
     }
 

@@ -20,7 +20,12 @@ public interface Progress {
     /** Reports, and throws when the operation is to end. */
     default void step(String image, long done, long total) {
         if (!advanced(done, total)) {
-            throw new DiskException(Kind.CANCELLED, image, "cancelled", "run the command again");
+            throw cancelled(image);
         }
+    }
+
+    /** What an operation throws that was told to end. */
+    static DiskException cancelled(String image) {
+        return new DiskException(Kind.CANCELLED, image, "cancelled", "run the command again");
     }
 }

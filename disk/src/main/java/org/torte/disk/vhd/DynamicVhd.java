@@ -2,6 +2,7 @@ package org.torte.disk.vhd;
 
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -10,6 +11,7 @@ import java.util.NavigableMap;
 import java.util.Objects;
 import java.util.Optional;
 import java.util.TreeMap;
+import java.util.UUID;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.concurrent.locks.ReentrantReadWriteLock;
@@ -20,10 +22,12 @@ import org.torte.disk.DiskException.Kind;
 import org.torte.disk.DiskFile;
 import org.torte.disk.DiskFormat;
 import org.torte.disk.DiskInfo;
+import org.torte.disk.DiskOptions;
 import org.torte.disk.DiskType;
 import org.torte.disk.Durability;
 import org.torte.disk.Extent;
 import org.torte.disk.Faults;
+import org.torte.disk.LayeredDisk;
 import org.torte.disk.Requests;
 import org.torte.disk.VirtualDisk;
 
@@ -43,17 +47,17 @@ import org.torte.disk.VirtualDisk;
  * <p><b>Locks.</b> Requests share {@code structure}; what takes blocks away or exchanges the table excludes them.
  * {@code allocation} guards table changes and space. Order: structure, flushing, allocation.
  */
-final class DynamicVhd implements VirtualDisk {
+final class DynamicVhd implements LayeredDisk {
     private static final int PUNCHED = 64 << 10;
     private static final int MOVED_AT_ONCE = 16;
 
     private final DiskFile file;
     private final Faults faults;
     private final Durability durability;
-    private final @Nullable VirtualDisk parent;
+    private volatile @Nullable VirtualDisk parent;
     private final boolean differencing;
     private final @Nullable SectorBitmaps bitmaps;
-    private final @Nullable NearestOwner nearest;
+    private volatile @Nullable NearestOwner nearest;
     private final int blockBytes;
     private final int bitmapBytes;
     private final byte[] wholeBitmap;
@@ -92,9 +96,132 @@ final class DynamicVhd implements VirtualDisk {
         Arrays.fill(wholeBitmap, (byte) 0xff);
         int[] entries = layout.table();
         this.table = new BlockTable(entries);
-        this.nearest = parent instanceof DynamicVhd ? new NearestOwner(parent, entries.length, blockBytes) : null;
+        this.nearest = nearest(parent);
         this.space = file.readOnly() ? null : SpaceScan.of(layout, entries, durability);
     }
+
+    private @Nullable NearestOwner nearest(@Nullable VirtualDisk above) {
+        return above instanceof DynamicVhd ? new NearestOwner(above, table.size(), blockBytes) : null;
+    }
+
+    // ------------------------------------------------------------------ layers
+
+    @Override
+    public List<Path> layers() {
+        return VhdLayers.of(this).stream()
+                .map(layer -> Path.of(VhdLayers.file(layer).name()))
+                .toList();
+    }
+
+    @Override
+    public VirtualDisk layer(int index) {
+        return VhdLayers.of(this).get(index);
+    }
+
+    @Override
+    public VirtualDisk beginMerge(int index, DiskOptions options) {
+        return new VhdLayers(this, options).beginMerge(index);
+    }
+
+    @Override
+    public void endMerge(int index, DiskOptions options) {
+        new VhdLayers(this, options).endMerge(index);
+    }
+
+    @Override
+    public void removeLayer(int index, DiskOptions options) {
+        new VhdLayers(this, options).remove(index);
+    }
+
+    DiskFile file() {
+        return file;
+    }
+
+    /** Runs something while no request to this disk is under way, and with that none to its parents. */
+    void withoutRequests(Runnable action) {
+        structure.writeLock().lock();
+        try {
+            action.run();
+        } finally {
+            structure.writeLock().unlock();
+        }
+    }
+
+    /** Reads through to another parent from now on. The caller keeps requests away. */
+    void replaceParent(VirtualDisk other) {
+        parent = other;
+        parentsChanged();
+    }
+
+    /** Forgets where blocks are, after the chain below has changed. The caller keeps requests away. */
+    void parentsChanged() {
+        nearest = nearest(parent);
+    }
+
+    /** Closes the file and leaves the parents to the others that use them. */
+    void closeAlone() {
+        parent = null;
+        close();
+    }
+
+    /**
+     * Writes into the image who its parent is. The header is two sectors with one checksum, so it is not overwritten in
+     * place: a new one goes to the end of the file, the footers are pointed to it one after the other, then the original
+     * place is brought up to date and the footers return to it.
+     */
+    void connect(VirtualDisk to) {
+        Path own = Path.of(file.name());
+        Path other = Path.of(VhdLayers.file(to).name());
+        connect(to.info().identifier(), other, ParentLink.written(own, other));
+    }
+
+    /** The same for a parent that is not open. */
+    void connect(UUID identifier, Path path, List<ParentLink.Written> links) {
+        checkWritable(0, 0);
+        Path last = path.getFileName();
+        structure.writeLock().lock();
+        try {
+            flush();
+            flushing.lock();
+            allocation.lock();
+            try {
+                VhdFooter original = footer;
+                long length = DynamicHeader.SIZE;
+                for (ParentLink.Written link : links) {
+                    length += DynamicHeader.roundUp(link.encode().length, BlockSpace.ALIGNMENT);
+                }
+                ParentLink.Place place = ParentLink.write(file, links, space().takeForMetadata(original, length));
+                DynamicHeader changed =
+                        header.withParent(identifier, last == null ? "" : last.toString(), place.locators());
+                file.write(place.end(), changed.encode());
+                durability.modified();
+                durability.force();
+                replaceFooter(original.withDataOffset(place.end()));
+                file.write(original.dataOffset(), changed.encode());
+                durability.modified();
+                durability.force();
+                replaceFooter(original);
+                header = changed;
+            } finally {
+                allocation.unlock();
+                flushing.unlock();
+            }
+        } catch (IOException e) {
+            throw faults.of(e);
+        } finally {
+            structure.writeLock().unlock();
+        }
+    }
+
+    /** Makes everything durable and cuts off what is not in use. */
+    void settle() throws IOException {
+        flush();
+        if (space().slack()) {
+            space().trimToSize(footer);
+        }
+    }
+
+    // ------------------------------------------------------------------ the disk
 
     @Override
     public long size() {
@@ -201,7 +328,8 @@ final class DynamicVhd implements VirtualDisk {
             memory.asSlice(at, count).fill((byte) 0);
             return;
         }
-        VirtualDisk source = nearest == null ? parentOf() : nearest.of(block);
+        NearestOwner owners = nearest;
+        VirtualDisk source = owners == null ? parentOf() : owners.of(block);
         if (source == null) {
             memory.asSlice(at, count).fill((byte) 0);
         } else {
@@ -220,11 +348,12 @@ final class DynamicVhd implements VirtualDisk {
     }
 
     private VirtualDisk parentOf() {
-        if (parent == null) {
+        VirtualDisk above = parent;
+        if (above == null) {
             throw new DiskException(
                     Kind.PARENT_MISSING, file.name(), "it was opened without its parent", "open it with its parent");
         }
-        return parent;
+        return above;
     }
 
     @Override
@@ -720,10 +849,7 @@ final class DynamicVhd implements VirtualDisk {
         try (VirtualDisk above = parent;
                 file) {
             if (requests.close() && !readOnly() && !faults.poisoned()) {
-                flush();
-                if (space().slack()) {
-                    space().trimToSize(footer);
-                }
+                settle();
             }
         } catch (IOException e) {
             throw faults.of(e);

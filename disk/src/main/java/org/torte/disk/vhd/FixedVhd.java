@@ -3,6 +3,7 @@ package org.torte.disk.vhd;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.util.Optional;
+import org.torte.disk.DiskFile;
 import org.torte.disk.DiskFormat;
 import org.torte.disk.DiskInfo;
 import org.torte.disk.DiskType;
@@ -24,6 +25,10 @@ final class FixedVhd extends FlatDisk {
         if (!file.readOnly()) {
             recover(layout);
         }
+    }
+
+    DiskFile file() {
+        return file;
     }
 
     /** Finishes or takes back a growth that was interrupted. */

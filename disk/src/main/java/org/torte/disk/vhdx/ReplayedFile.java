@@ -7,6 +7,7 @@ import java.lang.foreign.ValueLayout;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
+import org.torte.disk.DiskAccess;
 import org.torte.disk.DiskFile;
 
 /**
@@ -214,6 +215,11 @@ final class ReplayedFile implements DiskFile {
     @Override
     public long nextHole(long position) {
         return size;
+    }
+
+    @Override
+    public boolean relock(DiskAccess access) throws IOException {
+        return base.relock(access);
     }
 
     @Override

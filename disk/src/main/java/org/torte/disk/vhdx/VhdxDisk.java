@@ -8,10 +8,12 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.locks.StampedLock;
+import org.jspecify.annotations.Nullable;
 import org.torte.disk.DiskException;
 import org.torte.disk.DiskInfo;
 import org.torte.disk.DiskOptions;
 import org.torte.disk.Extent;
+import org.torte.disk.LayeredDisk;
 import org.torte.disk.Requests;
 import org.torte.disk.VirtualDisk;
 
@@ -20,16 +22,21 @@ import org.torte.disk.VirtualDisk;
  * block it is in, shared for the transfer of what is there, exclusive for a change of the block's state, so that space
  * is never given away under a transfer.
  */
-public final class VhdxDisk implements VirtualDisk {
+public final class VhdxDisk implements LayeredDisk {
     private static final int LOCKS = 256;
     private static final MemorySegment ZEROS =
             Arena.global().allocate(1 << 20, 4096).asReadOnly();
 
-    private final VhdxImage top;
-    private final VhdxImage[] images;
+    /** The first of {@link #images}. */
+    private volatile VhdxImage top;
+    /** Exchanged as a whole, while no request is under way. */
+    private volatile VhdxImage[] images;
+
     private final boolean ownsFiles;
     private final StampedLock[] locks = new StampedLock[LOCKS];
     private final Requests requests;
+    /** Held by whoever gives a bitmap its space. */
+    private final Object bitmapSpace = new Object();
 
     VhdxDisk(List<VhdxImage> images, boolean ownsFiles) {
         this.images = images.toArray(VhdxImage[]::new);
@@ -78,22 +85,74 @@ public final class VhdxDisk implements VirtualDisk {
 
     @Override
     public Optional<VirtualDisk> parent() {
-        if (images.length == 1) {
-            return Optional.empty();
-        }
-        return Optional.of(new VhdxDisk(List.of(images).subList(1, images.length), false));
-    }
-
-    /**
-     * Chooses the DataWriteGuid that the first modification by this opener sets, so that children can know it before.
-     * Called before any modification.
-     */
-    public void announceContentIdentifier(java.util.UUID identifier) {
-        top.writer.announceContentIdentifier(identifier);
+        List<VhdxImage> chain = List.of(images);
+        return chain.size() == 1 ? Optional.empty() : Optional.of(new VhdxDisk(chain.subList(1, chain.size()), false));
     }
 
     VhdxImage image() {
         return top;
+    }
+
+    // ------------------------------------------------------------------ layers
+
+    @Override
+    public List<Path> layers() {
+        List<Path> paths = new ArrayList<>();
+        for (VhdxImage image : images) {
+            paths.add(Path.of(image.file.name()));
+        }
+        return paths;
+    }
+
+    @Override
+    public VirtualDisk layer(int index) {
+        return new VhdxDisk(List.of(image(index)), false);
+    }
+
+    @Override
+    public VirtualDisk beginMerge(int index, DiskOptions options) {
+        return new VhdxDisk(List.of(new VhdxLayers(this, options).beginMerge(index)), false);
+    }
+
+    @Override
+    public void endMerge(int index, DiskOptions options) {
+        new VhdxLayers(this, options).endMerge(index);
+    }
+
+    @Override
+    public void removeLayer(int index, DiskOptions options) {
+        new VhdxLayers(this, options).remove(index);
+    }
+
+    VhdxImage image(int index) {
+        return images[index];
+    }
+
+    /** Puts another image in the place of one, or takes it out. The caller keeps requests away. */
+    void replace(int index, @Nullable VhdxImage image) {
+        List<VhdxImage> changed = new ArrayList<>(List.of(images));
+        if (image == null) {
+            changed.remove(index);
+        } else {
+            changed.set(index, image);
+        }
+        images = changed.toArray(VhdxImage[]::new);
+        top = changed.getFirst();
+    }
+
+    /** Runs something while no request is under way. */
+    void withoutRequests(Runnable action) {
+        long[] stamps = new long[LOCKS];
+        for (int i = 0; i < LOCKS; i++) {
+            stamps[i] = locks[i].writeLock();
+        }
+        try {
+            action.run();
+        } finally {
+            for (int i = 0; i < LOCKS; i++) {
+                locks[i].unlockWrite(stamps[i]);
+            }
+        }
     }
 
     // ------------------------------------------------------------------ reading
@@ -385,7 +444,7 @@ public final class VhdxDisk implements VirtualDisk {
 
     /** Where the bitmap of a chunk is; gives it space, with no bit set, if it has none. */
     private long bitmapSpace(long chunk) throws IOException {
-        synchronized (top) {
+        synchronized (bitmapSpace) {
             long entry = top.bitmapEntry(chunk);
             if (Layout.state(entry) == Layout.BITMAP_PRESENT) {
                 return Layout.offset(entry);
@@ -530,17 +589,15 @@ public final class VhdxDisk implements VirtualDisk {
     @Override
     public void resize(long newSize) {
         checkWritable(0, 0);
-        long[] stamps = new long[LOCKS];
-        for (int i = 0; i < LOCKS; i++) {
-            stamps[i] = locks[i].writeLock();
+        VhdxImage[] chain = images;
+        if (newSize > size() && chain.length > 1 && chain[1].size() > size()) {
+            throw new DiskException(
+                    DiskException.Kind.UNSUPPORTED,
+                    top.file.name(),
+                    "its parent is larger, whose content would show where zeros belong",
+                    "merge it into its parent first");
         }
-        try {
-            VhdxResize.resize(top, newSize);
-        } finally {
-            for (int i = 0; i < LOCKS; i++) {
-                locks[i].unlockWrite(stamps[i]);
-            }
-        }
+        withoutRequests(() -> VhdxResize.resize(top, newSize));
     }
 
     @Override

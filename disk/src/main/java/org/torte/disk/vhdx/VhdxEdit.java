@@ -14,7 +14,6 @@ import org.torte.disk.DiskAccess;
 import org.torte.disk.DiskException;
 import org.torte.disk.DiskException.Kind;
 import org.torte.disk.DiskOptions;
-import org.torte.disk.Faults;
 
 /**
  * Changes what an image says about itself: its parent, its identifier, its physical sector size. All of a change is one
@@ -31,19 +30,32 @@ public final class VhdxEdit {
         this.region = image.regions().find(Layout.METADATA_REGION).orElseThrow().offset();
     }
 
-    private interface Change {
+    /** One change, made of any of the methods below. */
+    interface Change {
         void apply(VhdxEdit edit) throws IOException;
+    }
+
+    /**
+     * Changes an image that is open for writing. No request to it may be under way.
+     *
+     * @param sameContent whether DataWriteGuid stays; otherwise it is the one of this opener
+     */
+    static void apply(VhdxImage image, Change change, boolean sameContent) {
+        try {
+            VhdxEdit edit = new VhdxEdit(image);
+            change.apply(edit);
+            edit.commit(sameContent);
+            image.reloadMetadata();
+        } catch (IOException e) {
+            throw image.faults.of(e);
+        }
     }
 
     private static void with(Path path, DiskOptions options, Change change) {
         Path real = options.storage().resolve(path, options.folders());
         DiskOptions alone = options.withAccess(DiskAccess.READ_WRITE).withOpenParents(false);
         try (VhdxImage image = VhdxImage.open(alone.storage().open(real, alone.access(), alone.folders()), alone)) {
-            VhdxEdit edit = new VhdxEdit(image);
-            change.apply(edit);
-            edit.commit();
-        } catch (IOException e) {
-            throw new Faults(real.toString()).of(e);
+            apply(image, change, true);
         }
     }
 
@@ -60,22 +72,6 @@ public final class VhdxEdit {
 
     static void setLocator(Path child, ParentLocator locator, DiskOptions options) {
         with(child, options, edit -> edit.locator(locator));
-    }
-
-    /**
-     * Lets a child accept a second DataWriteGuid of its parent, which the parent is about to get (section 2.6.2.6.3,
-     * parent_linkage2).
-     *
-     * @param now the parent's DataWriteGuid
-     * @param next what it will be
-     */
-    public static void expect(Path child, UUID now, UUID next, DiskOptions options) {
-        with(
-                child,
-                options,
-                edit -> edit.locator(edit.current()
-                        .with(ParentLocator.LINKAGE, ParentLocator.format(now))
-                        .with(ParentLocator.LINKAGE_2, ParentLocator.format(next))));
     }
 
     /** The paths by which a child names its parent, in the order in which they are tried; none without a parent. */
@@ -127,6 +123,24 @@ public final class VhdxEdit {
                 edit.patch(edit.item(Layout.PHYSICAL_SECTOR_SIZE).offset(), bytes);
             }
         });
+    }
+
+    /** Points to a parent, both paths real. */
+    void connect(Path child, Path parent, UUID identifier) throws IOException {
+        locator(VhdxChain.locate(child, parent, identifier));
+    }
+
+    /**
+     * Accepts a second DataWriteGuid of the parent, which the parent is about to get (section 2.6.2.6.3,
+     * parent_linkage2).
+     *
+     * @param now the parent's DataWriteGuid
+     * @param next what it will be
+     */
+    void expect(UUID now, UUID next) throws IOException {
+        locator(current()
+                .with(ParentLocator.LINKAGE, ParentLocator.format(now))
+                .with(ParentLocator.LINKAGE_2, ParentLocator.format(next)));
     }
 
     private ParentLocator current() {
@@ -193,8 +207,10 @@ public final class VhdxEdit {
         }
     }
 
-    private void commit() {
-        image.writer.announceContentIdentifier(image.headers.current().dataWrite());
+    private void commit(boolean sameContent) {
+        if (sameContent) {
+            image.writer.announceContentIdentifier(image.headers.current().dataWrite());
+        }
         image.writer.start();
         byte[] all = new byte[pages.size() * Layout.PAGE];
         int index = 0;

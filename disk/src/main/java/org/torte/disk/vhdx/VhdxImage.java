@@ -61,17 +61,24 @@ final class VhdxImage implements AutoCloseable {
     /** What the structures say. */
     record Opened(RegionTable regions, Metadata metadata, Geometry geometry) {}
 
-    /** Opens a file. */
+    /** Opens a file, which it owns from now on and closes when it cannot be opened. */
     static VhdxImage open(DiskFile file, DiskOptions options) {
+        try {
+            return read(file, options);
+        } catch (DiskException e) {
+            throw closing(file, e);
+        }
+    }
+
+    /** The same, but a file that cannot be opened stays with the caller. */
+    static VhdxImage read(DiskFile file, DiskOptions options) {
         Faults faults = new Faults(file.name());
         try {
             return opened(file, options, faults);
         } catch (IOException e) {
-            throw closing(file, faults.of(e));
+            throw faults.of(e);
         } catch (BadImageException e) {
-            throw closing(file, of(file.name(), e));
-        } catch (DiskException e) {
-            throw closing(file, e);
+            throw of(file.name(), e);
         }
     }
 
@@ -363,6 +370,11 @@ final class VhdxImage implements AutoCloseable {
         geometry = newGeometry;
     }
 
+    /** Reads the metadata again after an edit that left the geometry as it was. */
+    void reloadMetadata() throws IOException {
+        metadata = structures(file, headers.current()).metadata();
+    }
+
     private long payloadIndex(long block) {
         return block + (block >>> ratioShift);
     }
@@ -483,15 +495,20 @@ final class VhdxImage implements AutoCloseable {
                 .or(() -> locator.get(ParentLocator.ABSOLUTE_PATH));
     }
 
+    /** Makes everything durable and marks the file as properly closed; it may be written to again. */
+    void settle() {
+        if (writer.started()) {
+            writer.finish();
+        } else {
+            durability.force();
+        }
+    }
+
     @Override
     public void close() {
         try (file) {
             if (!file.readOnly() && !faults.poisoned()) {
-                if (writer.started()) {
-                    writer.finish();
-                } else {
-                    durability.force();
-                }
+                settle();
             }
         } catch (IOException e) {
             throw faults.of(e);

@@ -55,7 +55,11 @@ public final class MemoryStorage implements DiskStorage {
     @Override
     public DiskFile open(Path path, DiskAccess access, AllowedFolders folders) {
         MemoryFile file = get(resolve(path, folders));
-        return access == DiskAccess.READ_WRITE ? wrapper.apply(path, file) : file.asReadOnly();
+        return switch (access) {
+            case READ_WRITE -> wrapper.apply(path, file);
+            case UPGRADABLE -> new UpgradableFile(wrapper.apply(path, file));
+            case READ_ONLY, INSPECT -> file.asReadOnly();
+        };
     }
 
     @Override
@@ -103,5 +107,15 @@ public final class MemoryStorage implements DiskStorage {
     @Override
     public void delete(Path path) {
         files.remove(path);
+    }
+
+    @Override
+    public long modified(Path path) {
+        return 0;
+    }
+
+    @Override
+    public long usableSpace(Path path) {
+        return Long.MAX_VALUE;
     }
 }
