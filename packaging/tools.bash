@@ -13,7 +13,7 @@ build_packages=("openjdk-$jdk_release-jdk-headless" maven)
 test_packages=(binutils busybox-static debootstrap libvhdi-utils qemu-system-x86 qemu-utils shellcheck)
 
 # Flags of every Torte JVM; docs/performance.md says what each is worth. The AOT cache is trained with the same.
-native_modules=org.torte.base,org.torte.disk,org.torte.cli,com.github.luben.zstd_jni
+native_modules=org.torte.base,org.torte.hypervisor,org.torte.disk,org.torte.cli,com.github.luben.zstd_jni
 torte_jvm=(
   -XX:+UseSerialGC
   -XX:-UsePerfData

@@ -34,69 +34,10 @@ tss:    .skip 128
 counter: .skip 8
         .text
 
-        .set WINDOW, 0x40000000                 # 4 KiB pages whose entries the tests change
-        .set ALIAS, 0x40200000                  # where level 3 sees the first 4 MiB
-        .set TABLE, PAGES + 0x4000              # the page table for them
         .set IST1, 0x240000
         .set IST2, 0x250000
 
-        .code32
-_start: cli
-        cld
-        mov esp, STACK
-        lgdt [gdt_pointer]
-        mov al, 0xff
-        out 0x21, al
-        out 0xa1, al
-        # paging: 1 GiB one to one in 2 MiB pages, the window, and 2 MiB at 0xfee00000
-        mov edi, PAGES
-        xor eax, eax
-        mov ecx, 0x6000 / 4
-        rep stosd
-        mov dword ptr [PAGES], PAGES + 0x1007
-        mov dword ptr [PAGES + 0x1000], PAGES + 0x2007
-        mov dword ptr [PAGES + 0x1008], PAGES + 0x3007
-        mov dword ptr [PAGES + 0x1018], PAGES + 0x5007
-        mov dword ptr [PAGES + 0x3000], TABLE + 7
-        mov dword ptr [PAGES + 0x5000 + 0x1f7 * 8], 0xfee00093
-        mov edi, PAGES + 0x2000
-        mov eax, 0x83
-1:      mov [edi], eax
-        add edi, 8
-        add eax, 0x200000
-        cmp edi, PAGES + 0x3000
-        jb 1b
-        mov dword ptr [PAGES + 0x3008], 0x87     # the first 4 MiB again, for level 3
-        mov dword ptr [PAGES + 0x3010], 0x200087
-        mov ecx, 0xc0000080
-        rdmsr
-        or eax, 0x100
-        wrmsr
-        mov eax, PAGES
-        mov cr3, eax
-        mov eax, cr4
-        or eax, 0x20
-        mov cr4, eax
-        mov eax, cr0
-        or eax, 0x80010020
-        mov cr0, eax
-        mov ecx, 0xc0000080
-        rdmsr
-        value compatibility-efer
-        or eax, 0x800
-        wrmsr
-        jmp 0x08:long_mode
-
-        .code64
-long_mode:
-        mov ax, 0x10
-        mov ds, ax
-        mov es, ax
-        mov ss, ax
-        mov esp, STACK
-        xor eax, eax
-        mov fs, ax
-        mov gs, ax
+        enter_long_mode
         call setup_idt64
         mov ecx, 0xc0000080
         rdmsr
@@ -171,13 +112,6 @@ long_mode:
         mov byte ptr [idt + 13 * 16 + 4], 0
 
 # ---- page faults
-        .macro page flags, address=0x180000
-        mov rax, \flags
-        mov edx, \address
-        or rax, rdx
-        mov [TABLE], rax
-        invlpg [WINDOW]
-        .endm
         mov rbx, WINDOW
         page 0
         try64 page-absent-load
@@ -293,16 +227,6 @@ long_mode:
         value64 page-crossing-nothing-written
 
 # ---- level 3
-        .macro user name, entry, rflags=0x202, cs=0x33, ss=0x2b, rsp=ALIAS+RING3_STACK
-        try64 \name
-        push \ss
-        push \rsp
-        push \rflags
-        push \cs
-        push offset \entry + ALIAS
-        iretq
-        report64
-        .endm
         or byte ptr [idt + 0x30 * 16 + 5], 0x60
         user user-interrupt, user_int30
         mov rax, [level]

@@ -32,13 +32,13 @@ public final class CpuModels {
     private static final int HYPER_THREADING = bits(28);
 
     /**
-     * SSE3 PCLMULQDQ SSSE3 CX16 SSE4.1 SSE4.2 x2APIC MOVBE POPCNT TSC-deadline AES XSAVE RDRAND, and that there is a
+     * SSE3 PCLMULQDQ SSSE3 CX16 PCID SSE4.1 SSE4.2 x2APIC MOVBE POPCNT TSC-deadline AES XSAVE RDRAND, and that there is a
      * hypervisor.
      */
-    private static final int LEAF_1_ECX = bits(0, 1, 9, 13, 19, 20, 21, 22, 23, 24, 25, 26, 30, 31);
+    private static final int LEAF_1_ECX = bits(0, 1, 9, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 30, 31);
 
-    /** FSGSBASE TSC_ADJUST BMI1 SMEP BMI2 ERMS RDSEED ADX SHA. No SMAP, no PCID: the software processor lacks them. */
-    private static final int LEAF_7_EBX = bits(0, 1, 3, 7, 8, 9, 18, 19, 29);
+    /** FSGSBASE TSC_ADJUST BMI1 SMEP BMI2 ERMS INVPCID RDSEED ADX SMAP SHA. */
+    private static final int LEAF_7_EBX = bits(0, 1, 3, 7, 8, 9, 10, 18, 19, 20, 29);
 
     /** UMIP. */
     private static final int LEAF_7_ECX = bits(2);

@@ -160,7 +160,7 @@ final class BitInstructions {
                 old = atomics.update(address, size, value -> change(operation, value, bit));
             } else {
                 old = cpu.mmu.loadForStore(address, size);
-                cpu.mmu.store(address, size, change(operation, old, bit));
+                cpu.mmu.storeBack(size, change(operation, old, bit));
             }
         }
         alu.setCarry((old >>> bit & 1) != 0);

@@ -223,7 +223,29 @@ final class Cpu implements CpuContext {
     /** Sets the current privilege level. */
     void setCpl(int level) {
         cpl = level;
-        mmu.setUser(level == 3, (systemFlags & AC) != 0 && (cr0 & CR0_AM) != 0);
+        mmu.setPrivilege(privilege(level), (systemFlags & AC) != 0 && (cr0 & CR0_AM) != 0);
+    }
+
+    /** Begins or ends the time in which supervisors may access user pages (STAC, CLAC). */
+    void setAlignmentCheck(boolean on) {
+        systemFlags = on ? systemFlags | AC : systemFlags & ~AC;
+        setCpl(cpl);
+    }
+
+    /**
+     * On whose behalf a frame is pushed on a stack of level {@code level}: AC counts only while a supervisor already
+     * executes.
+     */
+    Mmu.Privilege pushPrivilege(int level) {
+        return level == 3 || cpl < 3 ? privilege(level) : Mmu.Privilege.SUPERVISOR;
+    }
+
+    private Mmu.Privilege privilege(int level) {
+        if (level == 3) {
+            return Mmu.Privilege.USER;
+        }
+        boolean open = (systemFlags & AC) != 0 && (cr4 & CR4_SMAP) != 0;
+        return open ? Mmu.Privilege.SUPERVISOR_OPEN : Mmu.Privilege.SUPERVISOR;
     }
 
     /** Sets all flags outside the arithmetic ones. */

@@ -81,7 +81,7 @@ final class Executor {
                 int count = (int) operands.read(in, 2);
                 if ((count & (size == 8 ? 63 : 31)) != 0 || !in.memory) {
                     boolean left = in.form.operation() == Operation.SHLD;
-                    operands.write(in, 0, alu.shiftDouble(left, value, operands.read(in, 1), count, size), address);
+                    operands.writeBack(in, 0, alu.shiftDouble(left, value, operands.read(in, 1), count, size));
                 }
             }
             case MOV, MOVNTI -> operands.write(in, 0, operands.read(in, 1));
@@ -330,7 +330,7 @@ final class Executor {
             });
         } else {
             long old = cpu.mmu.loadForStore(address, size);
-            cpu.mmu.store(address, size, change.applyAsLong(old));
+            cpu.mmu.storeBack(size, change.applyAsLong(old));
         }
     }
 
@@ -419,7 +419,7 @@ final class Executor {
                 old = atomics.update(address, size, value -> value == expected ? replacement : value);
             } else {
                 old = cpu.mmu.loadForStore(address, size);
-                cpu.mmu.store(address, size, old == expected ? replacement : old);
+                cpu.mmu.storeBack(size, old == expected ? replacement : old);
             }
         } else {
             old = operands.read(in, 0);
@@ -441,12 +441,11 @@ final class Executor {
             if ((address & 15) != 0) {
                 throw cpu.gp(0);
             }
-            long[] found = new long[2];
-            long[] expected = {r[Cpu.RAX], r[Cpu.RDX]};
-            equal = atomics.compareAndSet16(address, in.lock, expected, r[Cpu.RBX], r[Cpu.RCX], found);
+            long[] values = {r[Cpu.RAX], r[Cpu.RDX]};
+            equal = atomics.compareAndSet16(address, in.lock, values, r[Cpu.RBX], r[Cpu.RCX]);
             if (!equal) {
-                r[Cpu.RAX] = found[0];
-                r[Cpu.RDX] = found[1];
+                r[Cpu.RAX] = values[0];
+                r[Cpu.RDX] = values[1];
             }
         } else {
             long expected = r[Cpu.RDX] << 32 | r[Cpu.RAX] & 0xffffffffL;

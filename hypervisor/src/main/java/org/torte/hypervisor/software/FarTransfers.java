@@ -197,11 +197,12 @@ final class FarTransfers {
             throw cpu.fault(GuestFault.SS, 0);
         }
         long frame = sp - 32;
-        cpu.mmu.checkStoreAs(frame, 32, false);
-        cpu.mmu.storeAs(sp - 8, 8, cpu.selector[SS], false);
-        cpu.mmu.storeAs(sp - 16, 8, cpu.r[RSP], false);
-        cpu.mmu.storeAs(sp - 24, 8, cpu.selector[CS], false);
-        cpu.mmu.storeAs(frame, 8, cpu.rip, false);
+        Mmu.Privilege as = cpu.pushPrivilege(level);
+        cpu.mmu.checkStoreAs(frame, 32, as);
+        cpu.mmu.storeAs(sp - 8, 8, cpu.selector[SS], as);
+        cpu.mmu.storeAs(sp - 16, 8, cpu.r[RSP], as);
+        cpu.mmu.storeAs(sp - 24, 8, cpu.selector[CS], as);
+        cpu.mmu.storeAs(frame, 8, cpu.rip, as);
         cpu.r[RSP] = frame;
         segmentation.setNull(SS, level);
     }
@@ -218,7 +219,7 @@ final class FarTransfers {
         }
         words[parameters + 2] = cpu.selector[CS];
         words[parameters + 3] = cpu.rip;
-        frame.push(cpu, words, words.length, size, false);
+        frame.push(cpu, words, words.length, size, cpu.pushPrivilege(level));
         segmentation.set(SS, inner.selector(), inner.descriptor());
         cpu.r[RSP] = frame.pointer;
     }
@@ -308,6 +309,7 @@ final class FarTransfers {
     }
 
     private void returnFromInterrupt(int size, Stack stack) {
+        java.lang.invoke.VarHandle.fullFence(); // IRET serialises
         if (cpu.virtual8086() && cpu.iopl() < 3) {
             throw cpu.gp(0);
         }

@@ -82,6 +82,7 @@ final class Interpreter {
                         case LOAD64 -> r[d(u)] = mmu.load64(address(r, u));
                         case LOAD_SX32_64 -> r[d(u)] = (int) mmu.load32(address(r, u));
                         case LOAD_FOR_STORE -> r[d(u)] = mmu.loadForStore(address(r, u), extra(u));
+                        case STORE_BACK -> mmu.storeBack(extra(u), r[d(u)]);
                         case STORE8 -> mmu.store8(address(r, u), r[d(u)]);
                         case STORE32 -> mmu.store32(address(r, u), r[d(u)]);
                         case STORE64 -> mmu.store64(address(r, u), r[d(u)]);

@@ -196,18 +196,18 @@ final class Interrupts {
         }
         sp &= ~15L;
         int size = hasCode ? 48 : 40;
-        boolean user = level == 3;
+        Mmu.Privilege as = cpu.pushPrivilege(level);
         long frame = sp - size;
-        cpu.mmu.checkStoreAs(sp - 8, 8, user); // the push that comes first
-        cpu.mmu.checkStoreAs(frame, size, user);
+        cpu.mmu.checkStoreAs(sp - 8, 8, as); // the push that comes first
+        cpu.mmu.checkStoreAs(frame, size, as);
         long at = sp;
-        cpu.mmu.storeAs(at -= 8, 8, cpu.selector[SS], user);
-        cpu.mmu.storeAs(at -= 8, 8, cpu.r[Cpu.RSP], user);
-        cpu.mmu.storeAs(at -= 8, 8, savedFlags(vector, kind), user);
-        cpu.mmu.storeAs(at -= 8, 8, cpu.selector[CS], user);
-        cpu.mmu.storeAs(at -= 8, 8, cpu.rip, user);
+        cpu.mmu.storeAs(at -= 8, 8, cpu.selector[SS], as);
+        cpu.mmu.storeAs(at -= 8, 8, cpu.r[Cpu.RSP], as);
+        cpu.mmu.storeAs(at -= 8, 8, savedFlags(vector, kind), as);
+        cpu.mmu.storeAs(at -= 8, 8, cpu.selector[CS], as);
+        cpu.mmu.storeAs(at -= 8, 8, cpu.rip, as);
         if (hasCode) {
-            cpu.mmu.storeAs(at - 8, 8, code & 0xffffffffL, user);
+            cpu.mmu.storeAs(at - 8, 8, code & 0xffffffffL, as);
         }
         boolean inner = level < cpu.cpl;
         segmentation.setCode(selector, descriptor, level);
@@ -299,7 +299,7 @@ final class Interrupts {
         StackFrame frame = stack == null
                 ? StackFrame.current(cpu)
                 : new StackFrame(stack.pointer, stack.selector, stack.descriptor);
-        frame.push(cpu, words, count, width, level == 3);
+        frame.push(cpu, words, count, width, cpu.pushPrivilege(level));
         segmentation.setCode(selector, descriptor, level);
         if (stack != null) {
             segmentation.set(SS, stack.selector, stack.descriptor);

@@ -144,8 +144,6 @@ final class Lowering {
                     XSETBV,
                     MOV_TO_SREG,
                     LOAD_FAR,
-                    STAC,
-                    CLAC,
                     WRPKRU,
                     VMCALL,
                     VMMCALL,
@@ -342,6 +340,15 @@ final class Lowering {
         }
     }
 
+    /** Writes a slot to operand 0, which, if it is memory, was read by LOAD_FOR_STORE. */
+    private void writeBack(Instruction in, int slot) {
+        if (isMemory(in, 0)) {
+            emit(STORE_BACK, slot, 0, 0, 0, size(in, 0), 0);
+        } else {
+            write(in, 0, slot);
+        }
+    }
+
     private void immediate(int slot, long value) {
         if (value == (int) value) {
             emit(MOVI, slot, 0, 0, 0, 0, value);
@@ -462,7 +469,7 @@ final class Lowering {
             }
         }
         if (operation != CMP && result == T0) {
-            write(in, 0, T0);
+            writeBack(in, T0);
         }
         return true;
     }
@@ -522,7 +529,7 @@ final class Lowering {
             emit(UNARY, result, source, 0, 0, operation | log2(size) << 4, 0);
         }
         if (result == T0) {
-            write(in, 0, T0);
+            writeBack(in, T0);
         }
         return true;
     }
@@ -553,7 +560,7 @@ final class Lowering {
             emit(SHIFT, result, source, slot, 0, operation | log2(size) << 4, 0);
         }
         if (result == T0) {
-            write(in, 0, T0);
+            writeBack(in, T0);
         }
         return true;
     }

@@ -29,8 +29,11 @@ final class MicroOp {
     static final int LOAD8 = 21, LOAD16 = 22, LOAD32 = 23, LOAD64 = 24, LOAD_SX8_32 = 25, LOAD_SX8_64 = 26;
     static final int LOAD_SX16_32 = 27, LOAD_SX16_64 = 28, LOAD_SX32_64 = 29;
 
-    /** Like LOAD of extra bytes, but faults as the store that follows would. */
+    /** Like LOAD of extra bytes, but faults as a store would. */
     static final int LOAD_FOR_STORE = 30;
+
+    /** Stores extra bytes where the LOAD_FOR_STORE before it in the same instruction read; cannot fault. */
+    static final int STORE_BACK = 37;
 
     static final int STORE8 = 31, STORE16 = 32, STORE32 = 33, STORE64 = 34;
     static final int PUSH64 = 35, POP64 = 36;

@@ -14,7 +14,7 @@ import org.jspecify.annotations.Nullable;
  * Linear memory of one processor: the soft TLB in front of the page walk, and the jump cache, which lives and dies with
  * it. Only the processor's own thread uses it, except for {@link #revokeWrite}.
  *
- * <p>Two TLBs, for supervisor and user privilege. An entry is four words: the page's linear address for reads, for
+ * <p>Three TLBs, one for each {@link Privilege}. An entry is four words: the page's linear address for reads, for
  * writes and for fetches, or {@link #INVALID}, and what to add to a linear address to get the guest-physical one. An
  * access compares the page of its last byte, so one that crosses pages misses. Only RAM is ever entered.
  */
@@ -28,6 +28,18 @@ final class Mmu {
     private static final int JUMP_ENTRIES = 4096;
     private static final long PAGE = -4096;
 
+    /**
+     * On whose behalf memory is accessed. SMAP (SDM vol. 3, section 4.6) keeps supervisors away from user pages, except
+     * in what they do explicitly while AC is set.
+     */
+    enum Privilege {
+        /** Also what the processor does by itself: descriptor tables, task state. */
+        SUPERVISOR,
+        /** Supervisor under SMAP with AC set. Not used without SMAP. */
+        SUPERVISOR_OPEN,
+        USER
+    }
+
     /** Never filled: while alignment is checked every access takes the slow way. */
     private static final long[] EMPTY_TLB = newTlb();
 
@@ -37,6 +49,7 @@ final class Mmu {
     private final Walker walker;
 
     private final long[] supervisorTlb = newTlb();
+    private final long[] openTlb = newTlb();
     private final long[] userTlb = newTlb();
     private final JumpCache supervisorJumps = new JumpCache();
     private final JumpCache userJumps = new JumpCache();
@@ -45,9 +58,15 @@ final class Mmu {
     private long[] tlb = supervisorTlb;
 
     private JumpCache jumps = supervisorJumps;
-    private boolean user;
+    private Privilege privilege = Privilege.SUPERVISOR;
     private boolean checksAlignment;
     private boolean dirtyUserTlb;
+    private boolean dirtyOpenTlb;
+
+    // Where {@link #storeBack} writes: what the last {@link #loadForStore} found.
+    private long back;
+    private long backSecond;
+    private boolean backFree;
 
     /** How often the TLBs were emptied. */
     long flushes;
@@ -126,13 +145,23 @@ final class Mmu {
 
     // ---- changes of what translation means
 
-    /** Privilege has changed, or whether user accesses must be aligned (CR0.AM and the AC flag). */
-    void setUser(boolean isUser, boolean aligned) {
-        user = isUser;
+    /** The privilege of accesses has changed, or whether user accesses must be aligned (CR0.AM and the AC flag). */
+    void setPrivilege(Privilege now, boolean aligned) {
+        privilege = now;
+        boolean isUser = now == Privilege.USER;
         checksAlignment = isUser && aligned;
-        tlb = checksAlignment ? EMPTY_TLB : isUser ? userTlb : supervisorTlb;
+        tlb = checksAlignment ? EMPTY_TLB : tlb(now);
         jumps = isUser ? userJumps : supervisorJumps;
         dirtyUserTlb |= isUser;
+        dirtyOpenTlb |= now == Privilege.SUPERVISOR_OPEN;
+    }
+
+    private long[] tlb(Privilege of) {
+        return switch (of) {
+            case SUPERVISOR -> supervisorTlb;
+            case SUPERVISOR_OPEN -> openTlb;
+            case USER -> userTlb;
+        };
     }
 
     /** Forgets all translations. */
@@ -143,7 +172,11 @@ final class Mmu {
         if (dirtyUserTlb) {
             Arrays.fill(userTlb, INVALID);
             userJumps.clear();
-            dirtyUserTlb = user;
+            dirtyUserTlb = privilege == Privilege.USER;
+        }
+        if (dirtyOpenTlb) {
+            Arrays.fill(openTlb, INVALID);
+            dirtyOpenTlb = privilege == Privilege.SUPERVISOR_OPEN;
         }
     }
 
@@ -151,6 +184,7 @@ final class Mmu {
     void flushPage(long address) {
         int i = slot(address);
         Arrays.fill(supervisorTlb, i, i + 3, INVALID);
+        Arrays.fill(openTlb, i, i + 3, INVALID);
         Arrays.fill(userTlb, i, i + 3, INVALID);
         if (walker.sawLargePages()) {
             // Only 4 KiB pieces of a large page are entered, at any slot.
@@ -164,6 +198,7 @@ final class Mmu {
     void flushWrites() {
         for (int i = 1; i < supervisorTlb.length; i += 4) {
             supervisorTlb[i] = INVALID;
+            openTlb[i] = INVALID;
             userTlb[i] = INVALID;
         }
     }
@@ -183,7 +218,8 @@ final class Mmu {
      */
     boolean revokeWrite(long page) {
         boolean supervisor = revokeWrite(supervisorTlb, page);
-        return revokeWrite(userTlb, page) || supervisor;
+        boolean open = revokeWrite(openTlb, page);
+        return revokeWrite(userTlb, page) || supervisor || open;
     }
 
     private static boolean revokeWrite(long[] entries, long page) {
@@ -212,7 +248,7 @@ final class Mmu {
             VarHandle.acquireFence();
             return value & 0xff;
         }
-        return loadSlow(address, 1, user);
+        return loadSlow(address, 1, privilege);
     }
 
     long load16(long address) {
@@ -223,7 +259,7 @@ final class Mmu {
             VarHandle.acquireFence();
             return value & 0xffff;
         }
-        return loadSlow(address, 2, user);
+        return loadSlow(address, 2, privilege);
     }
 
     long load32(long address) {
@@ -234,7 +270,7 @@ final class Mmu {
             VarHandle.acquireFence();
             return value & 0xffffffffL;
         }
-        return loadSlow(address, 4, user);
+        return loadSlow(address, 4, privilege);
     }
 
     long load64(long address) {
@@ -245,7 +281,7 @@ final class Mmu {
             VarHandle.acquireFence();
             return value;
         }
-        return loadSlow(address, 8, user);
+        return loadSlow(address, 8, privilege);
     }
 
     void store8(long address, long value) {
@@ -255,7 +291,7 @@ final class Mmu {
             VarHandle.releaseFence();
             ram.set(JAVA_BYTE, address + t[i + 3], (byte) value);
         } else {
-            storeSlow(address, 1, value, user);
+            storeSlow(address, 1, value, privilege);
         }
     }
 
@@ -266,7 +302,7 @@ final class Mmu {
             VarHandle.releaseFence();
             ram.set(JAVA_SHORT_UNALIGNED, address + t[i + 3], (short) value);
         } else {
-            storeSlow(address, 2, value, user);
+            storeSlow(address, 2, value, privilege);
         }
     }
 
@@ -277,7 +313,7 @@ final class Mmu {
             VarHandle.releaseFence();
             ram.set(JAVA_INT_UNALIGNED, address + t[i + 3], (int) value);
         } else {
-            storeSlow(address, 4, value, user);
+            storeSlow(address, 4, value, privilege);
         }
     }
 
@@ -288,7 +324,7 @@ final class Mmu {
             VarHandle.releaseFence();
             ram.set(JAVA_LONG_UNALIGNED, address + t[i + 3], value);
         } else {
-            storeSlow(address, 8, value, user);
+            storeSlow(address, 8, value, privilege);
         }
     }
 
@@ -312,17 +348,35 @@ final class Mmu {
         }
     }
 
-    /** Reads for a read-modify-write: faults as the later store would. */
+    /**
+     * Reads for a read-modify-write: faults as a store would. What is written back goes by {@link #storeBack}, before
+     * anything else is accessed.
+     */
     long loadForStore(long address, int size) {
         long[] t = tlb;
         int i = slot(address);
         if (t[i + 1] == (address + size - 1 & PAGE)) {
-            long value = memory.readRam(address + t[i + 3], size);
+            back = address + t[i + 3];
+            backFree = true;
+            long value = memory.readRam(back, size);
             VarHandle.acquireFence();
             return value;
         }
-        checkStore(address, size);
-        return load(address, size);
+        return loadForStoreSlow(address, size);
+    }
+
+    /**
+     * Writes where the last {@link #loadForStore} read. Cannot fault, whatever other processors have done to the page
+     * tables since: the flags and registers of the instruction may have changed already. (A page whose write tag is
+     * withdrawn in between stays writable until the block ends, which the one who withdraws it waits for.)
+     */
+    void storeBack(int size, long value) {
+        if (backFree) {
+            VarHandle.releaseFence();
+            memory.writeRam(back, size, value);
+        } else {
+            storeParts(back, backSecond, size, value);
+        }
     }
 
     /** The guest-physical page behind an address if all its bytes may be written without asking, or {@link #INVALID}. */
@@ -341,8 +395,8 @@ final class Mmu {
 
     /** Faults now if a store to any of these bytes (1 to 4096) would. */
     void checkStore(long address, int size) {
-        checkAlignment(address, size, user);
-        checkStoreAs(address, size, user);
+        checkAlignment(address, size, privilege);
+        checkStoreAs(address, size, privilege);
     }
 
     // ---- accesses that the processor makes by itself, as supervisor: descriptor tables, task state, exception frames
@@ -353,81 +407,113 @@ final class Mmu {
         if (t[i] == (address + size - 1 & PAGE)) {
             return memory.readRam(address + t[i + 3], size);
         }
-        return loadSlow(address, size, false);
+        return loadSlow(address, size, Privilege.SUPERVISOR);
     }
 
     void storeSystem(long address, int size, long value) {
-        storeAs(address, size, value, false);
+        storeAs(address, size, value, Privilege.SUPERVISOR);
     }
 
     /** Writes with the given privilege. */
-    void storeAs(long address, int size, long value, boolean asUser) {
-        long[] t = asUser ? userTlb : supervisorTlb;
+    void storeAs(long address, int size, long value, Privilege as) {
+        long[] t = tlb(as);
         int i = slot(address);
         if (t[i + 1] == (address + size - 1 & PAGE)) {
             VarHandle.releaseFence();
             memory.writeRam(address + t[i + 3], size, value);
         } else {
-            storeSlow(address, size, value, asUser);
+            storeSlow(address, size, value, as);
         }
     }
 
     /** Faults now if a {@link #storeAs} to any of these bytes (1 to 4096) would. */
-    void checkStoreAs(long address, int size, boolean asUser) {
-        long[] t = asUser ? userTlb : supervisorTlb;
+    void checkStoreAs(long address, int size, Privilege as) {
+        long[] t = tlb(as);
         int i = slot(address);
         if (t[i + 1] != (address + size - 1 & PAGE)) {
-            translate(address, WRITE, asUser);
+            translate(address, WRITE, as);
             long last = address + size - 1;
             if ((last ^ address) >>> 12 != 0) {
-                translate(wrap(last & PAGE), WRITE, asUser);
+                translate(wrap(last & PAGE), WRITE, as);
             }
         }
     }
 
     // ---- the slow way
 
-    private void checkAlignment(long address, int size, boolean asUser) {
-        if (checksAlignment && asUser && size <= 8 && (address & size - 1) != 0) {
+    private void checkAlignment(long address, int size, Privilege as) {
+        if (checksAlignment && as == Privilege.USER && size <= 8 && (address & size - 1) != 0) {
             throw cpu.fault(GuestFault.AC, 0);
         }
     }
 
-    private long loadSlow(long address, int size, boolean asUser) {
-        checkAlignment(address, size, asUser);
-        long last = address + size - 1;
-        if ((last ^ address) >>> 12 == 0) {
-            long physical = translate(address, READ, asUser);
-            cpu.breakpoints.access(address, size, false);
-            return loadPhysical(physical, size);
-        }
-        int first = (int) (0x1000 - (address & 0xfff));
-        long low = translate(address, READ, asUser);
-        long high = translate(wrap(address + first), READ, asUser);
+    private long loadSlow(long address, int size, Privilege as) {
+        checkAlignment(address, size, as);
+        long first = translate(address, READ, as);
+        long second = translateSecond(address, size, READ, as);
         cpu.breakpoints.access(address, size, false);
+        return loadParts(first, second, size);
+    }
+
+    private void storeSlow(long address, int size, long value, Privilege as) {
+        checkAlignment(address, size, as);
+        long first = translate(address, WRITE, as);
+        long second = translateSecond(address, size, WRITE, as);
+        cpu.breakpoints.access(address, size, true);
+        storeParts(first, second, size, value);
+    }
+
+    private long loadForStoreSlow(long address, int size) {
+        locate(address, size);
+        return loadBack(size);
+    }
+
+    /**
+     * Prepares {@link #loadBack} and {@link #storeBack}: faults as a store would.
+     *
+     * @return the guest-physical address of the first byte
+     */
+    long locate(long address, int size) {
+        checkAlignment(address, size, privilege);
+        long first = translate(address, WRITE, privilege);
+        backSecond = translateSecond(address, size, WRITE, privilege);
+        back = first;
+        backFree = false;
+        cpu.breakpoints.access(address, size, true);
+        return first;
+    }
+
+    /** Reads what {@link #locate} found. */
+    long loadBack(int size) {
+        return loadParts(back, backSecond, size);
+    }
+
+    /** Where the bytes lie that an access has in the next page, or {@link #INVALID} if it has none. */
+    private long translateSecond(long address, int size, int access, Privilege as) {
+        long last = address + size - 1;
+        return (last ^ address) >>> 12 == 0 ? INVALID : translate(wrap(last & PAGE), access, as);
+    }
+
+    private long loadParts(long first, long second, int size) {
+        if (second == INVALID) {
+            return loadPhysical(first, size);
+        }
+        int before = (int) (0x1000 - (first & 0xfff));
         long value = 0;
         for (int i = 0; i < size; i++) {
-            long at = i < first ? low + i : high + i - first;
-            value |= loadPhysical(at, 1) << 8 * i;
+            value |= loadPhysical(i < before ? first + i : second + i - before, 1) << 8 * i;
         }
         return value;
     }
 
-    private void storeSlow(long address, int size, long value, boolean asUser) {
-        checkAlignment(address, size, asUser);
-        long last = address + size - 1;
-        if ((last ^ address) >>> 12 == 0) {
-            long physical = translate(address, WRITE, asUser);
-            cpu.breakpoints.access(address, size, true);
-            storePhysical(physical, size, value);
+    private void storeParts(long first, long second, int size, long value) {
+        if (second == INVALID) {
+            storePhysical(first, size, value);
             return;
         }
-        int first = (int) (0x1000 - (address & 0xfff));
-        long low = translate(address, WRITE, asUser);
-        long high = translate(wrap(address + first), WRITE, asUser);
-        cpu.breakpoints.access(address, size, true);
+        int before = (int) (0x1000 - (first & 0xfff));
         for (int i = 0; i < size; i++) {
-            storePhysical(i < first ? low + i : high + i - first, 1, value >>> 8 * i);
+            storePhysical(i < before ? first + i : second + i - before, 1, value >>> 8 * i);
         }
     }
 
@@ -436,7 +522,8 @@ final class Mmu {
         return cpu.longModeActive() ? address : address & 0xffffffffL;
     }
 
-    private long loadPhysical(long address, int size) {
+    /** Reads 1, 2, 4 or 8 bytes of one page of guest-physical memory. */
+    long loadPhysical(long address, int size) {
         if (memory.isRam(address)) {
             long value = memory.readRam(address, size);
             VarHandle.acquireFence();
@@ -449,7 +536,8 @@ final class Mmu {
         return memory.readDevice(cpu.index, address, size);
     }
 
-    private void storePhysical(long address, int size, long value) {
+    /** Writes 1, 2, 4 or 8 bytes of one page of guest-physical memory. */
+    void storePhysical(long address, int size, long value) {
         if (memory.isRam(address)) {
             VarHandle.releaseFence();
             memory.writeRam(address, size, value);
@@ -471,7 +559,7 @@ final class Mmu {
         if (t[i + 2] == (address & PAGE)) {
             return address + t[i + 3];
         }
-        return translate(address, EXECUTE, user);
+        return translate(address, EXECUTE, privilege);
     }
 
     /**
@@ -479,22 +567,22 @@ final class Mmu {
      *
      * @throws GuestFault #PF, or #GP(0) for an address that is not canonical
      */
-    long translate(long address, int access, boolean asUser) {
+    private long translate(long address, int access, Privilege as) {
         if (cpu.longModeActive() && address << 16 >> 16 != address) {
             throw cpu.fault.withNonCanonical();
         }
-        long physical = walker.walk(address, access, asUser);
+        long physical = walker.walk(address, access, as);
         if (memory.isRam(physical)) {
-            enter(address & PAGE, physical & PAGE, access, asUser);
+            enter(address & PAGE, physical & PAGE, access, as);
         }
         return physical;
     }
 
-    private void enter(long page, long physical, int access, boolean asUser) {
+    private void enter(long page, long physical, int access, Privilege as) {
         if (access != EXECUTE && cpu.breakpoints.watches(page)) {
             return;
         }
-        long[] t = asUser ? userTlb : supervisorTlb;
+        long[] t = tlb(as);
         int i = slot(page);
         long addend = physical - page;
         if (t[i + 3] != addend || t[i] != page && t[i + 1] != page && t[i + 2] != page) {

@@ -123,14 +123,15 @@ final class Operands {
         };
     }
 
-    /** Operand {@code number}, which may be memory at {@code address}, read before it is written. */
+    /** Operand {@code number}, which may be memory at {@code address}, read for {@link #writeBack}. */
     long readForWrite(Instruction in, int number, long address) {
         return in.memory ? mmu.loadForStore(address, size(in, number)) : read(in, number);
     }
 
-    void write(Instruction in, int number, long value, long address) {
+    /** Writes what {@link #readForWrite} read; cannot fault. */
+    void writeBack(Instruction in, int number, long value) {
         if (in.memory) {
-            mmu.store(address, size(in, number), value);
+            mmu.storeBack(size(in, number), value);
         } else {
             write(in, number, value);
         }

@@ -122,7 +122,7 @@ final class SegmentInstructions {
         int rpl = (int) operands.read(in, 1) & 3;
         boolean raise = (destination & 3) < rpl;
         if (raise) {
-            operands.write(in, 0, destination & ~3 | rpl, address);
+            operands.writeBack(in, 0, destination & ~3 | rpl);
         }
         setZero(raise);
     }

@@ -245,7 +245,7 @@ final class Segmentation {
         }
         long busy = descriptor | 2L << 40;
         if (isPresent(descriptor)) {
-            cpu.mmu.checkStoreAs(at + 5, 1, false);
+            cpu.mmu.checkStoreAs(at + 5, 1, Mmu.Privilege.SUPERVISOR);
         }
         setSystem(TR, selector, busy, at, GuestFault.NP);
         cpu.mmu.storeSystem(at + 5, 1, busy >>> 40 & 0xff);

@@ -35,7 +35,7 @@ final class SoftwareProcessor implements VirtualProcessor {
         interrupts = new Interrupts(cpu, segmentation);
         Executor executor = new Executor(
                 cpu,
-                new Atomics(cpu, memory, rendezvous),
+                new Atomics(cpu, memory, rendezvous, LockedInstructions.ofHost()),
                 new Ports(cpu, configuration.handler()),
                 segmentation,
                 interrupts,

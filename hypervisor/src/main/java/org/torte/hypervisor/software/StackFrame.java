@@ -36,7 +36,7 @@ final class StackFrame {
     }
 
     /** Pushes the first {@code count} words, each {@code width} bytes; nothing is written if any of them would fault. */
-    void push(Cpu cpu, long[] words, int count, int width, boolean user) {
+    void push(Cpu cpu, long[] words, int count, int width, Mmu.Privilege as) {
         long mask = big ? 0xffffffffL : 0xffff;
         long[] at = new long[count];
         long sp = pointer;
@@ -48,10 +48,10 @@ final class StackFrame {
                 throw cpu.fault(GuestFault.SS, errorCode);
             }
             at[i] = base + sp & 0xffffffffL;
-            cpu.mmu.checkStoreAs(at[i], width, user);
+            cpu.mmu.checkStoreAs(at[i], width, as);
         }
         for (int i = 0; i < count; i++) {
-            cpu.mmu.storeAs(at[i], width, words[i], user);
+            cpu.mmu.storeAs(at[i], width, words[i], as);
         }
         pointer = pointer & ~mask | sp;
     }

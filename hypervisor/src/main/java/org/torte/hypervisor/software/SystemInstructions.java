@@ -1,5 +1,6 @@
 package org.torte.hypervisor.software;
 
+import java.lang.invoke.VarHandle;
 import org.torte.base.RandomSource;
 import org.torte.hypervisor.CpuidTable;
 import org.torte.hypervisor.PartitionConfiguration;
@@ -10,6 +11,16 @@ import org.torte.hypervisor.x86.Operation;
 final class SystemInstructions {
     private static final long CR0_DEFINED = 0xe005_003fL;
     private static final int OSXSAVE = 1 << 27, OSPKE = 1 << 4, APIC = 1 << 9;
+    private static final int INVPCID_FEATURE = 1 << 10;
+
+    /** MOV to CR3 keeps the translations of the new PCID. Here nothing is ever kept, so only the bit is dropped. */
+    private static final long CR3_KEEP = 1L << 63;
+
+    private static final long PCID = 0xfff;
+
+    /** What decides translation: a change empties the TLBs. */
+    private static final long CR4_TRANSLATION =
+            Cpu.CR4_PAE | Cpu.CR4_PGE | Cpu.CR4_PSE | Cpu.CR4_SMEP | Cpu.CR4_SMAP | Cpu.CR4_PCIDE;
 
     private final Cpu cpu;
     private final CpuidTable cpuid;
@@ -38,13 +49,18 @@ final class SystemInstructions {
         bits |= (ecx1 & 1 << 26) != 0 ? Cpu.CR4_OSXSAVE : 0;
         bits |= (ebx7 & 1) != 0 ? Cpu.CR4_FSGSBASE : 0;
         bits |= (ebx7 & 1 << 7) != 0 ? Cpu.CR4_SMEP : 0;
+        bits |= (ebx7 & 1 << 20) != 0 ? Cpu.CR4_SMAP : 0;
+        bits |= (ecx1 & 1 << 17) != 0 ? Cpu.CR4_PCIDE : 0;
         bits |= (ecx7 & 1 << 2) != 0 ? Cpu.CR4_UMIP : 0;
         return bits;
     }
 
     void execute(Instruction in, Operands operands) {
         switch (in.form.operation()) {
-            case CPUID -> identify();
+            case CPUID -> {
+                VarHandle.fullFence(); // serialises, as everything here does that says so in SDM vol. 3, section 9.3
+                identify();
+            }
             case RDTSC, RDTSCP -> {
                 if ((cpu.cr4 & Cpu.CR4_TSD) != 0 && cpu.cpl != 0) {
                     throw cpu.gp(0);
@@ -61,6 +77,7 @@ final class SystemInstructions {
             }
             case WRMSR -> {
                 requireSupervisor();
+                VarHandle.fullFence();
                 long value = cpu.r[Cpu.RDX] << 32 | cpu.r[Cpu.RAX] & 0xffffffffL;
                 registers.write((int) cpu.r[Cpu.RCX], value);
             }
@@ -85,6 +102,7 @@ final class SystemInstructions {
             case MOV_TO_CR -> {
                 requireControlRegister(in.reg);
                 requireSupervisor();
+                VarHandle.fullFence();
                 setControl(in.reg, cpu.longMode() ? cpu.r[in.rm] : cpu.r[in.rm] & 0xffffffffL);
             }
             case MOV_FROM_DR -> {
@@ -93,6 +111,7 @@ final class SystemInstructions {
             }
             case MOV_TO_DR -> {
                 checkDebug(in.reg);
+                VarHandle.fullFence();
                 setDebug(debug(in.reg), cpu.longMode() ? cpu.r[in.rm] : cpu.r[in.rm] & 0xffffffffL);
             }
             case LMSW -> {
@@ -111,9 +130,13 @@ final class SystemInstructions {
             }
             case LGDT, LIDT -> loadTable(in, operands);
             case SGDT, SIDT -> storeTable(in, operands);
-            case INVD, WBINVD -> requireSupervisor();
+            case INVD, WBINVD -> {
+                requireSupervisor();
+                VarHandle.fullFence();
+            }
             case INVLPG -> {
                 requireSupervisor();
+                VarHandle.fullFence();
                 long offset = operands.offset(in);
                 cpu.mmu.flushPage(
                         cpu.longMode()
@@ -124,7 +147,14 @@ final class SystemInstructions {
                 operands.write(in, 0, random.nextLong());
                 cpu.alu.setFlags(Alu.CF);
             }
-            case MONITOR, MWAIT, INVPCID, RDPKRU, WRPKRU, STAC, CLAC, VMCALL, VMMCALL ->
+            case STAC, CLAC -> {
+                if ((cr4Offered & Cpu.CR4_SMAP) == 0 || cpu.cpl != 0) {
+                    throw cpu.fault(GuestFault.UD, 0);
+                }
+                cpu.setAlignmentCheck(in.form.operation() == Operation.STAC);
+            }
+            case INVPCID -> invalidate(in, operands);
+            case MONITOR, MWAIT, RDPKRU, WRPKRU, VMCALL, VMMCALL ->
                 // Not in any CPU model.
                 throw cpu.fault(GuestFault.UD, 0);
             default -> throw new AssertionError(in.form.operation());
@@ -232,6 +262,9 @@ final class SystemInstructions {
             }
             efer &= ~Cpu.EFER_LMA;
         }
+        if (!paging && (cpu.cr4 & Cpu.CR4_PCIDE) != 0) {
+            throw cpu.gp(0);
+        }
         long changed = cpu.cr0 ^ value;
         cpu.cr0 = value;
         cpu.efer = efer;
@@ -241,7 +274,8 @@ final class SystemInstructions {
         cpu.modeChanged();
     }
 
-    private void setCr3(long value) {
+    private void setCr3(long requested) {
+        long value = (cpu.cr4 & Cpu.CR4_PCIDE) != 0 ? requested & ~CR3_KEEP : requested;
         if (cpu.longModeActive()) {
             if (value >>> cpu.mmu.physicalBits() != 0) {
                 throw cpu.gp(0);
@@ -258,14 +292,43 @@ final class SystemInstructions {
             throw cpu.gp(0);
         }
         long changed = cpu.cr4 ^ value;
+        if ((changed & value & Cpu.CR4_PCIDE) != 0 && (!cpu.longModeActive() || (cpu.cr3 & PCID) != 0)) {
+            throw cpu.gp(0);
+        }
         boolean pae = (value & Cpu.CR4_PAE) != 0 && (cpu.cr0 & Cpu.CR0_PG) != 0 && !cpu.longModeActive();
         if (pae && (changed & (Cpu.CR4_PAE | Cpu.CR4_PGE | Cpu.CR4_PSE | Cpu.CR4_SMEP)) != 0) {
             cpu.mmu.loadPageDirectoryPointers(cpu.cr3);
         }
         cpu.cr4 = value;
-        if ((changed & (Cpu.CR4_PAE | Cpu.CR4_PGE | Cpu.CR4_PSE | Cpu.CR4_SMEP)) != 0) {
+        if ((changed & CR4_TRANSLATION) != 0) {
             cpu.mmu.flush();
+            cpu.setCpl(cpu.cpl);
         }
+    }
+
+    /**
+     * INVPCID (Intel SDM vol. 2). A processor may always forget more than it is asked to: here the TLBs hold the
+     * translations of one PCID only and every kind empties them.
+     */
+    private void invalidate(Instruction in, Operands operands) {
+        if ((cpuid.get(7, 0).ebx() & INVPCID_FEATURE) == 0) {
+            throw cpu.fault(GuestFault.UD, 0);
+        }
+        requireSupervisor();
+        long kind = operands.read(in, 0);
+        long address = operands.address(in, 16, false);
+        long pcid = cpu.mmu.load64(address);
+        long linear = cpu.mmu.load64(address + 8);
+        boolean named = kind <= 1; // one PCID, or an address in it
+        boolean valid = kind >>> 2 == 0
+                && (pcid & ~PCID) == 0
+                && (kind != 0 || linear << 16 >> 16 == linear)
+                && (!named || pcid == 0 || (cpu.cr4 & Cpu.CR4_PCIDE) != 0);
+        if (!valid) {
+            throw cpu.gp(0);
+        }
+        VarHandle.fullFence();
+        cpu.mmu.flush();
     }
 
     // ---- debug registers
@@ -310,6 +373,7 @@ final class SystemInstructions {
         long address = operands.address(in, size + 2, false);
         int limit = (int) cpu.mmu.load16(address);
         long base = cpu.mmu.load(address + 2, size);
+        VarHandle.fullFence();
         if (size == 8) {
             if (base << 16 >> 16 != base) {
                 throw cpu.gp(0);

@@ -102,13 +102,13 @@ final class TaskSwitch {
         NewTask task = read(base, wide);
         long oldBase = r[Cpu.BASE + Cpu.TR];
         boolean oldWide = segmentation.wideTask();
-        mmu.checkStoreAs(oldBase, (oldWide ? LIMIT_32 : LIMIT_16) + 1, false);
-        mmu.checkStoreAs(base, 2, false);
+        mmu.checkStoreAs(oldBase, (oldWide ? LIMIT_32 : LIMIT_16) + 1, Mmu.Privilege.SUPERVISOR);
+        mmu.checkStoreAs(base, 2, Mmu.Privilege.SUPERVISOR);
         int oldSelector = cpu.selector[Cpu.TR];
         long oldBusy = segmentation.descriptorAddress(oldSelector, 8, GuestFault.GP) + 5;
         long newBusy = segmentation.descriptorAddress(selector, 8, vector) + 5;
-        mmu.checkStoreAs(oldBusy, 1, false);
-        mmu.checkStoreAs(newBusy, 1, false);
+        mmu.checkStoreAs(oldBusy, 1, Mmu.Privilege.SUPERVISOR);
+        mmu.checkStoreAs(newBusy, 1, Mmu.Privilege.SUPERVISOR);
 
         boolean nests = cause == Cause.CALL || cause == Cause.EVENT;
         if (!nests) {
@@ -275,7 +275,7 @@ final class TaskSwitch {
     /** Pushes the error code of the exception that switched tasks onto the new task's stack. */
     private void pushErrorCode(int code) {
         StackFrame frame = StackFrame.current(cpu);
-        frame.push(cpu, new long[] {code}, 1, segmentation.wideTask() ? 4 : 2, cpu.cpl == 3);
+        frame.push(cpu, new long[] {code}, 1, segmentation.wideTask() ? 4 : 2, cpu.pushPrivilege(cpu.cpl));
         frame.store(cpu);
     }
 }

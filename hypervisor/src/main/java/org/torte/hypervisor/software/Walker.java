@@ -5,6 +5,7 @@ import static org.torte.hypervisor.software.Mmu.WRITE;
 
 import java.lang.foreign.ValueLayout;
 import java.lang.invoke.VarHandle;
+import org.torte.hypervisor.software.Mmu.Privilege;
 
 /**
  * The page walk (Intel SDM vol. 3, chapter 4): no paging, 32-bit, PAE and 4-level, with accessed and dirty bits set
@@ -33,19 +34,19 @@ final class Walker {
     }
 
     /** The guest-physical address, or #PF with CR2 set. */
-    long walk(long address, int access, boolean user) {
+    long walk(long address, int access, Privilege as) {
         if ((cpu.cr0 & Cpu.CR0_PG) == 0) {
             return address & 0xffffffffL;
         }
         if (cpu.longModeActive()) {
-            return walk4(address, access, user);
+            return walk4(address, access, as);
         }
         return (cpu.cr4 & Cpu.CR4_PAE) != 0
-                ? walkPae(address & 0xffffffffL, access, user)
-                : walk32(address & 0xffffffffL, access, user);
+                ? walkPae(address & 0xffffffffL, access, as)
+                : walk32(address & 0xffffffffL, access, as);
     }
 
-    private long walk4(long address, int access, boolean user) {
+    private long walk4(long address, int access, Privilege as) {
         long reserved = reservedBits();
         long rights = W | U;
         long nx = 0;
@@ -54,18 +55,18 @@ final class Walker {
             long at = table + (address >>> shift & 511) * 8;
             long entry = read64(at);
             if ((entry & P) == 0) {
-                throw pageFault(address, access, user, 0);
+                throw pageFault(address, access, as, 0);
             }
             boolean large = (entry & PS) != 0 && shift < 39 && shift > 12;
             if ((entry & reserved) != 0
                     || shift == 39 && (entry & PS) != 0
                     || large && (entry & (1L << shift) - 1 & ~0x1fffL) != 0) {
-                throw pageFault(address, access, user, ERROR_P | ERROR_RESERVED);
+                throw pageFault(address, access, as, ERROR_P | ERROR_RESERVED);
             }
             rights &= entry;
             nx |= entry & NX;
             if (large || shift == 12) {
-                check(address, access, user, rights, nx != 0);
+                check(address, access, as, rights, nx != 0);
                 setBits(at, entry, access == WRITE ? A | D : A);
                 long mask = (1L << shift) - 1;
                 largePages |= large;
@@ -76,23 +77,23 @@ final class Walker {
         }
     }
 
-    private long walkPae(long address, int access, boolean user) {
+    private long walkPae(long address, int access, Privilege as) {
         long reserved = reservedBits() | 0x7ff0_0000_0000_0000L;
         long pointer = cpu.pdpte[(int) (address >>> 30)];
         if ((pointer & P) == 0) {
-            throw pageFault(address, access, user, 0);
+            throw pageFault(address, access, as, 0);
         }
         long directoryAt = (pointer & ADDRESS) + (address >>> 21 & 511) * 8;
         long directory = read64(directoryAt);
         if ((directory & P) == 0) {
-            throw pageFault(address, access, user, 0);
+            throw pageFault(address, access, as, 0);
         }
         boolean large = (directory & PS) != 0;
         if ((directory & reserved) != 0 || large && (directory & 0x1fe000) != 0) {
-            throw pageFault(address, access, user, ERROR_P | ERROR_RESERVED);
+            throw pageFault(address, access, as, ERROR_P | ERROR_RESERVED);
         }
         if (large) {
-            check(address, access, user, directory, (directory & NX) != 0);
+            check(address, access, as, directory, (directory & NX) != 0);
             setBits(directoryAt, directory, access == WRITE ? A | D : A);
             largePages = true;
             return directory & ADDRESS & ~0x1fffffL | address & 0x1fffff;
@@ -101,29 +102,29 @@ final class Walker {
         long at = (directory & ADDRESS) + (address >>> 12 & 511) * 8;
         long entry = read64(at);
         if ((entry & P) == 0) {
-            throw pageFault(address, access, user, 0);
+            throw pageFault(address, access, as, 0);
         }
         if ((entry & reserved) != 0) {
-            throw pageFault(address, access, user, ERROR_P | ERROR_RESERVED);
+            throw pageFault(address, access, as, ERROR_P | ERROR_RESERVED);
         }
-        check(address, access, user, entry & directory, ((entry | directory) & NX) != 0);
+        check(address, access, as, entry & directory, ((entry | directory) & NX) != 0);
         setBits(at, entry, access == WRITE ? A | D : A);
         return entry & ADDRESS | address & 0xfff;
     }
 
-    private long walk32(long address, int access, boolean user) {
+    private long walk32(long address, int access, Privilege as) {
         long directoryAt = (cpu.cr3 & 0xfffff000L) + (address >>> 22) * 4;
         long directory = read32(directoryAt);
         if ((directory & P) == 0) {
-            throw pageFault(address, access, user, 0);
+            throw pageFault(address, access, as, 0);
         }
         if ((directory & PS) != 0 && (cpu.cr4 & Cpu.CR4_PSE) != 0) {
             // PSE-36: bits 13 to 20 are address bits 32 to 39; bit 21 and those beyond the width are reserved.
             long upper = directory >>> 13 & 0xff;
             if ((directory & 1 << 21) != 0 || upper >>> Math.min(8, Math.max(0, memory.addressBits - 32)) != 0) {
-                throw pageFault(address, access, user, ERROR_P | ERROR_RESERVED);
+                throw pageFault(address, access, as, ERROR_P | ERROR_RESERVED);
             }
-            check(address, access, user, directory, false);
+            check(address, access, as, directory, false);
             setBits32(directoryAt, directory, access == WRITE ? A | D : A);
             largePages = true;
             return upper << 32 | directory & 0xffc00000L | address & 0x3fffff;
@@ -132,9 +133,9 @@ final class Walker {
         long at = (directory & 0xfffff000L) + (address >>> 12 & 1023) * 4;
         long entry = read32(at);
         if ((entry & P) == 0) {
-            throw pageFault(address, access, user, 0);
+            throw pageFault(address, access, as, 0);
         }
-        check(address, access, user, entry & directory, false);
+        check(address, access, as, entry & directory, false);
         setBits32(at, entry, access == WRITE ? A | D : A);
         return entry & 0xfffff000L | address & 0xfff;
     }
@@ -145,20 +146,23 @@ final class Walker {
         return (cpu.efer & Cpu.EFER_NXE) == 0 ? above | NX : above;
     }
 
-    private void check(long address, int access, boolean user, long rights, boolean nx) {
+    private void check(long address, int access, Privilege as, long rights, boolean nx) {
+        boolean user = as == Privilege.USER;
+        boolean userPage = (rights & U) != 0;
+        boolean barred = as == Privilege.SUPERVISOR && userPage && (cpu.cr4 & Cpu.CR4_SMAP) != 0;
         boolean allowed = switch (access) {
-            case WRITE -> (rights & W) != 0 || !user && (cpu.cr0 & Cpu.CR0_WP) == 0;
-            case EXECUTE -> !nx && (user || (rights & U) == 0 || (cpu.cr4 & Cpu.CR4_SMEP) == 0);
-            default -> true;
+            case WRITE -> !barred && ((rights & W) != 0 || !user && (cpu.cr0 & Cpu.CR0_WP) == 0);
+            case EXECUTE -> !nx && (user || !userPage || (cpu.cr4 & Cpu.CR4_SMEP) == 0);
+            default -> !barred;
         };
-        if (!allowed || user && (rights & U) == 0) {
-            throw pageFault(address, access, user, ERROR_P);
+        if (!allowed || user && !userPage) {
+            throw pageFault(address, access, as, ERROR_P);
         }
     }
 
-    private GuestFault pageFault(long address, int access, boolean user, int error) {
+    private GuestFault pageFault(long address, int access, Privilege as, int error) {
         cpu.cr2 = address;
-        int code = error | (access == WRITE ? ERROR_W : 0) | (user ? ERROR_U : 0);
+        int code = error | (access == WRITE ? ERROR_W : 0) | (as == Privilege.USER ? ERROR_U : 0);
         if (access == EXECUTE && ((cpu.efer & Cpu.EFER_NXE) != 0 || (cpu.cr4 & Cpu.CR4_SMEP) != 0)) {
             code |= ERROR_I;
         }

@@ -11,7 +11,6 @@ import org.torte.base.GuestMemory;
 import org.torte.base.RandomSource;
 import org.torte.hypervisor.CpuState;
 import org.torte.hypervisor.CpuidTable;
-import org.torte.hypervisor.ExitHandler;
 import org.torte.hypervisor.PartitionConfiguration;
 import org.torte.hypervisor.oracle.CaseRecord;
 
@@ -47,7 +46,7 @@ final class InterpreterUnderTest implements AutoCloseable {
         Segmentation segmentation = new Segmentation(cpu);
         Executor executor = new Executor(
                 cpu,
-                new Atomics(cpu, physical, rendezvous),
+                new Atomics(cpu, physical, rendezvous, LockedInstructions.ofHost()),
                 new Ports(cpu, configuration.handler()),
                 segmentation,
                 new Interrupts(cpu, segmentation),
@@ -135,33 +134,5 @@ final class InterpreterUnderTest implements AutoCloseable {
     @Override
     public void close() {
         memory.close();
-    }
-
-    private static final class NoDevices implements ExitHandler {
-        @Override
-        public int readPort(int processor, int port, int size) {
-            return -1;
-        }
-
-        @Override
-        public void writePort(int processor, int port, int size, int value) {}
-
-        @Override
-        public long readMemory(int processor, long address, int size) {
-            return -1;
-        }
-
-        @Override
-        public void writeMemory(int processor, long address, int size, long value) {}
-
-        @Override
-        public boolean readMsr(int processor, int index, MsrValue result) {
-            return false;
-        }
-
-        @Override
-        public boolean writeMsr(int processor, int index, long value) {
-            return false;
-        }
     }
 }

@@ -17,7 +17,6 @@ import org.torte.base.StateContainerReader;
 import org.torte.base.StateContainerWriter;
 import org.torte.hypervisor.CpuState;
 import org.torte.hypervisor.CpuidTable;
-import org.torte.hypervisor.ExitHandler;
 import org.torte.hypervisor.Partition;
 import org.torte.hypervisor.PartitionConfiguration;
 import org.torte.hypervisor.VirtualProcessor;
@@ -38,8 +37,8 @@ final class TestKernel {
     static CpuidTable cpuid() {
         return new CpuidTable.Builder()
                 .leaf(0, 0xd, 0x68747541, 0x444d4163, 0x69746e65)
-                .leaf(1, 0xa20f12, 0x00000800, 0x0120_2001 | 1 << 21 | 1 << 24, 0x078b_fbff)
-                .subleaf(7, 0, 0, 1 | 1 << 7, 1 << 2, 0)
+                .leaf(1, 0xa20f12, 0x00000800, 0x0120_2001 | 1 << 13 | 1 << 17 | 1 << 21 | 1 << 24, 0x078b_fbff)
+                .subleaf(7, 0, 0, 1 | 1 << 7 | 1 << 10 | 1 << 20, 1 << 2, 0)
                 .leaf(0x8000_0000, 0x8000_0008, 0, 0, 0)
                 .leaf(0x8000_0001, 0xa20f12, 0, 1, 0x2810_0800)
                 .leaf(0x8000_0008, 48 << 8 | 40, 0, 0, 0)
@@ -63,7 +62,7 @@ final class TestKernel {
     }
 
     /** The machine around a kernel. */
-    private static final class Host implements ExitHandler {
+    private static final class Host extends NoDevices {
         private final StringBuilder output = new StringBuilder();
         private final int pauseEvery;
         private volatile Runnable pause = () -> {};
@@ -72,11 +71,6 @@ final class TestKernel {
 
         Host(int pauseEvery) {
             this.pauseEvery = pauseEvery;
-        }
-
-        @Override
-        public int readPort(int index, int port, int size) {
-            return -1;
         }
 
         @Override
@@ -90,24 +84,6 @@ final class TestKernel {
                 ended = true;
                 pause.run();
             }
-        }
-
-        @Override
-        public long readMemory(int index, long address, int size) {
-            return -1;
-        }
-
-        @Override
-        public void writeMemory(int index, long address, int size, long value) {}
-
-        @Override
-        public boolean readMsr(int index, int register, MsrValue result) {
-            return false;
-        }
-
-        @Override
-        public boolean writeMsr(int index, int register, long value) {
-            return false;
         }
     }
 

@@ -1,0 +1,132 @@
+package org.torte.hypervisor.software;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import java.util.TreeMap;
+import org.jspecify.annotations.Nullable;
+import org.torte.base.GuestMemory;
+import org.torte.base.RandomSource;
+import org.torte.hypervisor.CpuState;
+import org.torte.hypervisor.Partition;
+import org.torte.hypervisor.PartitionConfiguration;
+
+/** Runs a {@link LitmusProgram} on as many processors as it has, in 64-bit mode, many times, and counts the outcomes. */
+final class LitmusMachine {
+    private static final long TABLES = 0x1000, CODE = 0x1_0000, STACKS = 0x8_0000;
+    private static final long RESULTS = 0x20_0000, MEETINGS = 0x60_0000, AREAS = 0xa0_0000;
+    private static final int ROUND = 10_000;
+    private static final long MEMORY = 16L << 20;
+
+    private LitmusMachine() {}
+
+    /**
+     * How often each outcome was seen: a character for each of the {@code places} loads, then one each for the final x and
+     * y. A character is the digit that all bytes had, or '?' for a mixture.
+     */
+    static Map<String, Integer> run(LitmusProgram program, int places, int iterations) {
+        Map<String, Integer> outcomes = new TreeMap<>();
+        for (int left = iterations; left > 0; left -= ROUND) {
+            int round = Math.min(left, ROUND);
+            try (GuestMemory memory = GuestMemory.allocate(MEMORY)) {
+                run(memory, program, round);
+                for (int i = 0; i < round; i++) {
+                    outcomes.merge(outcome(memory, program, places, i), 1, Integer::sum);
+                }
+            }
+        }
+        return outcomes;
+    }
+
+    private static String outcome(GuestMemory memory, LitmusProgram program, int places, int iteration) {
+        StringBuilder outcome = new StringBuilder();
+        for (int i = 0; i < places; i++) {
+            long at = RESULTS + (long) iteration * LitmusProgram.RESULTS + 8L * i;
+            outcome.append(uniform(memory, at, program.loadedInto(i).size()));
+        }
+        for (String name : List.of("x", "y")) {
+            LitmusProgram.Variable variable = program.variable(name);
+            long at = AREAS + (long) iteration * LitmusProgram.AREA + variable.offset();
+            outcome.append(uniform(memory, at, variable.size()));
+        }
+        return outcome.toString();
+    }
+
+    private static char uniform(GuestMemory memory, long at, int size) {
+        int first = memory.getByte(at);
+        for (int i = 1; i < size; i++) {
+            if (memory.getByte(at + i) != first) {
+                return '?';
+            }
+        }
+        return (char) ('0' + first);
+    }
+
+    private static void run(GuestMemory memory, LitmusProgram program, int iterations) {
+        int processors = program.processorCount();
+        memory.putLong(TABLES, TABLES + 0x1000 | 3);
+        memory.putLong(TABLES + 0x1000, 0x83);
+        Host host = new Host();
+        try (Partition partition = new SoftwareHypervisor()
+                .createPartition(new PartitionConfiguration(
+                        memory,
+                        processors,
+                        TestKernel.cpuid(),
+                        1_000_000_000L,
+                        new ManualTimers(),
+                        RandomSource.seeded(1),
+                        host))) {
+            host.partition = partition;
+            List<Thread> threads = new ArrayList<>();
+            for (int i = 0; i < processors; i++) {
+                byte[] code = program.code(i);
+                memory.write(CODE + 0x1000L * i, code, 0, code.length);
+                partition.processor(i).setState(entry(i, iterations));
+            }
+            for (int i = 0; i < processors; i++) {
+                threads.add(Thread.ofPlatform().daemon().start(partition.processor(i)::run));
+            }
+            for (Thread thread : threads) {
+                try {
+                    thread.join();
+                } catch (InterruptedException e) {
+                    throw new IllegalStateException(e);
+                }
+            }
+        }
+    }
+
+    private static CpuState entry(int processor, int iterations) {
+        CpuState state = new CpuState();
+        state.rip = CODE + 0x1000L * processor;
+        state.gpr[CpuState.RSP] = STACKS + 0x1000L * processor;
+        state.gpr[Cpu.RBX] = AREAS;
+        state.gpr[Cpu.RDI] = RESULTS;
+        state.gpr[Cpu.RSI] = MEETINGS;
+        state.gpr[Cpu.RCX] = iterations;
+        state.rflags = 2;
+        state.cr0 = 0x8000_0011L;
+        state.cr3 = TABLES;
+        state.cr4 = 0x20;
+        state.efer = 0x500;
+        CpuState.Segment data = new CpuState.Segment(0x10, 0, -1, 0xc093);
+        for (int i = 0; i < 6; i++) {
+            state.segments[i] = data;
+        }
+        state.segments[CpuState.CS] = new CpuState.Segment(8, 0, -1, 0xa09b);
+        state.segments[CpuState.LDTR] = new CpuState.Segment(0, 0, 0xffff, 0x82);
+        state.segments[CpuState.TR] = new CpuState.Segment(0, 0, 0xffff, 0x8b);
+        return state;
+    }
+
+    /** Ends a processor's run when it writes to a port. */
+    private static final class Host extends NoDevices {
+        private volatile @Nullable Partition partition;
+
+        @Override
+        public void writePort(int index, int port, int size, int value) {
+            Objects.requireNonNull(partition).processor(index).cancel();
+        }
+    }
+}
