@@ -67,6 +67,12 @@ public interface VirtualDisk extends AutoCloseable {
     /** The run that starts at {@code offset}, which need not be as long as the equal run on the disk. */
     Extent extent(long offset, long length);
 
+    /** The same through all of the chain: MAPPED when some image of it holds the run, otherwise ZERO. */
+    default Extent content(long offset, long length) {
+        Extent own = extent(offset, length);
+        return own.kind() == Extent.Kind.MAPPED ? own : new Extent(own.offset(), own.length(), Extent.Kind.ZERO);
+    }
+
     /**
      * Changes the size while the disk is in use. Growth shows zeros. Shrinking drops the end: it is up to the caller
      * that no partition lies there and that no request is under way there. The new size is durable on return.

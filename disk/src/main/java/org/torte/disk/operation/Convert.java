@@ -49,6 +49,20 @@ public final class Convert {
             int blockSize,
             DiskOptions options,
             Progress progress) {
+        try (VirtualDisk from = VirtualDisks.open(source, sourceFormat, readOnly(options))) {
+            run(from, target, targetFormat, type, blockSize, options, progress);
+        }
+    }
+
+    /** Converts a disk that is open and does not change meanwhile, such as a {@link PointInTime} of one in use. */
+    public static void run(
+            VirtualDisk from,
+            Path target,
+            DiskFormat targetFormat,
+            DiskType type,
+            int blockSize,
+            DiskOptions options,
+            Progress progress) {
         if (type == DiskType.DIFFERENCING) {
             throw new DiskException(
                     Kind.INVALID, target.toString(), "a conversion makes a whole disk", "use fixed or dynamic");
@@ -59,20 +73,18 @@ public final class Convert {
             throw exists(target);
         }
         Path partial = made.resolveSibling(made.getFileName() + PARTIAL);
-        try (VirtualDisk from = VirtualDisks.open(source, sourceFormat, readOnly(options))) {
-            CreateOptions create = shape(from, target, targetFormat, type, blockSize);
-            deleteLeftover(partial, options);
-            VirtualDisks.create(partial, targetFormat, create, options);
-            try {
-                try (VirtualDisk to = VirtualDisks.open(partial, targetFormat, options)) {
-                    copy(from, to, progress);
-                    to.flush();
-                }
-                storage.rename(partial, made, options.folders());
-            } catch (RuntimeException | Error e) {
-                deleteAfter(e, partial, storage);
-                throw e;
+        CreateOptions create = shape(from, target, targetFormat, type, blockSize);
+        deleteLeftover(partial, options);
+        VirtualDisks.create(partial, targetFormat, create, options);
+        try {
+            try (VirtualDisk to = VirtualDisks.open(partial, targetFormat, options)) {
+                copy(from, to, progress);
+                to.flush();
             }
+            storage.rename(partial, made, options.folders());
+        } catch (RuntimeException | Error e) {
+            deleteAfter(e, partial, storage);
+            throw e;
         }
     }
 
@@ -121,12 +133,11 @@ public final class Convert {
 
     /** Copies everything that is not zero into a disk that reads as zeros. */
     static void copy(VirtualDisk from, VirtualDisk to, Progress progress) {
-        Content content = new Content(from);
         long size = from.size();
         try (Arena arena = Arena.ofConfined()) {
             MemorySegment buffer = arena.allocate(PIECE, 4096);
             for (long at = 0; at < size; ) {
-                Extent extent = content.extent(at, size - at);
+                Extent extent = from.content(at, size - at);
                 if (!Content.mapped(extent)) {
                     at += extent.length();
                     progress.step("conversion", at, size);

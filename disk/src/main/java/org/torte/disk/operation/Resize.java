@@ -94,13 +94,12 @@ public final class Resize {
 
     /** The end of the last sector at or after {@code from} that is not zero, or {@code from}. */
     private static long endOfContent(VirtualDisk disk, long from, Progress progress) {
-        Content content = new Content(disk);
         long end = from;
         long start = from - from % disk.logicalSectorSize();
         try (Arena arena = Arena.ofConfined()) {
             MemorySegment buffer = arena.allocate(PIECE, 4096);
             for (long at = start; at < disk.size(); ) {
-                Extent extent = content.extent(at, disk.size() - at);
+                Extent extent = disk.content(at, disk.size() - at);
                 if (!Content.mapped(extent)) {
                     at += extent.length();
                     continue;

@@ -506,8 +506,8 @@ final class DynamicVhd implements LayeredDisk {
     }
 
     /**
-     * Takes the space of whole blocks. In a differencing image the sectors that are its own become holes and stay its
-     * own, because the parent's content must not come back.
+     * Takes the space of whole blocks; parts of blocks become holes. In a differencing image the sectors that are its own
+     * become holes and stay its own, because the parent's content must not come back.
      */
     @Override
     public void trim(long offset, long length) {
@@ -516,9 +516,8 @@ final class DynamicVhd implements LayeredDisk {
         try {
             if (!differencing) {
                 release(offset, length);
-            } else {
-                trimOwn(offset, length);
             }
+            punchOwn(offset, length);
         } catch (IOException e) {
             throw faults.of(e);
         } finally {
@@ -526,7 +525,7 @@ final class DynamicVhd implements LayeredDisk {
         }
     }
 
-    private void trimOwn(long offset, long length) throws IOException {
+    private void punchOwn(long offset, long length) throws IOException {
         structure.readLock().lock();
         try {
             for (long done = 0; done < length; ) {
@@ -549,6 +548,31 @@ final class DynamicVhd implements LayeredDisk {
         try {
             check(offset, length);
             return extentLocked(offset, length);
+        } catch (IOException e) {
+            throw faults.of(e);
+        } finally {
+            structure.readLock().unlock();
+        }
+    }
+
+    @Override
+    public Extent content(long offset, long length) {
+        structure.readLock().lock();
+        try {
+            check(offset, length);
+            Extent own = extentLocked(offset, length);
+            if (own.kind() != Extent.Kind.PARENT) {
+                return own.kind() == Extent.Kind.MAPPED ? own : new Extent(offset, own.length(), Extent.Kind.ZERO);
+            }
+            int block = (int) (offset / blockBytes);
+            NearestOwner owners = nearest;
+            VirtualDisk source = table.has(block) || owners == null ? parentOf() : owners.of(block);
+            // Beyond this block its owner may be another one.
+            long run = Math.min(own.length(), blockBytes - offset % blockBytes);
+            if (source == null || offset >= source.size()) {
+                return new Extent(offset, run, Extent.Kind.ZERO);
+            }
+            return source.content(offset, Math.min(run, source.size() - offset));
         } catch (IOException e) {
             throw faults.of(e);
         } finally {

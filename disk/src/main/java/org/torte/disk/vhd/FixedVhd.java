@@ -40,16 +40,16 @@ final class FixedVhd extends FlatDisk {
                 durability.force();
             }
             if (footer.pendingZero() != 0) {
-                clearPending(layout.footerAt());
+                clearPending(layout.footerAt(), size());
             }
         } catch (IOException e) {
             throw faults.of(e);
         }
     }
 
-    private void clearPending(long footerAt) throws IOException {
+    private void clearPending(long footerAt, long end) throws IOException {
         long at = footer.pendingZero();
-        if (pendingInside(at)) {
+        if (pendingInside(at, end)) {
             file.writeZeros(at, SECTOR);
             durability.modified();
             durability.force();
@@ -58,8 +58,8 @@ final class FixedVhd extends FlatDisk {
         FileEnd.put(file, durability, footer, footerAt);
     }
 
-    private boolean pendingInside(long at) {
-        return at > 0 && at % SECTOR == 0 && at < size();
+    private static boolean pendingInside(long at, long end) {
+        return at > 0 && at % SECTOR == 0 && at < end;
     }
 
     @Override
@@ -93,7 +93,7 @@ final class FixedVhd extends FlatDisk {
     public void read(long offset, MemorySegment memory, long at, long length) {
         super.read(offset, memory, at, length);
         long pending = footer.pendingZero();
-        if (pending != 0 && pendingInside(pending) && pending >= offset && pending < offset + length) {
+        if (pending != 0 && pendingInside(pending, size()) && pending >= offset && pending < offset + length) {
             memory.asSlice(at + pending - offset, SECTOR).fill((byte) 0);
         }
     }
@@ -132,8 +132,9 @@ final class FixedVhd extends FlatDisk {
             file.allocate(old + VhdFooter.SIZE, newSize - old);
             footer = footer.withSize(newSize).withPendingZero(old);
             FileEnd.put(file, durability, footer, newSize);
+            clearPending(newSize, newSize);
+            // Not before: what is written there from now on must stay.
             sized(newSize);
-            clearPending(newSize);
         } else if (newSize < old) {
             VhdFooter smaller = footer.withSize(newSize);
             FileEnd.cut(file, durability, smaller, newSize);

@@ -24,6 +24,10 @@ import org.torte.disk.VirtualDisk;
  */
 public final class VhdxDisk implements LayeredDisk {
     private static final int LOCKS = 256;
+    /** How {@link #locate} packs its answer. */
+    private static final int OWNER_BITS = 16;
+
+    private static final int OWNER_MASK = (1 << OWNER_BITS) - 1;
     private static final MemorySegment ZEROS =
             Arena.global().allocate(1 << 20, 4096).asReadOnly();
 
@@ -188,44 +192,76 @@ public final class VhdxDisk implements LayeredDisk {
     }
 
     private long transferRun(long offset, MemorySegment memory, long at, long length) {
+        VhdxImage[] chain = images;
+        long found = locate(chain, offset, length);
+        long run = found >>> OWNER_BITS;
+        int owner = (int) found & OWNER_MASK;
+        if (owner == OWNER_MASK) {
+            memory.asSlice(at, run).fill((byte) 0);
+            return run;
+        }
+        VhdxImage image = chain[owner];
+        try {
+            long inBlock = offset & image.geometry.blockSize() - 1;
+            image.file.read(Layout.offset(image.entry(offset >>> image.blockShift)) + inBlock, memory, at, run);
+            return run;
+        } catch (IOException e) {
+            throw image.faults.of(e);
+        }
+    }
+
+    /**
+     * Finds the image of a chain that a run is in.
+     *
+     * @return the length of the run, shifted left by {@link #OWNER_BITS}, and the index of the image, or
+     *     {@link #OWNER_MASK} for zeros
+     */
+    private static long locate(VhdxImage[] chain, long offset, long length) {
         long run = length;
-        for (VhdxImage image : images) {
+        for (int i = 0; i < chain.length; i++) {
+            VhdxImage image = chain[i];
             long left = image.size() - offset;
             if (left <= 0) {
                 break;
             }
             int blockSize = image.geometry.blockSize();
-            long inBlock = offset & blockSize - 1;
-            run = Math.min(run, Math.min(left, blockSize - inBlock));
-            long entry = image.entry(offset >>> image.blockShift);
-            boolean here = false;
-            switch (Layout.state(entry)) {
-                case Layout.FULLY_PRESENT -> here = true;
+            run = Math.min(run, Math.min(left, blockSize - (offset & blockSize - 1)));
+            switch (Layout.state(image.entry(offset >>> image.blockShift))) {
+                case Layout.FULLY_PRESENT -> {
+                    return run << OWNER_BITS | i;
+                }
                 case Layout.PARTIALLY_PRESENT -> {
                     long bits = image.bitmapRun(offset, run);
                     run = Math.abs(bits);
-                    here = bits > 0;
+                    if (bits > 0) {
+                        return run << OWNER_BITS | i;
+                    }
                 }
-                case Layout.NOT_PRESENT -> here = false;
+                case Layout.NOT_PRESENT -> {
+                    if (!image.geometry.differencing()) {
+                        return run << OWNER_BITS | OWNER_MASK;
+                    }
+                }
                 default -> {
-                    memory.asSlice(at, run).fill((byte) 0);
-                    return run;
+                    return run << OWNER_BITS | OWNER_MASK;
                 }
-            }
-            if (here) {
-                try {
-                    image.file.read(Layout.offset(entry) + inBlock, memory, at, run);
-                    return run;
-                } catch (IOException e) {
-                    throw image.faults.of(e);
-                }
-            }
-            if (!image.geometry.differencing()) {
-                break;
             }
         }
-        memory.asSlice(at, run).fill((byte) 0);
-        return run;
+        return run << OWNER_BITS | OWNER_MASK;
+    }
+
+    @Override
+    public Extent content(long offset, long length) {
+        check(offset, length);
+        StampedLock lock = lock(offset >>> top.blockShift);
+        long stamp = lock.readLock();
+        try {
+            long found = locate(images, offset, Math.min(length, blockSize() - (offset & blockSize() - 1)));
+            boolean zero = ((int) found & OWNER_MASK) == OWNER_MASK;
+            return new Extent(offset, found >>> OWNER_BITS, zero ? Extent.Kind.ZERO : Extent.Kind.MAPPED);
+        } finally {
+            lock.unlockRead(stamp);
+        }
     }
 
     @Override
@@ -558,23 +594,34 @@ public final class VhdxDisk implements LayeredDisk {
         }
     }
 
-    /** Gives the pages of a part of a block back to the host where the block is wholly in this image. */
+    /** Gives the pages of a part of a block back to the host, as far as they are in this image and not the parent's. */
     private void trimInBlock(long offset, long length) {
         long block = offset >>> top.blockShift;
         StampedLock lock = lock(block);
         long stamp = lock.readLock();
         try {
             long entry = top.entry(block);
-            long from = Layout.roundUp(offset, Layout.PAGE);
-            long to = (offset + length) & -Layout.PAGE;
-            if (Layout.state(entry) == Layout.FULLY_PRESENT && from < to) {
-                top.file.punchHole(Layout.offset(entry) + (from & blockSize() - 1), to - from);
-                top.durability.modified();
+            int state = Layout.state(entry);
+            for (long done = 0; done < length && state >= Layout.FULLY_PRESENT; ) {
+                long bits = state == Layout.FULLY_PRESENT ? length - done : top.bitmapRun(offset + done, length - done);
+                if (bits > 0) {
+                    punchPages(Layout.offset(entry), offset + done, bits);
+                }
+                done += Math.abs(bits);
             }
         } catch (IOException e) {
             throw top.faults.of(e);
         } finally {
             lock.unlockRead(stamp);
+        }
+    }
+
+    private void punchPages(long space, long offset, long length) throws IOException {
+        long from = Layout.roundUp(offset, Layout.PAGE);
+        long to = (offset + length) & -Layout.PAGE;
+        if (from < to) {
+            top.file.punchHole(space + (from & blockSize() - 1), to - from);
+            top.durability.modified();
         }
     }
 

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.SplittableRandom;
 import java.util.concurrent.Future;
@@ -149,6 +150,37 @@ class VhdxDiskTest {
             assertThat(disk.extent(0, disk.size()).kind()).isEqualTo(Extent.Kind.UNMAPPED);
             disk.write(40 * MIB, pattern(20 * MIB, 2));
             assertThat(disk.info().fileSize()).isEqualTo(full);
+        }
+    }
+
+    @Test
+    void trimmingPartsOfBlocksOfAChildGivesBackWhatIsItsOwn() {
+        Path parent = create("parent.vhdx", CreateOptions.dynamic(8 * MIB).withBlockSize(MIB));
+        byte[] old = pattern(8 * MIB, 1);
+        try (VirtualDisk disk = open(parent)) {
+            disk.write(0, old);
+        }
+        Path child = create("child.vhdx", CreateOptions.differencing(parent).withBlockSize(2 * MIB));
+        try (VirtualDisk disk = open(child)) {
+            disk.write(512, pattern(MIB, 2));
+            disk.flush();
+            long full = disk.info().allocated();
+            disk.trim(64 << 10, 3 * MIB);
+            disk.flush();
+            assertThat(disk.info().allocated()).isLessThan(full - 900 * 1024);
+            byte[] back = new byte[8 * MIB];
+            disk.read(0, back);
+            assertThat(Arrays.mismatch(back, 0, 512, old, 0, 512)).isEqualTo(-1);
+            // What was the child's own reads as zeros, what it never had as before.
+            assertThat(Arrays.mismatch(back, 64 << 10, MIB, new byte[MIB], 0, MIB - (64 << 10)))
+                    .isEqualTo(-1);
+            assertThat(Arrays.mismatch(back, MIB + 512, 2 * MIB, old, MIB + 512, 2 * MIB))
+                    .isEqualTo(-1);
+            // A whole block reads as zeros although the parent holds something there.
+            disk.trim(2 * MIB, 2 * MIB);
+            disk.read(0, back);
+            assertThat(Arrays.mismatch(back, 2 * MIB, 4 * MIB, new byte[2 * MIB], 0, 2 * MIB))
+                    .isEqualTo(-1);
         }
     }
 

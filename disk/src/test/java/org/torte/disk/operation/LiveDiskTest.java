@@ -1,0 +1,357 @@
+package org.torte.disk.operation;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.torte.disk.operation.Images.MIB;
+import static org.torte.disk.operation.Images.OPTIONS;
+import static org.torte.disk.operation.Images.pattern;
+
+import java.lang.foreign.MemorySegment;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Locale;
+import java.util.SplittableRandom;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.locks.ReentrantReadWriteLock;
+import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.EnumSource;
+import org.torte.disk.CheckReport;
+import org.torte.disk.CreateOptions;
+import org.torte.disk.DiskException;
+import org.torte.disk.DiskFormat;
+import org.torte.disk.DiskOptions;
+import org.torte.disk.DiskType;
+import org.torte.disk.VirtualDisk;
+import org.torte.disk.VirtualDisks;
+
+/** Merging, growing and reading at a point in time while a disk is read and written. */
+class LiveDiskTest {
+    private static final int SECTOR = 512;
+    private static final int STRIPE = 48 << 10;
+    private static final int WRITERS = 3;
+
+    @TempDir
+    Path folder;
+
+    /**
+     * Threads that write, read, zero and trim a disk, each the stripes that are its own, and an array that does the same.
+     * A gate lets the test stop them between two requests.
+     */
+    private static final class Guests implements AutoCloseable {
+        final LiveDisk disk;
+        final byte[] model;
+        final ReentrantReadWriteLock gate = new ReentrantReadWriteLock();
+        private final AtomicBoolean stop = new AtomicBoolean();
+        private final AtomicInteger requests = new AtomicInteger();
+        private final List<Future<?>> running = new ArrayList<>();
+        private final String what;
+        private final ExecutorService threads = Executors.newFixedThreadPool(WRITERS);
+
+        Guests(LiveDisk disk, byte[] model, SplittableRandom random, String what) {
+            this.disk = disk;
+            this.model = model;
+            this.what = what;
+            for (int i = 0; i < WRITERS; i++) {
+                int own = i;
+                SplittableRandom its = random.split();
+                running.add(threads.submit(() -> run(own, its)));
+            }
+        }
+
+        private void run(int own, SplittableRandom random) {
+            while (!stop.get()) {
+                gate.readLock().lock();
+                try {
+                    request(own, random);
+                    requests.incrementAndGet();
+                } finally {
+                    gate.readLock().unlock();
+                }
+            }
+        }
+
+        private void request(int own, SplittableRandom random) {
+            int stripes = (int) (disk.size() / STRIPE);
+            int stripe = random.nextInt(stripes / WRITERS) * WRITERS + own;
+            int first = random.nextInt(STRIPE / SECTOR);
+            int count = 1 + random.nextInt(random.nextInt(4) == 0 ? STRIPE / SECTOR - first : 1);
+            int offset = stripe * STRIPE + first * SECTOR;
+            int length = Math.min(count, STRIPE / SECTOR - first) * SECTOR;
+            int action = random.nextInt(20);
+            if (action < 8) {
+                byte[] data = new byte[length];
+                random.nextBytes(data);
+                disk.write(offset, data);
+                System.arraycopy(data, 0, model, offset, length);
+            } else if (action < 17) {
+                byte[] data = new byte[length];
+                disk.read(offset, data);
+                assertThat(Arrays.mismatch(data, Arrays.copyOfRange(model, offset, offset + length)))
+                        .as("%s: reading %d at %d", what, length, offset)
+                        .isEqualTo(-1);
+            } else if (action == 17) {
+                disk.writeZeroes(offset, length);
+                Arrays.fill(model, offset, offset + length, (byte) 0);
+            } else if (action == 18) {
+                disk.trim(offset, length);
+                disk.read(offset, MemorySegment.ofArray(model), offset, length);
+            } else {
+                disk.flush();
+            }
+        }
+
+        /** Runs something while no request is under way. */
+        void between(Runnable action) {
+            gate.writeLock().lock();
+            try {
+                action.run();
+            } finally {
+                gate.writeLock().unlock();
+            }
+        }
+
+        /** Ends the requests, and throws what was wrong with any of them. */
+        int requests() throws InterruptedException, ExecutionException {
+            stop.set(true);
+            for (Future<?> one : running) {
+                one.get();
+            }
+            return requests.get();
+        }
+
+        @Override
+        public void close() {
+            stop.set(true);
+            threads.close();
+        }
+    }
+
+    private static final int CAPACITY = 12 * MIB;
+
+    /** Makes a chain with something in each layer; returns the files, the top first, and fills the model. */
+    private List<Path> chain(Images images, int depth, int size, byte[] model, SplittableRandom random) {
+        List<Path> files = new ArrayList<>();
+        int block = images.format() == DiskFormat.VHD ? 512 << 10 : MIB;
+        for (int i = 0; i < depth; i++) {
+            CreateOptions options = i == 0 ? CreateOptions.dynamic(size) : CreateOptions.differencing(files.getFirst());
+            files.addFirst(images.create("layer" + i, options.withBlockSize(block)));
+            try (VirtualDisk disk = images.open(files.getFirst())) {
+                for (int k = 0; k < 6; k++) {
+                    int length = (1 + random.nextInt(k == 0 ? 1500 : 60)) * SECTOR;
+                    int offset = random.nextInt((size - length) / SECTOR) * SECTOR;
+                    byte[] data = new byte[length];
+                    random.nextBytes(data);
+                    disk.write(offset, data);
+                    System.arraycopy(data, 0, model, offset, length);
+                }
+                int zeroed = random.nextInt(size / block) * block;
+                disk.writeZeroes(zeroed, block);
+                Arrays.fill(model, zeroed, zeroed + block, (byte) 0);
+            }
+        }
+        return files;
+    }
+
+    private static void assertSame(VirtualDisk disk, byte[] expected, String what) {
+        byte[] piece = new byte[MIB];
+        for (long at = 0; at < disk.size(); at += MIB) {
+            int length = (int) Math.min(MIB, disk.size() - at);
+            disk.read(at, MemorySegment.ofArray(piece), 0, length);
+            int wrong = Arrays.mismatch(piece, 0, length, expected, (int) at, (int) at + length);
+            assertThat(wrong < 0 ? -1 : at + wrong).as(what).isEqualTo(-1);
+        }
+    }
+
+    @ParameterizedTest
+    @EnumSource(names = {"VHD", "VHDX"})
+    void layersGoWhileTheDiskIsUsedAndEachMomentCanBeRead(DiskFormat format) throws Exception {
+        use(format, Long.getLong("torte.seed", System.nanoTime()), 5);
+    }
+
+    @Tag("long")
+    @ParameterizedTest
+    @EnumSource(names = {"VHD", "VHDX"})
+    void layersGoManyTimesWhileTheDiskIsUsed(DiskFormat format) throws Exception {
+        long seed = Long.getLong("torte.seed", System.nanoTime());
+        for (int i = 0; i < Integer.getInteger("torte.runs", 20); i++) {
+            Path here = Files.createDirectory(folder.resolve("run" + i));
+            use(new Images(here, format), seed + i, 3 + i % 8);
+        }
+    }
+
+    private void use(DiskFormat format, long seed, int depth) throws Exception {
+        use(new Images(folder, format), seed, depth);
+    }
+
+    private void use(Images images, long seed, int depth) throws Exception {
+        String what = images.format() + " seed " + seed;
+        SplittableRandom random = new SplittableRandom(seed);
+        int size = 6 * MIB;
+        byte[] model = new byte[CAPACITY];
+        List<Path> files = chain(images, depth, size, model, random);
+        int requests;
+        try (LiveDisk disk = LiveDisk.open(files.getFirst(), images.format(), OPTIONS);
+                Guests guests = new Guests(disk, model, random, what)) {
+            while (disk.layers().size() > 2) {
+                if (images.format() == DiskFormat.VHDX && random.nextBoolean()) {
+                    disk.resize(Math.min(CAPACITY, disk.size() + (1 + random.nextInt(3000)) * (long) SECTOR));
+                }
+                byte[] then = new byte[model.length];
+                PointInTime[] view = new PointInTime[1];
+                guests.between(() -> {
+                    System.arraycopy(model, 0, then, 0, then.length);
+                    view[0] = disk.pointInTime(images.folder(), 64L * MIB);
+                });
+                int layer = 1 + random.nextInt(disk.layers().size() - 2);
+                Path file = disk.layers().get(layer);
+                if (random.nextInt(3) == 0) {
+                    assertThatThrownBy(() -> disk.merge(file, (_, _) -> false))
+                            .isInstanceOfSatisfying(
+                                    DiskException.class,
+                                    e -> assertThat(e.kind()).isEqualTo(DiskException.Kind.CANCELLED));
+                }
+                disk.merge(file, Progress.NONE);
+                assertThat(file).doesNotExist();
+                assertSame(view[0], then, what + ": as it was");
+                view[0].close();
+            }
+            requests = guests.requests();
+            assertSame(disk, model, what + ": at the end");
+        }
+        System.out.println(what + ": " + requests + " requests while " + (depth - 2) + " layers went");
+        try (VirtualDisk disk = VirtualDisks.open(files.getFirst(), images.format(), DiskOptions.readOnly())) {
+            assertSame(disk, model, what + ": opened again");
+        }
+        try (var left = Files.list(images.folder())) {
+            assertThat(left).containsExactlyInAnyOrder(files.getFirst(), files.getLast());
+        }
+        for (Path file : List.of(files.getFirst(), files.getLast())) {
+            assertThat(VirtualDisks.check(file, images.format(), DiskOptions.readOnly(), false)
+                            .findings())
+                    .as(what + ": " + file)
+                    .noneMatch(f -> f.severity() == CheckReport.Severity.ERROR);
+        }
+    }
+
+    @ParameterizedTest
+    @EnumSource(names = {"VHD", "VHDX"})
+    void aChainOfFiftyIsMergedIntoOneWhileItIsUsed(DiskFormat format) throws Exception {
+        use(format, 50, 50);
+    }
+
+    @ParameterizedTest
+    @CsvSource({"RAW, DYNAMIC", "VHD, DYNAMIC", "VHD, FIXED", "VHDX, DYNAMIC", "VHDX, FIXED"})
+    void aDiskGrowsWhileItIsUsed(DiskFormat format, DiskType type) throws Exception {
+        long seed = Long.getLong("torte.seed", System.nanoTime());
+        String what = format + " " + type + " seed " + seed;
+        SplittableRandom random = new SplittableRandom(seed);
+        Path image = folder.resolve("disk." + format.name().toLowerCase(Locale.ROOT));
+        CreateOptions options = type == DiskType.FIXED ? CreateOptions.fixed(4 * MIB) : CreateOptions.dynamic(4 * MIB);
+        VirtualDisks.create(image, format, options, OPTIONS);
+        byte[] model = new byte[CAPACITY];
+        long size;
+        try (LiveDisk disk = LiveDisk.open(image, format, OPTIONS);
+                Guests guests = new Guests(disk, model, random, what)) {
+            for (int i = 0; i < 12; i++) {
+                disk.resize(disk.size() + (1 + random.nextInt(1200)) * (long) SECTOR);
+                int enough = 50 * (i + 1);
+                while (guests.requests.get() < enough && guests.running.stream().noneMatch(Future::isDone)) {
+                    Thread.onSpinWait();
+                }
+            }
+            guests.requests();
+            size = disk.size();
+            assertSame(disk, model, what);
+        }
+        try (VirtualDisk disk = VirtualDisks.open(image, format, DiskOptions.readOnly())) {
+            assertThat(disk.size()).isEqualTo(size);
+            assertSame(disk, model, what + ": opened again");
+        }
+        assertThat(VirtualDisks.check(image, format, DiskOptions.readOnly(), false)
+                        .findings())
+                .as(what)
+                .noneMatch(f -> f.severity() == CheckReport.Severity.ERROR);
+    }
+
+    @Test
+    void aViewThatOutgrowsItsLimitIsLostAndTheWriterDoesNotNotice() {
+        Images images = new Images(folder, DiskFormat.VHDX);
+        Path image = images.create("disk", CreateOptions.dynamic(16 * MIB).withBlockSize(MIB));
+        images.write(image, 0, pattern(8 * MIB, 1));
+        try (LiveDisk disk = LiveDisk.open(image, DiskFormat.VHDX, OPTIONS)) {
+            PointInTime view = disk.pointInTime(folder, MIB);
+            disk.write(0, pattern(MIB, 2));
+            byte[] first = new byte[MIB];
+            view.read(0, first);
+            assertThat(first).isEqualTo(Arrays.copyOf(pattern(8 * MIB, 1), MIB));
+            assertThat(view.kept()).isEqualTo(MIB);
+            disk.write(4 * MIB, pattern(MIB, 3));
+            assertThatThrownBy(() -> view.read(0, first)).hasMessageContaining("lost");
+            disk.read(4 * MIB, first);
+            assertThat(first).isEqualTo(pattern(MIB, 3));
+            view.close();
+            assertThat(folder).isDirectoryNotContaining("glob:**point-in-time*");
+        }
+    }
+
+    @Test
+    void anExportOfADiskInUseIsWhatItWasAtItsBeginning() {
+        Images images = new Images(folder, DiskFormat.VHDX);
+        Path base = images.create("base", CreateOptions.dynamic(16 * MIB).withBlockSize(MIB));
+        images.write(base, 0, pattern(8 * MIB, 1));
+        Path image = images.create("disk", CreateOptions.differencing(base));
+        images.write(image, 3 * MIB, pattern(MIB, 2));
+        byte[] expected = images.content(image);
+        Path export = folder.resolve("export.vhd");
+        try (LiveDisk disk = LiveDisk.open(image, DiskFormat.VHDX, OPTIONS);
+                PointInTime view = disk.pointInTime(folder, 64L * MIB)) {
+            Convert.run(view, export, DiskFormat.VHD, DiskType.DYNAMIC, 0, OPTIONS, (done, _) -> {
+                disk.write(done / 2 / SECTOR * SECTOR, pattern(MIB, done));
+                disk.writeZeroes(12 * MIB, 2 * MIB);
+                return true;
+            });
+            assertThatThrownBy(() -> disk.resize(8 * MIB)).hasMessageContaining("cannot shrink");
+        }
+        assertThat(Images.content(export, DiskFormat.VHD)).isEqualTo(expected);
+    }
+
+    @Test
+    void aMergeThatDoesNotFitIsRefusedBeforeItBegins() {
+        Images images = new Images(folder, DiskFormat.VHDX);
+        Path top = images.chainOfThree();
+        try (LiveDisk disk = LiveDisk.open(top, DiskFormat.VHDX, OPTIONS)) {
+            assertThat(disk.planMerge(images.path("middle")).space()).isBetween(4L * MIB, 8L * MIB);
+            assertThatThrownBy(() -> disk.merge(top, Progress.NONE)).hasMessageContaining("being written");
+            assertThatThrownBy(() -> disk.merge(images.path("base"), Progress.NONE))
+                    .hasMessageContaining("no parent");
+        }
+    }
+
+    @Test
+    void aParentThatAnotherDiskReadsIsNotMergedInto() {
+        Images images = new Images(folder, DiskFormat.VHDX);
+        Path top = images.chainOfThree();
+        byte[] expected = images.content(top);
+        try (LiveDisk disk = LiveDisk.open(top, DiskFormat.VHDX, OPTIONS);
+                VirtualDisk other = VirtualDisks.open(images.path("base"), DiskFormat.VHDX, DiskOptions.readOnly())) {
+            assertThatThrownBy(() -> disk.merge(images.path("middle"), Progress.NONE))
+                    .isInstanceOfSatisfying(
+                            DiskException.class, e -> assertThat(e.kind()).isEqualTo(DiskException.Kind.IN_USE));
+            assertSame(disk, expected, "after the refusal");
+            assertThat(other.size()).isEqualTo(disk.size());
+        }
+        assertThat(images.content(top)).isEqualTo(expected);
+    }
+}
