@@ -10,4 +10,6 @@ module org.torte.machine {
 
     exports org.torte.machine;
     exports org.torte.machine.boot;
+    exports org.torte.machine.chipset;
+    exports org.torte.machine.vmbus;
 }

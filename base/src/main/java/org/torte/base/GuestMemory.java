@@ -15,6 +15,7 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.StructLayout;
 import java.lang.invoke.MethodHandle;
 import java.lang.invoke.VarHandle;
+import java.nio.ByteOrder;
 import java.util.ArrayList;
 import java.util.List;
 
@@ -46,6 +47,8 @@ public final class GuestMemory implements AutoCloseable {
         }
     }
 
+    private static final VarHandle INT =
+            JAVA_INT.withOrder(ByteOrder.LITTLE_ENDIAN).varHandle();
     private static final int PROT_READ_WRITE = 3;
     private static final int MAP_SHARED_NORESERVE = 0x4001;
     private static final int MFD_CLOEXEC = 1;
@@ -165,6 +168,21 @@ public final class GuestMemory implements AutoCloseable {
     /** Stores a 64-bit value. */
     public void putLong(long address, long value) {
         segment.set(JAVA_LONG_UNALIGNED, address, value);
+    }
+
+    /** The 32-bit value at {@code address}, a multiple of 4, as by a volatile field. */
+    public int getIntVolatile(long address) {
+        return (int) INT.getVolatile(segment, address);
+    }
+
+    /** Stores a 32-bit value at {@code address}, a multiple of 4, as to a volatile field. */
+    public void putIntVolatile(long address, int value) {
+        INT.setVolatile(segment, address, value);
+    }
+
+    /** Sets bits of the 32-bit value at {@code address}, a multiple of 4, in one step; returns what was there before. */
+    public int getAndBitwiseOr(long address, int bits) {
+        return (int) INT.getAndBitwiseOr(segment, address, bits);
     }
 
     /**

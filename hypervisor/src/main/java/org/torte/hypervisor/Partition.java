@@ -34,6 +34,22 @@ public interface Partition extends AutoCloseable {
     /** Tells the back-end that a device or loader has written {@code length} bytes of RAM at {@code address}. */
     void memoryWritten(long address, long length);
 
+    /**
+     * Makes processors forget every translation of addresses that they keep; on return none uses an old one.
+     *
+     * @param caller the processor on whose thread, inside an exit, this is called; the caller holds no lock
+     * @param processors a bit per processor
+     */
+    void flushTranslations(int caller, long processors);
+
+    /**
+     * Says which vectors of a processor need no end of interrupt: they end when they are delivered. To be set again after
+     * a restore or reset.
+     *
+     * @return false, and nothing is changed, where the back-end cannot do that
+     */
+    boolean setAutomaticEnd(int processor, int vector, boolean automatic);
+
     /** Starts to record which pages are written; all count as clean at this moment. */
     void startDirtyTracking();
 

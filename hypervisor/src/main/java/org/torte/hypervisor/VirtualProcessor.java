@@ -34,6 +34,24 @@ public interface VirtualProcessor {
     /** Sets the registers, for boot protocols and tests. */
     void setState(CpuState state);
 
+    /**
+     * One general register, by its number in {@link CpuState}. Unlike {@link #state} this and the next three are also for
+     * the exit handler, on this processor's own thread while it serves one of its exits.
+     */
+    long register(int number);
+
+    /** Sets one general register. */
+    void setRegister(int number, long value);
+
+    /** Half of XMM register {@code number} (0 to 15): 0 for bits 63:0, 1 for bits 127:64. */
+    long vectorRegister(int number, int half);
+
+    /**
+     * Waits until there is something for this processor to do: an interrupt, even one that its flags hold back, an NMI, a
+     * cancellation. It may return early, and does so at once on back-ends that cannot wait here.
+     */
+    default void awaitInterrupt() {}
+
     /** How many instructions it has executed, or -1 when the back-end does not count. */
     long instructions();
 }

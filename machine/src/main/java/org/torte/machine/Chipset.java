@@ -1,6 +1,8 @@
 package org.torte.machine;
 
 import java.util.List;
+import java.util.Objects;
+import java.util.concurrent.Executor;
 import java.util.function.Consumer;
 import org.torte.base.GuestMemory;
 import org.torte.base.StateReader;
@@ -8,6 +10,7 @@ import org.torte.base.StateWriter;
 import org.torte.base.Timers;
 import org.torte.hypervisor.ExitHandler;
 import org.torte.hypervisor.Partition;
+import org.torte.hypervisor.VirtualProcessor;
 import org.torte.machine.chipset.Device;
 import org.torte.machine.chipset.ExitPort;
 import org.torte.machine.chipset.InterruptController;
@@ -21,6 +24,9 @@ import org.torte.machine.chipset.RealTimeClock;
 import org.torte.machine.chipset.ResetPorts;
 import org.torte.machine.chipset.SerialDevice;
 import org.torte.machine.hyperv.HypervInterface;
+import org.torte.machine.hyperv.PartitionPort;
+import org.torte.machine.vmbus.BusHost;
+import org.torte.machine.vmbus.Vmbus;
 
 /** The devices of a machine, the buses they are on and the wires to the partition, which comes later. */
 final class Chipset implements ExitHandler {
@@ -37,6 +43,7 @@ final class Chipset implements ExitHandler {
     private final PowerManagement power;
     private final List<SerialDevice> serialPorts;
     private final HypervInterface hyperv;
+    private final Vmbus vmbus;
 
     /** In the order in which they are restored: first those that others reach with their wires. */
     private final List<Device> devices;
@@ -48,7 +55,9 @@ final class Chipset implements ExitHandler {
             GuestMemory memory,
             Timers timers,
             PowerControl control,
-            Consumer<GuestCrash> crashed) {
+            Consumer<GuestCrash> crashed,
+            Executor executor,
+            Consumer<Throwable> failed) {
         controller = new InterruptController((high, acknowledge) -> {
             Partition wired = partition;
             if (wired != null) {
@@ -63,13 +72,9 @@ final class Chipset implements ExitHandler {
         power = new PowerManagement(timers, wire(PowerManagement.INTERRUPT, PowerManagement.INTERRUPT), control);
         ResetPorts resetPorts = new ResetPorts(control);
         hyperv = new HypervInterface(
-                memory,
-                this::memoryWritten,
-                timers.clock(),
-                configuration.tscFrequency(),
-                configuration.processors(),
-                control,
-                crashed);
+                memory, new Port(), timers, configuration.tscFrequency(), configuration.processors(), control, crashed);
+        vmbus = new Vmbus(new BusHost(memory, this::memoryWritten, executor, failed), hyperv);
+        hyperv.connect(vmbus);
         devices = List.of(controller, timer, clock, serialPorts.get(0), serialPorts.get(1), power, resetPorts, hyperv);
 
         controller.connect(ports);
@@ -79,7 +84,6 @@ final class Chipset implements ExitHandler {
         ports.add(COM2, SerialDevice.PORTS, serialPorts.get(1));
         ports.add(PowerManagement.BASE, PowerManagement.PORTS, power);
         resetPorts.connect(ports);
-        hyperv.connect(ports);
         configuration.exitPort().ifPresent(port -> ports.add(port, 1, new ExitPort(control)));
     }
 
@@ -100,9 +104,41 @@ final class Chipset implements ExitHandler {
     }
 
     private void memoryWritten(long address, long length) {
-        Partition wired = partition;
-        if (wired != null) {
-            wired.memoryWritten(address, length);
+        Objects.requireNonNull(partition).memoryWritten(address, length);
+    }
+
+    /** The partition as the Hyper-V interface sees it. */
+    private final class Port implements PartitionPort {
+        private static final long MESSAGE_ADDRESS = 0xfee0_0000L;
+        private static final int DESTINATION = 12;
+
+        private Partition partition() {
+            return Objects.requireNonNull(partition);
+        }
+
+        @Override
+        public VirtualProcessor processor(int index) {
+            return partition().processor(index);
+        }
+
+        @Override
+        public void interrupt(int processor, int vector) {
+            partition().signalMessage(MESSAGE_ADDRESS | (long) processor << DESTINATION, vector);
+        }
+
+        @Override
+        public void memoryWritten(long address, long length) {
+            Chipset.this.memoryWritten(address, length);
+        }
+
+        @Override
+        public void flushTranslations(int caller, long processors) {
+            partition().flushTranslations(caller, processors);
+        }
+
+        @Override
+        public void setAutomaticEnd(int processor, int vector, boolean automatic) {
+            partition().setAutomaticEnd(processor, vector, automatic);
         }
     }
 
@@ -114,24 +150,48 @@ final class Chipset implements ExitHandler {
         power.pressPowerButton();
     }
 
-    List<Device> devices() {
-        return devices;
+    Vmbus vmbus() {
+        return vmbus;
+    }
+
+    /** The machine begins to run. */
+    void start() {
+        devices.forEach(Device::start);
+        vmbus.start();
+    }
+
+    /** The machine stands: on return no device does anything. */
+    void stop() {
+        vmbus.stop();
+        devices.forEach(Device::stop);
     }
 
     void reset() {
         devices.forEach(Device::reset);
+        vmbus.reset();
     }
 
     void save(StateWriter state) {
-        for (Device device : devices) {
-            state.section("machine." + device.name(), device.stateVersion(), device::save);
-        }
+        devices.forEach(device -> save(device, state));
+        save(vmbus, state);
+        vmbus.devices().forEach(device -> save(device, state));
+    }
+
+    private static void save(Device device, StateWriter state) {
+        state.section("machine." + device.name(), device.stateVersion(), device::save);
     }
 
     void restore(StateReader state) {
-        for (Device device : devices) {
-            device.restore(state.section("machine." + device.name(), device.stateVersion()));
+        devices.forEach(device -> restore(device, state));
+        // Machines saved by the first version have no such bus.
+        if (!vmbus.devices().isEmpty() || state.has("machine." + vmbus.name())) {
+            restore(vmbus, state);
         }
+        vmbus.devices().forEach(device -> restore(device, state));
+    }
+
+    private static void restore(Device device, StateReader state) {
+        device.restore(state.section("machine." + device.name(), device.stateVersion()));
     }
 
     @Override
@@ -141,7 +201,9 @@ final class Chipset implements ExitHandler {
 
     @Override
     public void writePort(int processor, int port, int size, int value) {
-        ports.write(port, size, value);
+        if (!hyperv.writePort(processor, port, size)) {
+            ports.write(port, size, value);
+        }
     }
 
     @Override

@@ -101,6 +101,7 @@ public final class CpuModels {
         table.leaf(EXTENDED + 1, SIGNATURE, 0, EXTENDED_1_ECX | (several ? CORES_LEGACY : 0), EXTENDED_1_EDX);
         brand(table);
         caches(table, processors);
+        // True as long as the machine runs; what holds over a restore is the Hyper-V interface's to promise.
         table.leaf(EXTENDED + 7, 0, 0, 0, INVARIANT_TSC);
         int linearBits = 48;
         table.leaf(

@@ -3,6 +3,11 @@ package org.torte.machine;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.SynchronousQueue;
+import java.util.concurrent.ThreadPoolExecutor;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
 import org.jspecify.annotations.Nullable;
@@ -20,6 +25,8 @@ import org.torte.hypervisor.VirtualProcessor;
 import org.torte.machine.acpi.AcpiTables;
 import org.torte.machine.chipset.PowerControl;
 import org.torte.machine.hyperv.HypervCpuid;
+import org.torte.machine.vmbus.Vmbus;
+import org.torte.machine.vmbus.VmbusAcpi;
 
 /**
  * One virtual machine. It is made standing: {@link #start} loads what it boots and lets it run, or {@link #restore} and
@@ -30,6 +37,7 @@ import org.torte.machine.hyperv.HypervCpuid;
  */
 public final class Machine implements AutoCloseable {
     private static final long CLOSE_NANOS = 10_000_000_000L;
+    private static final int WORKER_IDLE_SECONDS = 10;
 
     private enum Mode {
         /** Made or restored, never run. */
@@ -52,6 +60,7 @@ public final class Machine implements AutoCloseable {
     private final MachineHost host;
     private final PausableClock clock;
     private final TimerDriver timers;
+    private final ExecutorService workers;
     private final GuestMemory memory;
     private final Chipset chipset;
     private final AcpiTables acpi;
@@ -75,8 +84,10 @@ public final class Machine implements AutoCloseable {
         clock = new PausableClock(host.clock());
         memory = configuration.allocateMemory();
         timers = host.timers().apply(clock);
+        workers = workers();
         try {
-            chipset = new Chipset(configuration, memory, timers, new Power(), host.listener()::guestCrash);
+            chipset = new Chipset(
+                    configuration, memory, timers, new Power(), host.listener()::guestCrash, workers, this::fail);
             partition = host.hypervisor()
                     .createPartition(new PartitionConfiguration(
                             memory,
@@ -92,8 +103,23 @@ public final class Machine implements AutoCloseable {
             throw e;
         }
         chipset.connect(partition);
-        acpi = new AcpiTables(configuration.processors(), List.of());
+        acpi = new AcpiTables(configuration.processors(), List.of(VmbusAcpi.terms()));
         standing = configuration.processors();
+    }
+
+    /** Threads for what devices do that may block; devices bound how much that is. */
+    private static ThreadPoolExecutor workers() {
+        AtomicInteger number = new AtomicInteger();
+        return new ThreadPoolExecutor(
+                0,
+                Integer.MAX_VALUE,
+                WORKER_IDLE_SECONDS,
+                TimeUnit.SECONDS,
+                new SynchronousQueue<>(),
+                task -> Thread.ofPlatform()
+                        .name("torte-device-" + number.getAndIncrement())
+                        .daemon()
+                        .unstarted(task));
     }
 
     private static CpuidTable cpuid(MachineConfiguration configuration) {
@@ -130,6 +156,11 @@ public final class Machine implements AutoCloseable {
     /** A serial port: 0 is COM1 (port 0x3f8), 1 is COM2 (port 0x2f8). */
     public SerialPort serial(int index) {
         return chipset.serial(index);
+    }
+
+    /** The bus of its synthetic devices, which may be attached and detached at any time. */
+    public Vmbus vmbus() {
+        return chipset.vmbus();
     }
 
     /**
@@ -282,6 +313,7 @@ public final class Machine implements AutoCloseable {
         try {
             if (!closed) {
                 closed = true;
+                workers.shutdown();
                 timers.close();
                 partition.close();
                 memory.close();
@@ -321,13 +353,11 @@ public final class Machine implements AutoCloseable {
             }
             standing = 0;
             mode = Mode.RUNNING;
-            clock.resume();
-            timers.resume();
+            move();
             threads.forEach(Thread::start);
         } else {
             mode = Mode.RUNNING;
-            clock.resume();
-            timers.resume();
+            move();
             changed.signalAll();
         }
     }
@@ -349,9 +379,25 @@ public final class Machine implements AutoCloseable {
         }
     }
 
+    private void move() {
+        clock.resume();
+        chipset.start();
+        timers.resume();
+    }
+
+    /** Workers and timers never wait for this machine's lock, so they can be waited for with it. */
     private void halt() {
         timers.pause();
+        chipset.stop();
         clock.pause();
+    }
+
+    /** An error of our own in a device. Its thread may be one that the machine waits for. */
+    private void fail(Throwable cause) {
+        Thread _ = Thread.ofPlatform()
+                .name("torte-failure")
+                .daemon()
+                .start(() -> submit(new Request.End(new MachineEnd.Failed(cause))));
     }
 
     private void cancelProcessors() {
@@ -404,8 +450,7 @@ public final class Machine implements AutoCloseable {
             chipset.reset();
             load(bootLoader);
             if (running) {
-                clock.resume();
-                timers.resume();
+                move();
             }
         } catch (RuntimeException | Error e) {
             finish(new MachineEnd.Failed(e));

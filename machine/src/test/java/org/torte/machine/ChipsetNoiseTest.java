@@ -9,6 +9,8 @@ import org.torte.base.GuestMemory;
 import org.torte.base.ManualClock;
 import org.torte.base.ManualTimers;
 import org.torte.base.RandomSource;
+import org.torte.hypervisor.CpuidTable;
+import org.torte.hypervisor.PartitionConfiguration;
 import org.torte.machine.chipset.PowerControl;
 
 class ChipsetNoiseTest {
@@ -32,7 +34,14 @@ class ChipsetNoiseTest {
         RandomSource random = RandomSource.seeded(seed);
         try (GuestMemory memory = GuestMemory.allocate(2 << 20)) {
             MachineConfiguration configuration = new MachineConfiguration(2 << 20, 1);
-            Chipset chipset = new Chipset(configuration, memory, timers, NO_POWER, crash -> {});
+            Chipset chipset =
+                    new Chipset(configuration, memory, timers, NO_POWER, crash -> {}, Runnable::run, error -> {
+                        throw new AssertionError("seed " + seed, error);
+                    });
+            chipset.connect(new FakeHypervisor((processor, handler) -> false)
+                    .createPartition(new PartitionConfiguration(
+                            memory, 1, new CpuidTable.Builder().build(), 1_000_000_000L, timers, random, chipset)));
+            chipset.start();
             SerialPort serial = chipset.serial(0);
             for (int round = 0; round < 400; round++) {
                 Noise.everywhere(chipset, random, 250, clock);

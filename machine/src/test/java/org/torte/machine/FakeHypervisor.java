@@ -84,6 +84,14 @@ final class FakeHypervisor implements Hypervisor {
         public void memoryWritten(long address, long length) {}
 
         @Override
+        public void flushTranslations(int caller, long mask) {}
+
+        @Override
+        public boolean setAutomaticEnd(int processor, int vector, boolean automatic) {
+            return false;
+        }
+
+        @Override
         public void startDirtyTracking() {}
 
         @Override
@@ -117,6 +125,7 @@ final class FakeHypervisor implements Hypervisor {
         private final int index;
         private final ExitHandler handler;
         private final Semaphore cancelled = new Semaphore(0);
+        private final long[] registers = new long[16];
 
         FakeProcessor(int index, ExitHandler handler) {
             this.index = index;
@@ -150,6 +159,21 @@ final class FakeHypervisor implements Hypervisor {
 
         @Override
         public void setState(CpuState state) {}
+
+        @Override
+        public long register(int number) {
+            return registers[number];
+        }
+
+        @Override
+        public void setRegister(int number, long value) {
+            registers[number] = value;
+        }
+
+        @Override
+        public long vectorRegister(int number, int half) {
+            return 0;
+        }
 
         @Override
         public long instructions() {

@@ -67,6 +67,7 @@ final class LocalApic {
 
     private final long[] inService = new long[4];
     private final long[] levelTriggered = new long[4];
+    private final long[] automaticEnd = new long[4];
 
     private volatile long base;
     private volatile int spurious;
@@ -109,6 +110,9 @@ final class LocalApic {
     /** Power-up. */
     void reset() {
         base = DEFAULT_BASE | BASE_ENABLED | (id == 0 ? BASE_BSP : 0);
+        for (int i = 0; i < 4; i++) {
+            WORD.setVolatile(automaticEnd, i, 0L);
+        }
         init();
     }
 
@@ -333,10 +337,21 @@ final class LocalApic {
             return -1;
         }
         WORD.getAndBitwiseAnd(requested, vector >> 6, ~(1L << vector));
-        inService[vector >> 6] |= 1L << vector;
-        priority = vector & 0xf0; // higher than the task priority, or it would not have been delivered
+        if (((long) WORD.getVolatile(automaticEnd, vector >> 6) >>> vector & 1) == 0) {
+            inService[vector >> 6] |= 1L << vector;
+            priority = vector & 0xf0; // higher than the task priority, or it would not have been delivered
+        }
         announce();
         return vector;
+    }
+
+    /** Whether interrupts with this vector end as soon as they are delivered. Any thread. */
+    void setAutomaticEnd(int vector, boolean automatic) {
+        if (automatic) {
+            WORD.getAndBitwiseOr(automaticEnd, vector >> 6, 1L << vector);
+        } else {
+            WORD.getAndBitwiseAnd(automaticEnd, vector >> 6, ~(1L << vector));
+        }
     }
 
     /** Whether {@link #acknowledge} would return a vector. */

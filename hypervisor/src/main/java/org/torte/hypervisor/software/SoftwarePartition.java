@@ -68,6 +68,23 @@ final class SoftwarePartition implements Partition {
     }
 
     @Override
+    public void flushTranslations(int caller, long mask) {
+        rendezvous.exclusively(processors.get(caller).cpu(), () -> {
+            for (SoftwareProcessor processor : processors) {
+                if ((mask >>> processor.index() & 1) != 0) {
+                    processor.cpu().mmu.flush();
+                }
+            }
+        });
+    }
+
+    @Override
+    public boolean setAutomaticEnd(int processor, int vector, boolean automatic) {
+        processors.get(processor).cpu().apic.setAutomaticEnd(vector, automatic);
+        return true;
+    }
+
+    @Override
     public void startDirtyTracking() {
         rendezvous.exclusively(null, () -> {
             memory.startDirtyTracking();

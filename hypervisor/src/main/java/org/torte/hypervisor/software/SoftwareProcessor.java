@@ -248,6 +248,26 @@ final class SoftwareProcessor implements VirtualProcessor {
         cpu.stateReplaced();
     }
 
+    @Override
+    public long register(int number) {
+        return cpu.r[number];
+    }
+
+    @Override
+    public void setRegister(int number, long value) {
+        cpu.r[number] = value;
+    }
+
+    @Override
+    public long vectorRegister(int number, int half) {
+        return cpu.fpu.xmm[2 * number + half];
+    }
+
+    @Override
+    public void awaitInterrupt() {
+        await(WAKE | Events.INTERRUPT);
+    }
+
     void reset() {
         cpu.reset(true);
         cpu.events.clear(~0);

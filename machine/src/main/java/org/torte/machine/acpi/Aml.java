@@ -95,6 +95,31 @@ public final class Aml {
         return join(bytes(0x86), little(9, 2), bytes(1), little(first, 4), little(length, 4));
     }
 
+    /** {@code DWordMemory (ResourceProducer, ..., ReadWrite, ...)}: addresses for devices below (section 6.4.3.5.2). */
+    public static byte[] window32(long first, long length) {
+        return window(0x87, 4, first, length);
+    }
+
+    /** {@code QWordMemory (ResourceProducer, ..., ReadWrite, ...)} (section 6.4.3.5.1). */
+    public static byte[] window64(long first, long length) {
+        return window(0x8a, 8, first, length);
+    }
+
+    private static byte[] window(int tag, int size, long first, long length) {
+        int memory = 0;
+        int bothEndsFixed = 0xc;
+        int readWrite = 1;
+        return join(
+                bytes(tag),
+                little(3 + 5 * size, 2),
+                bytes(memory, bothEndsFixed, readWrite),
+                little(0, size),
+                little(first, size),
+                little(first + length - 1, size),
+                little(0, size),
+                little(length, size));
+    }
+
     /** A name path: {@code \} for the root, one segment, or two with a dot; segments are filled up with underscores. */
     private static byte[] path(String path) {
         boolean root = path.startsWith("\\");

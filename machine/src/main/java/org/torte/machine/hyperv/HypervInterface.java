@@ -1,27 +1,26 @@
 package org.torte.machine.hyperv;
 
+import java.lang.invoke.VarHandle;
 import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
 import java.util.function.BiConsumer;
 import java.util.function.Consumer;
-import org.torte.base.Clock;
 import org.torte.base.GuestMemory;
 import org.torte.base.StateInput;
 import org.torte.base.StateOutput;
+import org.torte.base.Timers;
 import org.torte.hypervisor.ExitHandler.MsrValue;
 import org.torte.machine.GuestCrash;
-import org.torte.machine.chipset.BytePortDevice;
 import org.torte.machine.chipset.Device;
-import org.torte.machine.chipset.PortBus;
 import org.torte.machine.chipset.PowerControl;
 
 /**
- * The synthetic model-specific registers. Called by several processors at once. Registers that CPUID does not offer do
- * not exist.
+ * The synthetic model-specific registers, hypercalls and interrupt controllers. Called by several processors at once.
+ * Registers that CPUID does not offer do not exist.
  */
-public final class HypervInterface implements Device {
-    /** The port that the hypercall page writes to; its number is known to nobody but that page. */
-    static final int HYPERCALL_PORT = 0xec;
+public final class HypervInterface implements Device, SynicPort {
+    /** The ports that the hypercall page writes to, from 64-bit code and from other; known to nobody but that page. */
+    private static final int WIDE_PORT = 0xec, NARROW_PORT = 0xed;
 
     /** Ticks of the local APIC's timer per second, on every back-end. */
     private static final long APIC_FREQUENCY = 1_000_000_000L;
@@ -29,9 +28,8 @@ public final class HypervInterface implements Device {
     private static final int GUEST_ID = 0x4000_0000, HYPERCALL = 0x4000_0001, PROCESSOR_INDEX = 0x4000_0002;
     private static final int RESET = 0x4000_0003, REFERENCE_COUNT = 0x4000_0020, REFERENCE_PAGE = 0x4000_0021;
     private static final int TSC_FREQUENCY = 0x4000_0022, APIC_TIMER_FREQUENCY = 0x4000_0023;
-    private static final int ASSIST_PAGE = 0x4000_0073, CRASH_PARAMETER = 0x4000_0100, CRASH_CONTROL = 0x4000_0105;
-    private static final int INVARIANT_CONTROL = 0x4000_0118;
-
+    private static final int ASSIST_PAGE = 0x4000_0073, IDLE = 0x4000_00f0;
+    private static final int CRASH_PARAMETER = 0x4000_0100, CRASH_CONTROL = 0x4000_0105;
     private static final long ENABLE = 1, LOCKED = 2;
     private static final long PAGE_MASK = -GuestMemory.PAGE_SIZE;
     private static final long CRASH_NOTIFY = 1L << 63, CRASH_MESSAGE = 1L << 62;
@@ -39,31 +37,50 @@ public final class HypervInterface implements Device {
     private static final int MAX_MESSAGE = 4096;
 
     /**
-     * ENDBR64; MOV EAX, HV_STATUS_INVALID_HYPERCALL_CODE; OUT port, AL; RET. RAX carries nothing into a hypercall, so a
-     * call that nobody answers has its result already.
+     * Code that reads differently in different modes, because 64-bit code knows no 16-bit addresses:
+     *
+     * <pre>
+     *   64-bit                          other
+     *   ENDBR64                         ENDBR64, a no-operation
+     *   NOP [ESI]                       NOP [05EBh]
+     *   JMP +5
+     *                                   OUT 0EDh, AL; RET; two bytes of filling
+     *   OUT 0ECh, AL; RET
+     * </pre>
      */
     private static final byte[] HYPERCALL_CODE = {
-        (byte) 0xf3, 0x0f, 0x1e, (byte) 0xfa, (byte) 0xb8, 2, 0, 0, 0, (byte) 0xe6, (byte) HYPERCALL_PORT, (byte) 0xc3
+        (byte) 0xf3,
+        0x0f,
+        0x1e,
+        (byte) 0xfa,
+        0x67,
+        0x0f,
+        0x1f,
+        0x06,
+        (byte) 0xeb,
+        0x05,
+        (byte) 0xe6,
+        (byte) NARROW_PORT,
+        (byte) 0xc3,
+        (byte) 0xcc,
+        (byte) 0xcc,
+        (byte) 0xe6,
+        (byte) WIDE_PORT,
+        (byte) 0xc3
     };
 
-    /** Tells the back-end of writes to guest memory. */
-    @FunctionalInterface
-    public interface MemoryWritten {
-        /** {@code length} bytes at {@code address} have been written. */
-        void at(long address, long length);
-    }
-
     private final GuestMemory memory;
-    private final MemoryWritten written;
+    private final PartitionPort partition;
     private final PowerControl power;
     private final Consumer<GuestCrash> crashed;
     private final long tscFrequency;
     private final ReferenceClock time;
+    private final SyntheticInterrupts[] interrupts;
+    private final Hypercalls hypercalls;
 
     private long guestId;
-    private long hypercall;
+    private volatile long hypercall;
     private long referencePage;
-    private long invariantControl;
     private final long[] assistPages;
     private final long[] crash = new long[CRASH_PARAMETERS];
 
@@ -74,36 +91,92 @@ public final class HypervInterface implements Device {
      */
     public HypervInterface(
             GuestMemory memory,
-            MemoryWritten written,
-            Clock clock,
+            PartitionPort partition,
+            Timers timers,
             long tscFrequency,
             int processors,
             PowerControl power,
             Consumer<GuestCrash> crashed) {
         this.memory = memory;
-        this.written = written;
+        this.partition = partition;
         this.power = power;
         this.crashed = crashed;
         this.tscFrequency = tscFrequency;
-        time = new ReferenceClock(clock, tscFrequency);
+        time = new ReferenceClock(timers.clock(), tscFrequency);
         assistPages = new long[processors];
-    }
-
-    /** Puts its ports on the bus. */
-    public void connect(PortBus bus) {
-        bus.add(HYPERCALL_PORT, 1, new BytePortDevice() {
+        interrupts = new SyntheticInterrupts[processors];
+        for (int i = 0; i < processors; i++) {
+            interrupts[i] = new SyntheticInterrupts(i, memory, partition, timers, time);
+        }
+        hypercalls = new Hypercalls(memory, partition, processors, new Hypercalls.Registers() {
             @Override
-            public int readByte(int offset) {
-                return 0xff;
+            public boolean read(int processor, int msr, MsrValue value) {
+                return readMsr(processor, msr, value);
             }
 
             @Override
-            public void writeByte(int offset, int value) {}
+            public boolean write(int processor, int msr, long value) {
+                return writeMsr(processor, msr, value);
+            }
         });
     }
 
+    /** Says who answers the guest's messages and events; before the machine runs. */
+    public void connect(Connections connections) {
+        hypercalls.connect(connections);
+    }
+
+    /** OUT: whether this was the port of the hypercall page, and the write a call, which is now answered. */
+    public boolean writePort(int processor, int port, int size) {
+        if ((port | 1) != (WIDE_PORT | 1) || size != 1 || (hypercall & ENABLE) == 0) {
+            return false;
+        }
+        hypercalls.call(processor, port == WIDE_PORT);
+        return true;
+    }
+
+    @Override
+    public int processors() {
+        return interrupts.length;
+    }
+
+    @Override
+    public boolean post(int processor, int sint, int type, byte[] payload) {
+        return interrupts[processor].post(sint, type, payload);
+    }
+
+    @Override
+    public int room(int processor, int sint) {
+        return interrupts[processor].room(sint);
+    }
+
+    @Override
+    public void signal(int processor, int sint, int flag) {
+        interrupts[processor].signal(sint, flag);
+    }
+
+    @Override
+    public void discard(int processor, int sint) {
+        interrupts[processor].discard(sint);
+    }
+
     /** RDMSR; see {@link org.torte.hypervisor.ExitHandler#readMsr}. */
-    public synchronized boolean readMsr(int processor, int index, MsrValue result) {
+    public boolean readMsr(int processor, int index, MsrValue result) {
+        if (index >= SyntheticInterrupts.FIRST && index <= SyntheticInterrupts.LAST) {
+            boolean[] exists = new boolean[1];
+            result.value = interrupts[processor].read(index, exists);
+            return exists[0];
+        }
+        if (index == IDLE) {
+            // Until an interrupt is there, which the guest then takes, or finds if it does not take any now.
+            partition.processor(processor).awaitInterrupt();
+            result.value = 0;
+            return true;
+        }
+        return readCommon(processor, index, result);
+    }
+
+    private synchronized boolean readCommon(int processor, int index, MsrValue result) {
         if (index >= CRASH_PARAMETER && index < CRASH_PARAMETER + CRASH_PARAMETERS) {
             result.value = crash[index - CRASH_PARAMETER];
             return true;
@@ -119,7 +192,6 @@ public final class HypervInterface implements Device {
             case APIC_TIMER_FREQUENCY -> result.value = APIC_FREQUENCY;
             case ASSIST_PAGE -> result.value = assistPages[processor];
             case CRASH_CONTROL -> result.value = CRASH_NOTIFY | CRASH_MESSAGE;
-            case INVARIANT_CONTROL -> result.value = invariantControl;
             default -> {
                 return false;
             }
@@ -128,7 +200,13 @@ public final class HypervInterface implements Device {
     }
 
     /** WRMSR; see {@link org.torte.hypervisor.ExitHandler#writeMsr}. */
-    public synchronized boolean writeMsr(int processor, int index, long value) {
+    public boolean writeMsr(int processor, int index, long value) {
+        return index >= SyntheticInterrupts.FIRST && index <= SyntheticInterrupts.LAST
+                ? interrupts[processor].write(index, value)
+                : writeCommon(processor, index, value);
+    }
+
+    private synchronized boolean writeCommon(int processor, int index, long value) {
         if (index >= CRASH_PARAMETER && index < CRASH_PARAMETER + CRASH_PARAMETERS) {
             crash[index - CRASH_PARAMETER] = value;
             return true;
@@ -162,10 +240,6 @@ public final class HypervInterface implements Device {
                 }
                 yield true;
             }
-            case INVARIANT_CONTROL -> {
-                invariantControl = value & 1;
-                yield true;
-            }
             default -> false;
         };
     }
@@ -184,7 +258,7 @@ public final class HypervInterface implements Device {
         }
         hypercall = value;
         memory.write(value & PAGE_MASK, HYPERCALL_CODE, 0, HYPERCALL_CODE.length);
-        written.at(value & PAGE_MASK, HYPERCALL_CODE.length);
+        partition.memoryWritten(value & PAGE_MASK, HYPERCALL_CODE.length);
         return true;
     }
 
@@ -199,9 +273,9 @@ public final class HypervInterface implements Device {
             memory.putInt(page + 4, 0);
             memory.putLong(page + 8, time.scale());
             memory.putLong(page + 16, 0);
-            java.lang.invoke.VarHandle.releaseFence();
+            VarHandle.releaseFence();
             memory.putInt(page, 1);
-            written.at(page, 24);
+            partition.memoryWritten(page, 24);
         }
         referencePage = value;
         return true;
@@ -232,15 +306,17 @@ public final class HypervInterface implements Device {
         guestId = 0;
         hypercall = 0;
         referencePage = 0;
-        invariantControl = 0;
         Arrays.fill(assistPages, 0);
         Arrays.fill(crash, 0);
         time.restart();
+        for (SyntheticInterrupts controller : interrupts) {
+            controller.reset();
+        }
     }
 
     @Override
     public int stateVersion() {
-        return 1;
+        return 2;
     }
 
     @Override
@@ -248,10 +324,12 @@ public final class HypervInterface implements Device {
         state.putLong(guestId)
                 .putLong(hypercall)
                 .putLong(referencePage)
-                .putLong(invariantControl)
                 .putLong(time.start())
                 .putLongs(assistPages)
                 .putLongs(crash);
+        for (SyntheticInterrupts controller : interrupts) {
+            controller.save(state);
+        }
     }
 
     @Override
@@ -259,10 +337,20 @@ public final class HypervInterface implements Device {
         guestId = state.getLong();
         hypercall = state.getLong();
         referencePage = state.getLong();
-        invariantControl = state.getLong() & 1;
+        if (state.version() == 1) {
+            // Version 1 promised an invariant time-stamp counter, and kept the guest's acknowledgement here.
+            long _ = state.getLong();
+        }
         time.restore(state.getLong());
         state.getLongs(assistPages);
         state.getLongs(crash);
+        for (SyntheticInterrupts controller : interrupts) {
+            if (state.version() == 1) {
+                controller.reset();
+            } else {
+                controller.restore(state);
+            }
+        }
     }
 
     @Override

@@ -5,7 +5,8 @@ import org.torte.base.Clock;
 
 /**
  * The partition reference time in units of 100 ns since the last reset, and the factors by which guests get it from the
- * time-stamp counter, which starts at the same moment (TLFS, "Partition Reference Time Enlightenment"). The caller locks.
+ * time-stamp counter, which starts at the same moment (TLFS, "Partition Reference Time Enlightenment"). Safe for several
+ * threads.
  */
 final class ReferenceClock {
     private static final long NANOS_PER_UNIT = 100;
@@ -13,7 +14,7 @@ final class ReferenceClock {
 
     private final Clock clock;
     private final long scale;
-    private long start;
+    private volatile long start;
 
     ReferenceClock(Clock clock, long tscFrequency) {
         this.clock = clock;
@@ -32,6 +33,13 @@ final class ReferenceClock {
     /** Units per tick of the time-stamp counter, as a fraction of 2^64. */
     long scale() {
         return scale;
+    }
+
+    /** When the machine's clock will show this reference time, in its nanoseconds; the end of time if it never will. */
+    long nanosAt(long units) {
+        return units < 0 || units > (Long.MAX_VALUE - start) / NANOS_PER_UNIT
+                ? Long.MAX_VALUE
+                : start + units * NANOS_PER_UNIT;
     }
 
     void restart() {

@@ -347,6 +347,21 @@ class KernelLoaderTest {
         }
 
         @Override
+        public long register(int number) {
+            return started().gpr[number];
+        }
+
+        @Override
+        public void setRegister(int number, long value) {
+            started().gpr[number] = value;
+        }
+
+        @Override
+        public long vectorRegister(int number, int half) {
+            return 0;
+        }
+
+        @Override
         public long instructions() {
             return 0;
         }

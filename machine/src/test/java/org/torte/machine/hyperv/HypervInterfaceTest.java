@@ -9,6 +9,7 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.torte.base.GuestMemory;
 import org.torte.base.ManualClock;
+import org.torte.base.ManualTimers;
 import org.torte.hypervisor.ExitHandler.MsrValue;
 import org.torte.machine.GuestCrash;
 import org.torte.machine.chipset.PowerControl;
@@ -19,12 +20,13 @@ class HypervInterfaceTest {
     private final GuestMemory memory = GuestMemory.allocate(1 << 20);
     private final ManualClock clock = new ManualClock(Instant.EPOCH);
     private final List<GuestCrash> crashes = new ArrayList<>();
-    private final List<Long> written = new ArrayList<>();
+    private final ManualTimers timers = new ManualTimers(clock);
+    private final FakePartition partition = new FakePartition(memory, 2);
     private boolean reset;
     private final HypervInterface hyperv = new HypervInterface(
             memory,
-            (address, length) -> written.add(address),
-            clock,
+            partition,
+            timers,
             FREQUENCY,
             2,
             new PowerControl() {
@@ -59,10 +61,9 @@ class HypervInterfaceTest {
         assertThat(memory.getInt(0x5000)).isZero();
         hyperv.writeMsr(0, 0x40000000, 0x8100_0000_0000_0000L);
         assertThat(hyperv.writeMsr(0, 0x40000001, 0x5001)).isTrue();
-        byte[] code = new byte[12];
+        byte[] code = new byte[18];
         memory.read(0x5000, code, 0, code.length);
-        assertThat(code).startsWith(0xf3, 0x0f, 0x1e, 0xfa).endsWith(0xe6, HypervInterface.HYPERCALL_PORT, 0xc3);
-        assertThat(written).contains(0x5000L);
+        assertThat(code).startsWith(0xf3, 0x0f, 0x1e, 0xfa).endsWith(0xe6, 0xec, 0xc3);
         hyperv.writeMsr(0, 0x40000000, 0);
         assertThat(read(0x40000001) & 1).isZero();
     }
@@ -96,7 +97,7 @@ class HypervInterfaceTest {
         assertThat(read(0x40000022)).isEqualTo(FREQUENCY);
         assertThat(read(0x40000023)).isEqualTo(1_000_000_000L);
         assertThat(hyperv.writeMsr(0, 0x40000022, 1)).isFalse();
-        assertThat(hyperv.readMsr(0, 0x40000080, new MsrValue())).isFalse();
+        assertThat(hyperv.readMsr(0, 0x40000118, new MsrValue())).isFalse();
     }
 
     @Test
