@@ -98,12 +98,12 @@ final class TestKernel {
         host = new Host(pauseEvery);
     }
 
-    /** Runs a kernel to its end on one processor, for 20 seconds at most. */
+    /** Runs a kernel to its end on one processor, for 120 seconds at most. */
     static Result run(String name) {
         return run(name, 1);
     }
 
-    /** Runs a kernel to the end of the first processor, for 20 seconds at most. */
+    /** Runs a kernel to the end of the first processor, for 120 seconds at most. */
     static Result run(String name, int processors) {
         return new TestKernel(name, processors, Integer.MAX_VALUE).run();
     }
@@ -151,7 +151,7 @@ final class TestKernel {
         host.pause = cpu::cancel;
         Thread watchdog = Thread.ofVirtual().start(() -> {
             try {
-                TimeUnit.SECONDS.sleep(20);
+                TimeUnit.SECONDS.sleep(120);
                 cpu.cancel();
             } catch (InterruptedException e) {
                 Thread.currentThread().interrupt();
