@@ -72,7 +72,12 @@ public final class LiveDisk implements VirtualDisk {
      *     before, and the merge continues where it was when it is called again
      */
     public Merge.Plan merge(Path layer, Progress progress) {
-        return exclusively(() -> Merge.run(disk, layer, options, progress));
+        return merge(layer, progress, MergeCopy.STEP);
+    }
+
+    /** The same with another distance between two entries of the journal, in bytes. */
+    Merge.Plan merge(Path layer, Progress progress, long step) {
+        return exclusively(() -> Merge.run(disk, layer, options, progress, step));
     }
 
     /**

@@ -17,7 +17,7 @@ import org.torte.disk.VirtualDisk;
 final class MergeCopy {
     private static final int PIECE = 1 << 20;
     /** Bytes between two entries of the journal: what an interrupted merge does twice at most. */
-    private static final long STEP = 32L << 20;
+    static final long STEP = 32L << 20;
 
     private static final int HOST_PAGE = 4096;
     /** What block tables, bitmaps and footers take, for each new block and once. */

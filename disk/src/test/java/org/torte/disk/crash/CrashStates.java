@@ -115,7 +115,7 @@ public final class CrashStates {
     }
 
     /** A write behind the end that an earlier, lost change of size would have moved is lost as far as it lies there. */
-    private static void applyInside(MemoryFile state, Operation operation, List<Operation> epoch) throws IOException {
+    static void applyInside(MemoryFile state, Operation operation, List<Operation> epoch) throws IOException {
         boolean resized = epoch.stream().anyMatch(o -> o instanceof Operation.Resize);
         if (resized
                 && operation instanceof Operation.Write write

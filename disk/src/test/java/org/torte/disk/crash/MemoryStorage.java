@@ -5,6 +5,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.function.BiFunction;
 import org.torte.disk.AllowedFolders;
@@ -25,6 +26,11 @@ public final class MemoryStorage implements DiskStorage {
 
     public MemoryFile get(Path path) {
         return Objects.requireNonNull(files.get(path), "no such file");
+    }
+
+    /** All files. */
+    public Set<Path> paths() {
+        return Set.copyOf(files.keySet());
     }
 
     /** What files opened or created for writing are wrapped in from now on. */

@@ -2,6 +2,7 @@ package org.torte.disk.crash;
 
 import java.util.List;
 import java.util.SplittableRandom;
+import java.util.function.IntSupplier;
 import org.torte.disk.VirtualDisk;
 
 /**
@@ -11,7 +12,7 @@ import org.torte.disk.VirtualDisk;
 public final class RandomWork {
     private final VirtualDisk disk;
     private final DiskModel model;
-    private final Recorder recorder;
+    private final IntSupplier operations;
     private final SplittableRandom random;
     private final int sector;
     private final int block;
@@ -20,9 +21,18 @@ public final class RandomWork {
 
     /** For an open disk whose file the recorder watches. */
     public RandomWork(VirtualDisk disk, DiskModel model, Recorder recorder, SplittableRandom random) {
+        this(disk, model, recorder::count, random);
+    }
+
+    /**
+     * For an open disk.
+     *
+     * @param operations counts what has been done to the files so far
+     */
+    public RandomWork(VirtualDisk disk, DiskModel model, IntSupplier operations, SplittableRandom random) {
         this.disk = disk;
         this.model = model;
-        this.recorder = recorder;
+        this.operations = operations;
         this.random = random;
         this.sector = disk.logicalSectorSize();
         this.block = (int) Math.min(disk.blockSize(), disk.size());
@@ -50,7 +60,7 @@ public final class RandomWork {
                     write(at + random.nextInt(sectorsPerBlock - count + 1), count);
                 }
                 case 4 -> write(at, sectorsPerBlock);
-                case 5 -> trim(at, sectorsPerBlock);
+                case 5 -> trim(at, random.nextBoolean() ? sectorsPerBlock : 1 + random.nextInt(sectorsPerBlock - 1));
                 case 6 -> zero(at, random.nextBoolean() ? sectorsPerBlock : 1 + random.nextInt(sectorsPerBlock - 1));
                 default -> flush();
             }
@@ -68,7 +78,7 @@ public final class RandomWork {
 
     /** Writes sectors with fresh tags. */
     public void write(int first, int count) {
-        int now = recorder.count();
+        int now = operations.getAsInt();
         byte[] content = new byte[count * sector];
         for (int s = 0; s < count; s++) {
             DiskModel.fill(content, s * sector, sector, tag);
@@ -88,7 +98,7 @@ public final class RandomWork {
     }
 
     private void change(int first, int count, boolean trim) {
-        int now = recorder.count();
+        int now = operations.getAsInt();
         for (int s = 0; s < count; s++) {
             model.set(first + s, 0, now, trim);
         }
@@ -97,7 +107,7 @@ public final class RandomWork {
     /** Flushes. */
     public void flush() {
         disk.flush();
-        model.flushed(recorder.count());
+        model.flushed(operations.getAsInt());
     }
 
     /** What was done while the disk was open, which was closed since: all of it is durable. */

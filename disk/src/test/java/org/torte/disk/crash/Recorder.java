@@ -5,6 +5,7 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.function.Consumer;
 import org.torte.disk.DiskFile;
 
 /** Passes everything on to a file and remembers each modification and each force in its order. */
@@ -53,9 +54,21 @@ public final class Recorder implements DiskFile {
 
     private final DiskFile file;
     private final List<Operation> operations = new ArrayList<>();
+    private final Consumer<Operation> told;
 
     public Recorder(DiskFile file) {
+        this(file, operation -> {});
+    }
+
+    /** Tells of each operation, too, as it happens. */
+    public Recorder(DiskFile file, Consumer<Operation> told) {
         this.file = file;
+        this.told = told;
+    }
+
+    private void add(Operation operation) {
+        operations.add(operation);
+        told.accept(operation);
     }
 
     /** What happened so far. */
@@ -71,27 +84,27 @@ public final class Recorder implements DiskFile {
     public synchronized void write(long position, MemorySegment memory, long at, long length) throws IOException {
         file.write(position, memory, at, length);
         byte[] content = memory.asSlice(at, length).toArray(ValueLayout.JAVA_BYTE);
-        operations.add(new Operation.Write(position, content));
+        add(new Operation.Write(position, content));
     }
 
     @Override
     public synchronized void truncate(long size) throws IOException {
         if (size != file.size()) {
-            operations.add(new Operation.Resize(size));
+            add(new Operation.Resize(size));
         }
         file.truncate(size);
     }
 
     @Override
     public synchronized boolean punchHole(long position, long length) throws IOException {
-        operations.add(new Operation.Punch(position, length));
+        add(new Operation.Punch(position, length));
         return file.punchHole(position, length);
     }
 
     @Override
     public synchronized boolean allocate(long position, long length) throws IOException {
         if (position + length > file.size()) {
-            operations.add(new Operation.Resize(position + length));
+            add(new Operation.Resize(position + length));
         }
         return file.allocate(position, length);
     }
@@ -99,7 +112,7 @@ public final class Recorder implements DiskFile {
     @Override
     public synchronized void force() throws IOException {
         file.force();
-        operations.add(new Operation.Force());
+        add(new Operation.Force());
     }
 
     @Override

@@ -1,0 +1,171 @@
+package org.torte.disk.operation;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.SplittableRandom;
+import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.torte.disk.CheckReport;
+import org.torte.disk.CreateOptions;
+import org.torte.disk.DiskAccess;
+import org.torte.disk.DiskFormat;
+import org.torte.disk.DiskOptions;
+import org.torte.disk.VirtualDisk;
+import org.torte.disk.VirtualDisks;
+import org.torte.disk.crash.DiskModel;
+import org.torte.disk.crash.History;
+import org.torte.disk.crash.MemoryStorage;
+import org.torte.disk.crash.RandomWork;
+import org.torte.disk.crash.Remains;
+
+/**
+ * Cuts the power at every point of merges, of disks that are written to meanwhile and of others, with writes to any of
+ * the files lost: what is left opens, holds only what it may, and a merge that is started again comes to its end.
+ */
+class MergeCrashTest {
+    private static final Path FOLDER = Path.of("/images");
+    private static final int SECTOR = 512;
+    private static final int BLOCK = 1 << 20;
+    private static final int SIZE = 5 * BLOCK;
+    private static final long STEP = BLOCK;
+
+    private final Path base;
+    private final Path middle;
+    private final Path top;
+    private DiskFormat format = DiskFormat.VHDX;
+
+    MergeCrashTest() {
+        base = FOLDER.resolve("base");
+        middle = FOLDER.resolve("middle");
+        top = FOLDER.resolve("top");
+    }
+
+    private Path file(Path name) {
+        return name.resolveSibling(name.getFileName() + (format == DiskFormat.VHD ? ".vhd" : ".vhdx"));
+    }
+
+    @ParameterizedTest
+    @CsvSource({"VHD, true", "VHD, false", "VHDX, true", "VHDX, false"})
+    void aSampleOfCrashesLeavesAMergeThatGoesOn(DiskFormat format, boolean inUse) throws Exception {
+        long seed = Long.getLong("torte.seed", System.nanoTime());
+        long states = run(format, inUse, seed, 1, 3);
+        assertThat(states).isGreaterThan(15);
+    }
+
+    @Tag("long")
+    @ParameterizedTest
+    @CsvSource({"VHD, true", "VHD, false", "VHDX, true", "VHDX, false"})
+    void everyCrashLeavesAMergeThatGoesOn(DiskFormat format, boolean inUse) throws Exception {
+        long seed = Long.getLong("torte.seed", System.nanoTime());
+        for (int i = 0; i < Integer.getInteger("torte.runs", 8); i++) {
+            run(format, inUse, seed + i, 6, 1);
+        }
+    }
+
+    private long run(DiskFormat kind, boolean inUse, long seed, int samples, int every) throws Exception {
+        format = kind;
+        String what = kind + (inUse ? " in use" : "") + " seed " + seed;
+        SplittableRandom random = new SplittableRandom(seed);
+        MemoryStorage storage = new MemoryStorage();
+        DiskModel model = new DiskModel(SECTOR);
+        prepare(Remains.options(storage, seed), model, random);
+        History history = new History(storage);
+        DiskOptions options = Remains.options(storage, seed).withStorage(history);
+        if (inUse) {
+            try (LiveDisk disk = LiveDisk.open(file(top), kind, options)) {
+                RandomWork work = new RandomWork(disk, model, history::count, random);
+                work.run(4);
+                Progress writing = (_, _) -> {
+                    work.run(3);
+                    return true;
+                };
+                disk.merge(file(middle), writing, STEP);
+                work.run(4);
+            }
+            model.flushed(history.count());
+        } else {
+            Merge.run(file(middle), kind, options, Progress.NONE, STEP);
+        }
+        long states = history.visit(0, samples, every, random, (state, before, description) -> {
+            judge(state, model, seed, before, what + ": " + description);
+        });
+        System.out.println("merge of " + what + ": " + history.count() + " events, " + states + " states");
+        return states;
+    }
+
+    private void prepare(DiskOptions options, DiskModel model, SplittableRandom random) {
+        VirtualDisks.create(
+                file(base),
+                format,
+                CreateOptions.dynamic(SIZE).withBlockSize(format == DiskFormat.VHD ? 512 << 10 : BLOCK),
+                options);
+        fill(base, options, random, 2_000_000, 3);
+        Path parent = base;
+        for (Path child : new Path[] {middle, top}) {
+            CreateOptions create = CreateOptions.differencing(file(parent))
+                    .withBlockSize(format == DiskFormat.VHD ? 512 << 10 : BLOCK);
+            VirtualDisks.create(file(child), format, create, options);
+            fill(child, options, random, child.equals(middle) ? 4_000_000 : 6_000_000, child.equals(middle) ? 9 : 3);
+            parent = child;
+        }
+        try (VirtualDisk disk = VirtualDisks.open(file(top), format, options.withAccess(DiskAccess.READ_ONLY))) {
+            byte[] content = new byte[SIZE];
+            disk.read(0, content);
+            for (int s = 0; s < SIZE / SECTOR; s++) {
+                model.base(s, DiskModel.tagOf(content, s * SECTOR, SECTOR));
+            }
+        }
+    }
+
+    private void fill(Path name, DiskOptions options, SplittableRandom random, long tag, int runs) {
+        try (VirtualDisk disk = VirtualDisks.open(file(name), format, options)) {
+            for (int i = 0; i < runs; i++) {
+                int count = 1 + random.nextInt(i == 0 ? 3000 : 600);
+                int first = random.nextInt(SIZE / SECTOR - count);
+                byte[] content = new byte[count * SECTOR];
+                for (int s = 0; s < count; s++) {
+                    DiskModel.fill(content, s * SECTOR, SECTOR, tag + 10_000L * i + first + s);
+                }
+                disk.write((long) first * SECTOR, content);
+            }
+            disk.writeZeroes((long) random.nextInt(SIZE / BLOCK) * BLOCK, BLOCK);
+        }
+    }
+
+    private void judge(MemoryStorage state, DiskModel model, long seed, int before, String what) {
+        DiskOptions options = Remains.options(state, seed);
+        byte[] content = content(options.withAccess(DiskAccess.READ_ONLY), what);
+        assertThat(model.check(content, before)).as(what).isEmpty();
+        if (state.exists(file(middle)) || state.exists(MergeJournal.file(file(middle)))) {
+            try {
+                Merge.run(file(middle), format, options, Progress.NONE, STEP);
+            } catch (RuntimeException e) {
+                throw new AssertionError(what + ": merged again", e);
+            }
+        }
+        assertThat(state.exists(file(middle))).as(what).isFalse();
+        assertThat(state.exists(MergeJournal.file(file(middle)))).as(what).isFalse();
+        assertThat(Arrays.mismatch(content(options, what + ", merged"), content))
+                .as(what + ": content after the merge")
+                .isEqualTo(-1);
+        for (Path name : new Path[] {base, top}) {
+            assertThat(VirtualDisks.check(file(name), format, options.withAccess(DiskAccess.READ_ONLY), false)
+                            .findings())
+                    .as(what + ": " + name)
+                    .noneMatch(f -> f.severity() == CheckReport.Severity.ERROR);
+        }
+    }
+
+    private byte[] content(DiskOptions options, String what) {
+        try (VirtualDisk disk = VirtualDisks.open(file(top), format, options)) {
+            byte[] content = new byte[(int) disk.size()];
+            disk.read(0, content);
+            return content;
+        } catch (RuntimeException e) {
+            throw new AssertionError(what, e);
+        }
+    }
+}
