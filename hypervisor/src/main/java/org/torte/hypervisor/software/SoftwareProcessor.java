@@ -154,7 +154,7 @@ final class SoftwareProcessor implements VirtualProcessor {
             return true;
         }
         if (events.clear(Events.INIT) != 0) {
-            events.clear(Events.STARTUP);
+            // A SIPI that is pending too came after it: the APIC drops those that came before.
             cpu.reset(false);
             return false;
         }
