@@ -10,7 +10,7 @@ import org.torte.hypervisor.VirtualProcessor;
 /** System behaviour as the kernels in src/test/kernels see it; run-in-qemu there gives a second opinion. */
 class SystemKernelsTest {
     @ParameterizedTest
-    @ValueSource(strings = {"protected", "paging", "long", "access"})
+    @ValueSource(strings = {"protected", "paging", "long", "access", "registers"})
     void aKernelSeesWhatTheManualSays(String name) {
         TestKernel.Result result = TestKernel.run(name);
         assertThat(result.output()).isEqualTo(TestKernel.expected(name));
@@ -18,7 +18,7 @@ class SystemKernelsTest {
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"protected", "paging", "long", "access"})
+    @ValueSource(strings = {"protected", "paging", "long", "access", "registers"})
     void aKernelDoesNotNoticeThatItMoves(String name) {
         TestKernel.Result result = TestKernel.runMoving(name, 1, 7);
         assertThat(result.output()).isEqualTo(TestKernel.expected(name));
