@@ -3,13 +3,17 @@ package org.torte.disk.operation;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
+import java.util.function.LongConsumer;
 import org.torte.disk.DiskFormat;
+import org.torte.disk.DiskInfo;
 import org.torte.disk.DiskOptions;
 import org.torte.disk.DiskType;
 import org.torte.disk.Extent;
 import org.torte.disk.VirtualDisk;
 import org.torte.disk.VirtualDisks;
 import org.torte.disk.vhd.VhdImages;
+import org.torte.disk.vhdx.VhdxCompact;
+import org.torte.disk.vhdx.VhdxDisk;
 
 /** Makes the file of an image smaller: blocks that hold only zeros give up their space, and gaps are closed. */
 public final class Optimize {
@@ -30,23 +34,35 @@ public final class Optimize {
 
     /** Optimizes an image that is not open. Wherever it is interrupted the disk reads as before. */
     public static Result run(Path path, DiskFormat format, DiskOptions options, Progress progress) {
-        long before;
-        long lengthBefore;
+        DiskInfo start;
         long zeroBlocks = 0;
         try (VirtualDisk disk = VirtualDisks.open(path, format, options)) {
-            before = disk.info().allocated();
-            lengthBefore = disk.info().fileSize();
-            if (disk.info().type() == DiskType.DYNAMIC) {
+            start = disk.info();
+            if (start.type() == DiskType.DYNAMIC) {
+                if (disk instanceof VhdxDisk vhdx) {
+                    // The content stays the same, so the children may keep their connection.
+                    vhdx.announceContentIdentifier(start.contentIdentifier());
+                }
                 zeroBlocks = releaseZeroBlocks(disk, progress);
                 disk.flush();
             }
         }
-        if (format == DiskFormat.VHD) {
-            VhdImages.compact(path, options, moved -> progress.step(path.toString(), moved, moved));
+        LongConsumer watch =
+                moved -> progress.step(path.toString(), Math.min(moved, start.fileSize()), start.fileSize());
+        switch (format) {
+            case VHD -> VhdImages.compact(path, options, watch);
+            case VHDX -> VhdxCompact.run(path, options, watch);
+            case RAW -> {
+                // Its zero ranges are holes by now.
+            }
         }
         try (VirtualDisk disk = VirtualDisks.open(path, format, options)) {
             return new Result(
-                    before, disk.info().allocated(), lengthBefore, disk.info().fileSize(), zeroBlocks);
+                    start.allocated(),
+                    disk.info().allocated(),
+                    start.fileSize(),
+                    disk.info().fileSize(),
+                    zeroBlocks);
         }
     }
 

@@ -14,9 +14,11 @@ import org.torte.disk.VirtualDisk;
 final class NearestOwner {
     private final List<VirtualDisk> ancestors = new ArrayList<>();
     private final short[] level;
+    private final int blockBytes;
 
     /** For a chain of images with the same block size; it ends at the first of another kind, which answers for the rest. */
     NearestOwner(VirtualDisk parent, int blocks, int blockBytes) {
+        this.blockBytes = blockBytes;
         Optional<VirtualDisk> next = Optional.of(parent);
         while (next.isPresent() && ancestors.size() < Short.MAX_VALUE - 2) {
             VirtualDisk ancestor = next.get();
@@ -40,10 +42,11 @@ final class NearestOwner {
 
     private int find(int block) {
         for (int i = 0; i < ancestors.size(); i++) {
-            VirtualDisk ancestor = ancestors.get(i);
-            boolean last = i == ancestors.size() - 1
-                    && !(ancestor instanceof DynamicVhd vhd && vhd.parent().isEmpty());
-            if (last || ((DynamicVhd) ancestor).has(block)) {
+            // One with other blocks, and one whose parents are not in the list, answer for all that is below them.
+            if (!(ancestors.get(i) instanceof DynamicVhd vhd) || vhd.blockSize() != blockBytes || vhd.has(block)) {
+                return i;
+            }
+            if (i == ancestors.size() - 1 && vhd.parent().isPresent()) {
                 return i;
             }
         }

@@ -134,7 +134,9 @@ final class MetadataWriter {
                 entryMemory = Arena.ofAuto().allocate((long) LARGEST_ENTRY * Layout.PAGE, Layout.PAGE);
                 entryBuffer = entryMemory.asByteBuffer().order(ByteOrder.LITTLE_ENDIAN);
             }
-            headers.updateOne(headers.current().withFileWrite(Identifiers.random(random)), durability);
+            // A start that failed half-way may have named a log that is about to be overwritten; it holds nothing.
+            headers.updateOne(
+                    headers.current().withFileWrite(Identifiers.random(random)).withLog(Layout.NIL), durability);
             // What a crash left behind the last block must not show through where this opener extends the file.
             file.truncate(space.usedEnd());
             durability.modified();
@@ -284,6 +286,23 @@ final class MetadataWriter {
         }
     }
 
+    /**
+     * Like {@link #writeOut()}, and makes sure that all pages are in their places: for what drops cached pages.
+     *
+     * @throws DiskException NO_SPACE when the host has none for them; nothing is lost
+     */
+    void settle() {
+        writeOut();
+        logLock.lock();
+        try {
+            if (appliedThrough < sequence - 1) {
+                throw noLogSpace();
+            }
+        } finally {
+            logLock.unlock();
+        }
+    }
+
     private void writeOutLocked() throws IOException {
         boolean content = contentFirst.getAndSet(false);
         List<Range> free;
@@ -399,7 +418,7 @@ final class MetadataWriter {
         return new DiskException(
                 DiskException.Kind.NO_SPACE,
                 file.name(),
-                "its block table cannot be written for lack of space on the host, and its log is full",
+                "its block table cannot be written for lack of space on the host",
                 "make space; what was flushed is intact and the request can be repeated");
     }
 

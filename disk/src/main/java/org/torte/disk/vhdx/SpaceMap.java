@@ -55,9 +55,9 @@ final class SpaceMap {
         hint = 0;
     }
 
-    /** Free space between used space, in bytes. */
-    synchronized long free() {
-        return (end - used.cardinality()) * Layout.MIB;
+    /** Space in use, in bytes. */
+    synchronized long usedBytes() {
+        return used.cardinality() * Layout.MIB;
     }
 
     /** Finds free space, or extends the file. */
@@ -87,6 +87,21 @@ final class SpaceMap {
         used.set(start, start + count);
         hint = start + count;
         return start * Layout.MIB;
+    }
+
+    /** Finds the first free space that ends at or before {@code limit}, or -1. */
+    synchronized long allocateBelow(long length, long limit) {
+        int count = units(length);
+        int from = used.nextClearBit(0);
+        while (from + count <= units(limit)) {
+            int to = used.nextSetBit(from);
+            if (to < 0 || to - from >= count) {
+                used.set(from, from + count);
+                return from * Layout.MIB;
+            }
+            from = used.nextClearBit(to);
+        }
+        return -1;
     }
 
     /** Whether space is clean; it no longer counts as clean once it was asked for by {@link #soil}. */

@@ -393,6 +393,11 @@ final class VhdxImage implements AutoCloseable {
         return checked(bitmapIndex(chunk), true);
     }
 
+    /** An entry by its place in the table. */
+    long rawEntry(long index) {
+        return checked(index, geometry.isBitmap(index));
+    }
+
     private long checked(long index, boolean bitmap) {
         try {
             long entry = cache.table(index).get((int) index & (MetadataPage.WORDS - 1));

@@ -71,7 +71,7 @@ final class VhdxResize {
 
     /** Logs the new size and the new place of the block table if it needs one. */
     private static void change(VhdxImage image, Geometry wanted) throws IOException {
-        image.writer.writeOut();
+        image.writer.settle();
         RegionTable regions = image.regions();
         RegionTable.Region table = image.table();
         RegionTable.Region newTable = table;

@@ -50,6 +50,16 @@ public final class DiskModel {
         unflushed.add(version);
     }
 
+    /** How many changes wait for a flush. */
+    public int pending() {
+        return unflushed.size();
+    }
+
+    /** The changes after the first {@code pending} failed: they may have happened in part, and no flush covers them. */
+    public void failed(int pending) {
+        unflushed.subList(pending, unflushed.size()).clear();
+    }
+
     /** A flush was issued when all that was set so far had returned; it returned at {@code now}. */
     public void flushed(int now) {
         unflushed.forEach(v -> v.flushed = now);

@@ -33,6 +33,19 @@ public class MemoryFile implements DiskFile {
         return new MemoryFile(name, new TreeMap<>(pages), size);
     }
 
+    /** Takes over another content. */
+    synchronized void become(MemoryFile other) {
+        MemoryFile copy = other.copy();
+        pages.clear();
+        pages.putAll(copy.pages);
+        size = copy.size;
+    }
+
+    /** The same content in a file of another name. */
+    public synchronized MemoryFile copyAs(String other) {
+        return new MemoryFile(other, new TreeMap<>(pages), size);
+    }
+
     public MemoryFile asReadOnly() {
         MemoryFile copy = copy();
         copy.readOnly = true;

@@ -3,6 +3,7 @@ package org.torte.disk.crash;
 import java.util.List;
 import java.util.SplittableRandom;
 import java.util.function.IntSupplier;
+import org.torte.disk.DiskException;
 import org.torte.disk.VirtualDisk;
 
 /**
@@ -79,22 +80,34 @@ public final class RandomWork {
     /** Writes sectors with fresh tags. */
     public void write(int first, int count) {
         int now = operations.getAsInt();
+        int pending = model.pending();
         byte[] content = new byte[count * sector];
         for (int s = 0; s < count; s++) {
             DiskModel.fill(content, s * sector, sector, tag);
             model.set(first + s, tag++, now, false);
         }
-        disk.write((long) first * sector, content);
+        attempt(pending, () -> disk.write((long) first * sector, content));
+    }
+
+    private void attempt(int pending, Runnable change) {
+        try {
+            change.run();
+        } catch (DiskException e) {
+            model.failed(pending);
+            throw e;
+        }
     }
 
     private void trim(int first, int count) {
+        int pending = model.pending();
         change(first, count, true);
-        disk.trim((long) first * sector, (long) count * sector);
+        attempt(pending, () -> disk.trim((long) first * sector, (long) count * sector));
     }
 
     private void zero(int first, int count) {
+        int pending = model.pending();
         change(first, count, false);
-        disk.writeZeroes((long) first * sector, (long) count * sector);
+        attempt(pending, () -> disk.writeZeroes((long) first * sector, (long) count * sector));
     }
 
     private void change(int first, int count, boolean trim) {

@@ -9,7 +9,7 @@ import java.util.function.Consumer;
 import org.torte.disk.DiskFile;
 
 /** Passes everything on to a file and remembers each modification and each force in its order. */
-public final class Recorder implements DiskFile {
+public final class Recorder extends ForwardingFile {
     /** One modification, or a force. */
     public sealed interface Operation {
         /** Makes the modification, or the part of it that reached the disk. */
@@ -52,7 +52,6 @@ public final class Recorder implements DiskFile {
         }
     }
 
-    private final DiskFile file;
     private final List<Operation> operations = new ArrayList<>();
     private final Consumer<Operation> told;
 
@@ -62,7 +61,7 @@ public final class Recorder implements DiskFile {
 
     /** Tells of each operation, too, as it happens. */
     public Recorder(DiskFile file, Consumer<Operation> told) {
-        this.file = file;
+        super(file);
         this.told = told;
     }
 
@@ -113,45 +112,5 @@ public final class Recorder implements DiskFile {
     public synchronized void force() throws IOException {
         file.force();
         add(new Operation.Force());
-    }
-
-    @Override
-    public String name() {
-        return file.name();
-    }
-
-    @Override
-    public boolean readOnly() {
-        return file.readOnly();
-    }
-
-    @Override
-    public long size() throws IOException {
-        return file.size();
-    }
-
-    @Override
-    public long allocatedSize() throws IOException {
-        return file.allocatedSize();
-    }
-
-    @Override
-    public void read(long position, MemorySegment memory, long at, long length) throws IOException {
-        file.read(position, memory, at, length);
-    }
-
-    @Override
-    public long nextData(long position) throws IOException {
-        return file.nextData(position);
-    }
-
-    @Override
-    public long nextHole(long position) throws IOException {
-        return file.nextHole(position);
-    }
-
-    @Override
-    public void close() throws IOException {
-        file.close();
     }
 }

@@ -171,25 +171,81 @@ class OperationTest {
         assertThat(images.content(image)).endsWith(Arrays.copyOfRange(pattern(MIB, 1), MIB - 16, MIB));
     }
 
-    @Test
-    void optimizingGivesBackZeroBlocksAndClosesGaps() throws Exception {
-        Images images = new Images(folder, DiskFormat.VHD);
-        Path image = images.create("disk", CreateOptions.dynamic(100 * MIB));
+    @ParameterizedTest
+    @EnumSource(names = {"VHD", "VHDX"})
+    void optimizingGivesBackZeroBlocksAndClosesGaps(DiskFormat format) throws Exception {
+        Images images = new Images(folder, format);
+        Path image = images.create("disk", CreateOptions.dynamic(100 * MIB).withBlockSize(2 * MIB));
         try (VirtualDisk disk = images.open(image)) {
             for (int block = 0; block < 40; block++) {
                 disk.write(block * 2L * MIB, block % 3 == 0 ? new byte[2 * MIB] : pattern(2 * MIB, block));
             }
             disk.trim(10 * MIB, 8 * MIB);
         }
+        Path child = images.create("child", CreateOptions.differencing(image));
         byte[] expected = images.content(image);
         long before = Files.size(image);
-        Optimize.Result result = Optimize.run(image, DiskFormat.VHD, OPTIONS, Progress.NONE);
+        Optimize.Result result = Optimize.run(image, format, OPTIONS, Progress.NONE);
         assertThat(images.content(image)).isEqualTo(expected);
         assertThat(result.zeroBlocks()).isPositive();
-        assertThat(Files.size(image)).isLessThan(before - 26L * MIB);
-        assertThat(VirtualDisks.check(image, DiskFormat.VHD, DiskOptions.readOnly(), false)
+        // Of 40 blocks 24 are left.
+        assertThat(Files.size(image)).isLessThan(before - 26L * MIB).isEqualTo(result.lengthAfter());
+        assertThat(result.after()).isLessThan(25L * 2 * MIB + 5 * MIB);
+        assertThat(VirtualDisks.check(image, format, DiskOptions.readOnly(), false)
                         .findings())
                 .isEmpty();
+        assertThat(images.content(child)).isEqualTo(expected);
+        assertThat(Optimize.run(image, format, OPTIONS, Progress.NONE).lengthAfter())
+                .isEqualTo(result.lengthAfter());
+    }
+
+    @ParameterizedTest
+    @EnumSource(names = {"VHD", "VHDX"})
+    void aDifferencingDiskIsCompactedWithItsBitmaps(DiskFormat format) throws Exception {
+        Images images = new Images(folder, format);
+        Path base = images.create("base", CreateOptions.dynamic(64 * MIB).withBlockSize(2 * MIB));
+        images.write(base, 0, pattern(64 * MIB, 1));
+        Path child = images.create("child", CreateOptions.differencing(base));
+        try (VirtualDisk disk = images.open(child)) {
+            disk.write(0, pattern(16 * MIB, 2));
+            disk.write(20 * MIB + 512, pattern(9 * MIB, 3));
+            disk.flush();
+            disk.writeZeroes(0, 12 * MIB);
+        }
+        byte[] expected = images.content(child);
+        long before = Files.size(child);
+        Optimize.run(child, format, OPTIONS, Progress.NONE);
+        assertThat(images.content(child)).isEqualTo(expected);
+        if (format == DiskFormat.VHDX) {
+            // A VHD cannot say zero where its parent has content.
+            assertThat(Files.size(child)).isLessThanOrEqualTo(before - 11 * MIB);
+        }
+        assertThat(VirtualDisks.check(child, format, DiskOptions.readOnly(), false)
+                        .sound())
+                .isTrue();
+    }
+
+    @ParameterizedTest
+    @EnumSource(names = {"VHD", "VHDX"})
+    void aCancelledOptimizationLeavesAUsableDisk(DiskFormat format) {
+        Images images = new Images(folder, format);
+        Path image = images.create("disk", CreateOptions.dynamic(400 * MIB).withBlockSize(2 * MIB));
+        try (VirtualDisk disk = images.open(image)) {
+            for (int block = 0; block < 150; block++) {
+                disk.write(block * 2L * MIB, pattern(4096, block));
+            }
+            disk.flush();
+            disk.trim(0, 150 * MIB);
+        }
+        byte[] expected = images.content(image);
+        int[] calls = {0};
+        for (int limit : new int[] {0, 1, 76}) {
+            calls[0] = 0;
+            assertThatThrownBy(() -> Optimize.run(image, format, OPTIONS, (_, _) -> calls[0]++ < limit))
+                    .isInstanceOfSatisfying(
+                            DiskException.class, e -> assertThat(e.kind()).isEqualTo(DiskException.Kind.CANCELLED));
+            assertThat(images.content(image)).isEqualTo(expected);
+        }
     }
 
     @ParameterizedTest
@@ -211,6 +267,28 @@ class OperationTest {
         assertThatThrownBy(() -> Reconnect.run(moved, format, top, true, OPTIONS))
                 .isInstanceOfSatisfying(
                         DiskException.class, e -> assertThat(e.kind()).isEqualTo(DiskException.Kind.PARENT_CYCLE));
+    }
+
+    @ParameterizedTest
+    @EnumSource(names = {"VHD", "VHDX"})
+    void imagesOfAChainMayHaveBlocksOfDifferentSizes(DiskFormat format) {
+        Images images = new Images(folder, format);
+        int small = format == DiskFormat.VHD ? 512 << 10 : MIB;
+        int[] sizes = {small, 2 * MIB, small, 2 * MIB, small};
+        Path image = images.create("level0", CreateOptions.dynamic(24 * MIB).withBlockSize(sizes[0]));
+        byte[] expected = new byte[24 * MIB];
+        for (int level = 0; level < sizes.length; level++) {
+            if (level > 0) {
+                image = images.create(
+                        "level" + level, CreateOptions.differencing(image).withBlockSize(sizes[level]));
+            }
+            byte[] content = pattern(3 * MIB + 512, level);
+            for (int at : new int[] {level * 5 * MIB / 4 & -512, (17 - level) * MIB}) {
+                images.write(image, at, content);
+                System.arraycopy(content, 0, expected, at, content.length);
+            }
+            assertThat(Arrays.mismatch(images.content(image), expected)).isEqualTo(-1);
+        }
     }
 
     @Test
