@@ -41,7 +41,7 @@ public final class Optimize {
             if (start.type() == DiskType.DYNAMIC) {
                 if (disk instanceof VhdxDisk vhdx) {
                     // The content stays the same, so the children may keep their connection.
-                    vhdx.announceContentIdentifier(start.contentIdentifier());
+                    vhdx.keepContentIdentifier();
                 }
                 zeroBlocks = releaseZeroBlocks(disk, progress);
                 disk.flush();

@@ -111,6 +111,8 @@ final class VhdCreation {
         DynamicHeader header = plain.withParent(parent, parentName, place.locators());
         file.write(footer.dataOffset(), header.encode());
         emptyTable(file, tableAt, plain.tableBytes());
+        // The footers come last: a file whose making was interrupted is not taken for a disk.
+        file.force();
         file.write(place.end(), footer.encode());
         file.write(0, footer.encode());
     }

@@ -93,6 +93,14 @@ public final class VhdxDisk implements LayeredDisk {
         return chain.size() == 1 ? Optional.empty() : Optional.of(new VhdxDisk(chain.subList(1, chain.size()), false));
     }
 
+    /**
+     * Says that the first modification by this opener changes nothing that a guest sees, so that DataWriteGuid stays and
+     * children keep their connection. Called before any modification.
+     */
+    public void keepContentIdentifier() {
+        top.writer.announceContentIdentifier(top.headers.current().dataWrite());
+    }
+
     VhdxImage image() {
         return top;
     }
