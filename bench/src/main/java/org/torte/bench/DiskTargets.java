@@ -213,13 +213,16 @@ public final class DiskTargets {
 
     /** Passes everything on; files that come back are counted in their turn. */
     private <T> T proxy(Class<T> type, T target) {
-        return type.cast(Proxy.newProxyInstance(type.getClassLoader(), new Class<?>[] {type}, (_, method, arguments) -> {
-            if (method.getName().equals("force")) {
-                forces.incrementAndGet();
-            }
-            Object result = call(target, method, arguments);
-            return result instanceof DiskFile file && type != DiskFile.class ? proxy(DiskFile.class, file) : result;
-        }));
+        return type.cast(Proxy.newProxyInstance(
+                type.getClassLoader(), new Class<?>[] {type}, (_, method, arguments) -> {
+                    if (method.getName().equals("force")) {
+                        forces.incrementAndGet();
+                    }
+                    Object result = call(target, method, arguments);
+                    return result instanceof DiskFile file && type != DiskFile.class
+                            ? proxy(DiskFile.class, file)
+                            : result;
+                }));
     }
 
     private static Object call(Object target, Method method, Object[] arguments) throws Throwable {

@@ -204,7 +204,7 @@ class FaultTest {
         int faults = 0;
         for (Fault fault : Fault.values()) {
             boolean fired = true;
-            for (int at = (int) Math.floorMod(seed + fault.ordinal(), (long) every); fired; at += every) {
+            for (int at = (int) Math.floorMod(seed + faults, (long) every); fired; at += every) {
                 Scenario scenario = source.make();
                 String what = name + ", " + fault + " at " + at;
                 FaultPlan plan = new FaultPlan(fault, at);
