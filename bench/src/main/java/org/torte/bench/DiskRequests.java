@@ -95,7 +95,8 @@ public final class DiskRequests {
 
     /** Past the host's cache; named so because the compiler warns of the class, which has no replacement. */
     private static OpenOption direct() throws ClassNotFoundException {
-        for (Object option : Class.forName("com.sun.nio.file.ExtendedOpenOption").getEnumConstants()) {
+        for (Object option :
+                Class.forName("com.sun.nio.file.ExtendedOpenOption").getEnumConstants()) {
             if (option instanceof OpenOption open && open.toString().equals("DIRECT")) {
                 return open;
             }
