@@ -37,7 +37,7 @@ class MergeKillTest {
     @ParameterizedTest
     @ValueSource(strings = {"vhd", "vhdx"})
     void aMergeThatIsKilledGoesOn(String extension) throws Exception {
-        run(extension, Long.getLong("torte.seed", System.nanoTime()), 160, 3);
+        run(extension, Long.getLong("torte.seed", System.nanoTime()), 128, 2);
     }
 
     @Tag("long")

@@ -19,6 +19,13 @@ public final class MemoryStorage implements DiskStorage {
     private final Map<Path, MemoryFile> files = new ConcurrentHashMap<>();
     private BiFunction<Path, MemoryFile, DiskFile> wrapper = (path, file) -> file;
 
+    private volatile long usable = Long.MAX_VALUE;
+
+    /** How many bytes files may still take, as far as anybody asks. */
+    public void limit(long bytes) {
+        usable = bytes;
+    }
+
     public MemoryStorage put(Path path, MemoryFile file) {
         files.put(path, file);
         return this;
@@ -122,6 +129,6 @@ public final class MemoryStorage implements DiskStorage {
 
     @Override
     public long usableSpace(Path path) {
-        return Long.MAX_VALUE;
+        return usable;
     }
 }
