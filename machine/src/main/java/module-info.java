@@ -3,6 +3,7 @@ import org.jspecify.annotations.NullMarked;
 /** The chipset, ACPI, boot loaders and the Hyper-V interface. */
 @NullMarked
 module org.torte.machine {
+    requires transitive org.torte.disk;
     requires transitive org.torte.hypervisor;
     requires com.github.luben.zstd_jni;
     requires org.tukaani.xz;
@@ -11,5 +12,6 @@ module org.torte.machine {
     exports org.torte.machine;
     exports org.torte.machine.boot;
     exports org.torte.machine.chipset;
+    exports org.torte.machine.storage;
     exports org.torte.machine.vmbus;
 }

@@ -4,6 +4,7 @@ import org.jspecify.annotations.NullMarked;
 @NullMarked
 module org.torte.worker {
     requires transitive org.torte.machine;
+    requires org.tukaani.xz;
     requires static org.jspecify;
 
     uses org.torte.hypervisor.Hypervisor;

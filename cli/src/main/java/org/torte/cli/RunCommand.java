@@ -9,6 +9,8 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
+import org.torte.disk.DiskFormat;
+import org.torte.worker.DiskSource;
 import org.torte.worker.VirtualMachine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
@@ -58,6 +60,14 @@ final class RunCommand implements Callable<Integer> {
     @Option(names = "--processors", paramLabel = "N", description = "virtual processors, 1 (the default) to 64")
     @Nullable
     String processors;
+
+    @Option(
+            names = "--disk",
+            paramLabel = "FILE[,ro][,format=F]",
+            description =
+                    "a disk on the SCSI controller: raw, vhd or vhdx, as the file's name or format= says, and with "
+                            + "ro not written; may be repeated")
+    List<String> disks = new ArrayList<>();
 
     @Option(names = "--hypervisor", paramLabel = "NAME", description = "auto (the default), software or kvm")
     String hypervisor = "auto";
@@ -123,6 +133,9 @@ final class RunCommand implements Callable<Integer> {
             String file = space < 0 ? module : module.substring(0, space);
             builder.module(path("--module", file), space < 0 ? "" : module.substring(space + 1));
         }
+        for (String disk : disks) {
+            builder.disk(disk(disk));
+        }
         if (memory != null) {
             builder.memory(Quantities.bytes("--memory", memory));
         }
@@ -143,6 +156,7 @@ final class RunCommand implements Callable<Integer> {
         refuse("--initrd", !initrds.isEmpty());
         refuse("--module", !modules.isEmpty());
         refuse("--append", append != null);
+        refuse("--disk", !disks.isEmpty());
         refuse("--memory", memory != null);
         refuse("--processors", processors != null);
         refuse("--exit-port", exitPort != null);
@@ -153,6 +167,36 @@ final class RunCommand implements Callable<Integer> {
         if (given) {
             throw new UsageException(option + " is part of the saved machine; leave it out with --restore");
         }
+    }
+
+    /** What follows the last commas are options if it looks like one; file names may have commas, too. */
+    static DiskSource disk(String text) {
+        String file = text;
+        boolean readOnly = false;
+        DiskFormat format = null;
+        while (true) {
+            int comma = file.lastIndexOf(',');
+            String option = comma < 0 ? "" : file.substring(comma + 1);
+            if (option.equals("ro")) {
+                readOnly = true;
+            } else if (option.startsWith("format=")) {
+                format = format(option.substring("format=".length()));
+            } else {
+                break;
+            }
+            file = file.substring(0, comma);
+        }
+        Path path = path("--disk", file);
+        return new DiskSource(path, format == null ? DiskSource.formatOf(path) : format, readOnly);
+    }
+
+    private static DiskFormat format(String name) {
+        return switch (name) {
+            case "raw" -> DiskFormat.RAW;
+            case "vhd" -> DiskFormat.VHD;
+            case "vhdx" -> DiskFormat.VHDX;
+            default -> throw new UsageException("--disk knows the formats raw, vhd and vhdx, not \"" + name + "\"");
+        };
     }
 
     private static Path path(String option, String text) {

@@ -44,7 +44,7 @@ final class SavedMachine implements AutoCloseable {
     }
 
     /** Writes a machine that stands still. The file appears complete, and on the disk, or not at all. */
-    static void write(Path file, Machine machine, @Nullable BootSource source) {
+    static void write(Path file, Machine machine, Disks disks, @Nullable BootSource source) {
         Path target = file.toAbsolutePath();
         Path folder = target.getParent();
         if (folder == null || Files.isDirectory(target)) {
@@ -68,6 +68,9 @@ final class SavedMachine implements AutoCloseable {
                             body.putString(module.arguments());
                         }
                     });
+                }
+                if (!disks.isEmpty()) {
+                    writer.section(Disks.SECTION, Disks.VERSION, disks::save);
                 }
                 machine.save(writer);
                 writer.ram(machine.memory());
@@ -119,17 +122,28 @@ final class SavedMachine implements AutoCloseable {
         return configuration;
     }
 
-    /** Puts everything into a new machine of this configuration; gives what it starts from after a reset. */
+    /** Reads all of the file, and what belongs into RAM there; gives the disks of the machine, open. */
+    Disks load(Machine machine) {
+        try {
+            reader.readRest(machine.memory());
+            return reader.has(Disks.SECTION)
+                    ? Disks.open(reader.section(Disks.SECTION, Disks.VERSION))
+                    : Disks.open(List.of());
+        } catch (IOException e) {
+            throw unreadable(file, e);
+        } catch (StateException e) {
+            throw new InputException(file + ": " + e.getMessage());
+        }
+    }
+
+    /** Puts the rest into a machine with its disks; gives what it starts from after a reset. */
     @Nullable
     BootSource restore(Machine machine) {
         try {
-            reader.readRest(machine.memory());
             machine.restore(reader);
             BootSource source = reader.has(BOOT) ? source(reader.section(BOOT, BOOT_VERSION)) : null;
             reader.requireAllRead();
             return source;
-        } catch (IOException e) {
-            throw unreadable(file, e);
         } catch (StateException e) {
             throw new InputException(file + ": " + e.getMessage());
         }

@@ -46,6 +46,7 @@ public final class VirtualMachine implements AutoCloseable {
     private final Machine machine;
     private final Console console;
     private final ExitCounter exits;
+    private final Disks disks;
     private final @Nullable KernelLoader loader;
     private final @Nullable BootSource source;
     private final boolean restored;
@@ -53,10 +54,16 @@ public final class VirtualMachine implements AutoCloseable {
     private final AtomicLong endedAt = new AtomicLong();
 
     private VirtualMachine(
-            Machine machine, Console console, ExitCounter exits, @Nullable BootSource source, boolean restored) {
+            Machine machine,
+            Console console,
+            ExitCounter exits,
+            Disks disks,
+            @Nullable BootSource source,
+            boolean restored) {
         this.machine = machine;
         this.console = console;
         this.exits = exits;
+        this.disks = disks;
         this.source = source;
         this.restored = restored;
         loader = source == null ? null : new KernelLoader(source);
@@ -155,7 +162,8 @@ public final class VirtualMachine implements AutoCloseable {
         boolean wasRunning = machine.isRunning();
         machine.pause();
         try {
-            SavedMachine.write(file, machine, source);
+            disks.flush();
+            SavedMachine.write(file, machine, disks, source);
         } finally {
             if (wasRunning) {
                 machine.resume();
@@ -190,6 +198,7 @@ public final class VirtualMachine implements AutoCloseable {
     @Override
     public void close() {
         machine.close();
+        disks.close();
         console.close();
     }
 
@@ -205,6 +214,7 @@ public final class VirtualMachine implements AutoCloseable {
         private OptionalInt exitPort = OptionalInt.empty();
         private @Nullable OutputStream consoleOutput;
         private @Nullable Path savedState;
+        private final List<DiskSource> disks = new ArrayList<>();
 
         private Builder() {}
 
@@ -261,6 +271,12 @@ public final class VirtualMachine implements AutoCloseable {
             return this;
         }
 
+        /** A disk; the first one given is the first one the guest finds. */
+        public Builder disk(DiskSource source) {
+            disks.add(source);
+            return this;
+        }
+
         /** A file that {@link VirtualMachine#save} wrote; it says everything about the machine but the back-end. */
         public Builder savedState(Path file) {
             savedState = file;
@@ -294,8 +310,16 @@ public final class VirtualMachine implements AutoCloseable {
                 configuration = configuration.withExitPort(exitPort.getAsInt());
             }
             ExitCounter exits = new ExitCounter();
-            Machine machine = create(configuration, exits);
-            return new VirtualMachine(machine, new Console(machine.serial(0), consoleOutput), exits, source, false);
+            Disks open = Disks.open(disks);
+            try {
+                Machine machine = create(configuration, exits);
+                open.attach(machine);
+                return new VirtualMachine(
+                        machine, new Console(machine.serial(0), consoleOutput), exits, open, source, false);
+            } catch (RuntimeException e) {
+                open.close();
+                throw e;
+            }
         }
 
         private VirtualMachine restore(Path file) {
@@ -304,12 +328,18 @@ public final class VirtualMachine implements AutoCloseable {
                 checkMemory(configuration.memoryBytes());
                 ExitCounter exits = new ExitCounter();
                 Machine machine = create(configuration, exits);
+                Disks open = null;
                 try {
+                    open = saved.load(machine);
+                    open.attach(machine);
                     BootSource source = saved.restore(machine);
                     return new VirtualMachine(
-                            machine, new Console(machine.serial(0), consoleOutput), exits, source, true);
+                            machine, new Console(machine.serial(0), consoleOutput), exits, open, source, true);
                 } catch (RuntimeException e) {
                     machine.close();
+                    if (open != null) {
+                        open.close();
+                    }
                     throw e;
                 }
             }

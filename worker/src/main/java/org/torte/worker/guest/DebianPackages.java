@@ -82,6 +82,11 @@ final class DebianPackages {
         return content;
     }
 
+    /** A path in the folder where this works, for a file that need not last. */
+    Path file(String name) {
+        return folder.resolve(name);
+    }
+
     /** Removes a folder that {@link #unpack} gave, and everything else below {@code root}. */
     static void delete(Path root) throws IOException {
         try (Stream<Path> files = Files.walk(root)) {

@@ -3,6 +3,7 @@ package org.torte.worker.guest;
 import java.io.IOException;
 import java.io.OutputStream;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
@@ -32,6 +33,9 @@ public final class GuestImages {
             /bin/busybox mount -t sysfs sysfs /sys
             /bin/busybox mount -t devtmpfs devtmpfs /dev
             /bin/busybox --install -s
+            for module in /torte/modules/*.ko; do
+              [ -f $module ] && insmod $module
+            done
             cd /root
             if [ -x /torte/script ]; then
               setsid sh -c 'exec /torte/script </dev/ttyS0 >/dev/ttyS0 2>&1'
@@ -40,6 +44,21 @@ public final class GuestImages {
             fi
             poweroff -f
             """;
+
+    /** Drivers for the devices on the VMBus, for {@link #guestKernel}; not all of them are loaded by every guest. */
+    private static final List<String> HYPERV_MODULES = List.of(
+            "hv_vmbus", "hv_storvsc", "sd_mod", "hv_netvsc", "hv_utils", "hv_balloon", "hyperv_keyboard", "ext4");
+
+    /** Modules for a guest with disks. */
+    public static final List<String> DISK_MODULES = List.of("hv_storvsc", "sd_mod", "ext4");
+
+    /**
+     * A kernel with modules that fit it.
+     *
+     * @param kernel the kernel's file
+     * @param modules the folder of its modules for Hyper-V
+     */
+    public record GuestKernel(Path kernel, Path modules) {}
 
     private final Path cache;
     private final Consumer<String> progress;
@@ -81,6 +100,35 @@ public final class GuestImages {
         });
     }
 
+    /**
+     * The kernel of a metapackage and its modules for Hyper-V, downloaded unless they have been before.
+     *
+     * @throws InputException when they can be had neither from the cache nor from the package sources
+     */
+    public GuestKernel guestKernel(String metapackage) {
+        Path folder = cache.resolve(metapackage + ".hyperv");
+        GuestKernel complete = new GuestKernel(folder.resolve("vmlinuz"), folder.resolve("modules"));
+        if (Files.isDirectory(folder)) {
+            return complete;
+        }
+        return fetch(packages -> {
+            String name = packages.dependency(metapackage);
+            progress.accept("downloading " + name);
+            Path content = packages.unpack(name);
+            Path made = Files.createTempDirectory(cache, "kernel");
+            Files.createDirectory(made.resolve("modules"));
+            Files.copy(find(content.resolve("boot"), "vmlinuz"), made.resolve("vmlinuz"));
+            KernelModules.copy(content, HYPERV_MODULES, made.resolve("modules"));
+            try {
+                Files.move(made, folder, StandardCopyOption.ATOMIC_MOVE);
+            } catch (FileSystemException e) {
+                // Another process has been quicker.
+                DebianPackages.delete(made);
+            }
+            return complete;
+        });
+    }
+
     /** The distribution's statically linked busybox, downloaded unless it has been before. */
     public Path busybox() {
         return cached("busybox-static", ".bin", packages -> {
@@ -98,6 +146,27 @@ public final class GuestImages {
      * @param target where to write it
      */
     public void initrd(String script, Map<String, byte[]> files, Path target) throws IOException {
+        write(archive(script, files), target);
+    }
+
+    /** The same, which first loads some modules of its kernel, and those that they need. */
+    public void initrd(String script, Map<String, byte[]> files, GuestKernel kernel, List<String> modules, Path target)
+            throws IOException {
+        CpioArchive archive = archive(script, files);
+        int number = 100;
+        for (Path module : KernelModules.inOrder(kernel.modules(), modules)) {
+            archive.file("torte/modules/" + number++ + module.getFileName(), 0644, Files.readAllBytes(module));
+        }
+        write(archive, target);
+    }
+
+    private static void write(CpioArchive archive, Path target) throws IOException {
+        try (OutputStream stream = Files.newOutputStream(target)) {
+            archive.writeTo(stream);
+        }
+    }
+
+    private CpioArchive archive(String script, Map<String, byte[]> files) throws IOException {
         CpioArchive archive = new CpioArchive();
         for (String directory : List.of("dev", "proc", "sys", "tmp", "root", "bin", "sbin", "usr/bin", "usr/sbin")) {
             archive.directory(directory);
@@ -110,31 +179,35 @@ public final class GuestImages {
             archive.file("torte/script", 0755, ("#!/bin/sh\n" + script).getBytes(StandardCharsets.UTF_8));
         }
         files.forEach((path, content) -> archive.file(path, 0644, content));
-        try (OutputStream stream = Files.newOutputStream(target)) {
-            archive.writeTo(stream);
-        }
+        return archive;
     }
 
     /** Finds a file among those of unpacked packages. */
-    private interface Source {
-        Path get(DebianPackages packages) throws IOException;
+    private interface Source<T> {
+        T get(DebianPackages packages) throws IOException;
     }
 
-    private Path cached(String name, String suffix, Source source) {
+    private Path cached(String name, String suffix, Source<Path> source) {
         Path file = cache.resolve(name + suffix);
         if (Files.isReadable(file)) {
             return file;
         }
+        return fetch(packages -> {
+            Path found = source.get(packages);
+            Path complete = packages.file("complete");
+            Files.copy(found, complete);
+            Files.move(complete, file, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
+            return file;
+        });
+    }
+
+    private <T> T fetch(Source<T> source) {
         try {
             Files.createDirectories(cache);
             Path work = Files.createTempDirectory(cache, "packages");
             try {
                 progress.accept("reading the lists of this system's package sources");
-                Path found = source.get(new DebianPackages(work));
-                Path complete = work.resolve("complete");
-                Files.copy(found, complete);
-                Files.move(complete, file, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
-                return file;
+                return source.get(new DebianPackages(work));
             } finally {
                 DebianPackages.delete(work);
             }
