@@ -111,6 +111,7 @@ final class RunCommand implements Callable<Integer> {
     public Integer call() {
         VirtualMachine.Builder builder = restore == null ? newMachine() : savedMachine(restore);
         builder.hypervisor(hypervisor);
+        builder.onGuestFailure(line -> System.err.print("\r\ntorte: the guest's system has failed: " + line + "\r\n"));
         builder.consoleOutput(new FileOutputStream(FileDescriptor.out));
         Duration limit = timeout == null ? null : Quantities.duration("--timeout", timeout);
         Path target = save == null ? null : path("--save", save);

@@ -15,6 +15,8 @@ import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicReference;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 import org.torte.base.ManualClock;
 import org.torte.base.ManualTimers;
 import org.torte.base.RandomSource;
@@ -264,10 +266,11 @@ class MachineTest {
         }
     }
 
-    /** Devices of the first version of saved state, in odd states; must load for ever. */
-    @Test
-    void theFirstVersionStillLoads() throws Exception {
-        try (InputStream golden = MachineTest.class.getResourceAsStream("machine-1.torte")) {
+    /** Devices in odd states: the first version, and the second one with the synthetic interrupt controllers. */
+    @ParameterizedTest
+    @ValueSource(strings = {"machine-1.torte", "machine-2.torte"})
+    void everyVersionOfSavedStateStillLoads(String name) throws Exception {
+        try (InputStream golden = MachineTest.class.getResourceAsStream(name)) {
             assertThat(golden).isNotNull();
             try (Machine machine = restore(golden.readAllBytes())) {
                 assertThat(machine.configuration().processors()).isEqualTo(2);

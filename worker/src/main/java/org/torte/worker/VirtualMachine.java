@@ -11,9 +11,11 @@ import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 import org.torte.hypervisor.Hypervisor;
 import org.torte.hypervisor.PartitionConfiguration;
+import org.torte.machine.GuestCrash;
 import org.torte.machine.Machine;
 import org.torte.machine.MachineConfiguration;
 import org.torte.machine.MachineEnd;
@@ -215,6 +217,7 @@ public final class VirtualMachine implements AutoCloseable {
         private @Nullable OutputStream consoleOutput;
         private @Nullable Path savedState;
         private final List<DiskSource> disks = new ArrayList<>();
+        private Consumer<String> guestFailure = message -> {};
 
         private Builder() {}
 
@@ -274,6 +277,15 @@ public final class VirtualMachine implements AutoCloseable {
         /** A disk; the first one given is the first one the guest finds. */
         public Builder disk(DiskSource source) {
             disks.add(source);
+            return this;
+        }
+
+        /**
+         * Who is told, in one line, when the guest's operating system reports that it has failed (Linux: a panic, if its
+         * VMBus driver is loaded). Called on a thread of its own.
+         */
+        public Builder onGuestFailure(Consumer<String> listener) {
+            guestFailure = listener;
             return this;
         }
 
@@ -348,11 +360,24 @@ public final class VirtualMachine implements AutoCloseable {
         private Machine create(MachineConfiguration configuration, ExitCounter exits) {
             Hypervisor backend = exits.count(hypervisor == null ? Backends.find(hypervisorName) : hypervisor);
             try {
-                return Machine.create(configuration, MachineHost.of(backend, MachineListener.NONE));
+                return Machine.create(configuration, MachineHost.of(backend, listener()));
             } catch (OutOfMemoryError e) {
                 throw new InputException("the host has no room for " + (configuration.memoryBytes() >> 20)
                         + " MiB of guest memory (" + e.getMessage() + "); give less with --memory");
             }
+        }
+
+        private MachineListener listener() {
+            Consumer<String> told = guestFailure;
+            return new MachineListener() {
+                @Override
+                public void guestCrash(GuestCrash crash) {
+                    Thread _ = Thread.ofPlatform()
+                            .name("torte-guest-failure")
+                            .daemon()
+                            .start(() -> told.accept(GuestFailure.describe(crash)));
+                }
+            };
         }
 
         private static void checkProcessors(int count) {

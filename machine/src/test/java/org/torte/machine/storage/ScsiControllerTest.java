@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import java.io.ByteArrayInputStream;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
+import java.io.InputStream;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
@@ -456,6 +457,20 @@ class ScsiControllerTest {
             received++;
         }
         assertThat(received).isEqualTo(sent);
+    }
+
+    /** An open channel with answers that wait; must load for ever. */
+    @Test
+    void theFirstVersionStillLoads() throws IOException {
+        try (InputStream golden = ScsiControllerTest.class.getResourceAsStream("storage-1.torte")) {
+            assertThat(golden).isNotNull();
+            guest.bus.stop();
+            StateContainerReader reader = new StateContainerReader(golden);
+            reader.readRest(guest.memory);
+            guest.bus.restore(reader.section("bus", 1));
+            controller.restore(reader.section("scsi", 1));
+            assertThat(save(guest.bus, controller)).isNotEmpty();
+        }
     }
 
     private static byte[] save(Vmbus bus, ScsiController controller) {
