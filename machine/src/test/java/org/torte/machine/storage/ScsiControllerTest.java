@@ -16,10 +16,13 @@ import java.util.Objects;
 import java.util.Random;
 import java.util.UUID;
 import java.util.concurrent.Executor;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -35,6 +38,7 @@ import org.torte.machine.vmbus.TestGuest.OpenChannel;
 import org.torte.machine.vmbus.TestGuest.Received;
 import org.torte.machine.vmbus.Vmbus;
 
+@Timeout(120)
 class ScsiControllerTest {
     private static final UUID DISK = UUID.fromString("01234567-89ab-cdef-0123-456789abcdef");
     private static final UUID CONTROLLER = UUID.fromString("11111111-2222-3333-4444-555555555555");
@@ -49,12 +53,15 @@ class ScsiControllerTest {
     private final ArrayDeque<Runnable> later = new ArrayDeque<>();
 
     private boolean postponing;
+    private @Nullable Executor threads;
 
     @TempDir
     Path folder;
 
     private final Executor executor = task -> {
-        if (postponing) {
+        if (threads != null) {
+            threads.execute(task);
+        } else if (postponing) {
             later.add(task);
         } else {
             task.run();
@@ -457,6 +464,64 @@ class ScsiControllerTest {
             received++;
         }
         assertThat(received).isEqualTo(sent);
+    }
+
+    @Test
+    void manyRequestsAtOnceEachDoWhatTheyShould() {
+        long seed = 20261123;
+        Random random = new Random(seed);
+        int places = 64;
+        int sectors = 8;
+        long[] expected = new long[places];
+        try (ExecutorService pool = Executors.newCachedThreadPool()) {
+            threads = pool;
+            for (int round = 0; round < 60; round++) {
+                int requests = 0;
+                for (int place = 0; place < places; place++) {
+                    if (random.nextInt(3) == 0) {
+                        continue;
+                    }
+                    // Each place has a page of its own in the guest.
+                    long page = DATA_PAGE + place;
+                    expected[place] = random.nextLong();
+                    guest.memory.putLong(page * 4096, expected[place]);
+                    byte[] range = memory(0, sectors * SECTOR);
+                    ByteBuffer.wrap(range).order(ByteOrder.LITTLE_ENDIAN).putLong(16, page);
+                    byte[] command = new byte[10];
+                    ByteBuffer.wrap(command).put((byte) 0x2a).position(2).putInt(place * sectors);
+                    command[8] = (byte) sectors;
+                    byte[] packet = channel().packet(9, 1, place, range, packet(0, 0, command));
+                    while (!channel().write(packet)) {
+                        requests -= take();
+                    }
+                    channel().signal();
+                    requests++;
+                }
+                while (requests > 0) {
+                    requests -= take();
+                }
+            }
+            guest.bus.stop();
+        }
+        for (int place = 0; place < places; place++) {
+            byte[] block = new byte[SECTOR];
+            disk().read((long) place * sectors * SECTOR, block);
+            assertThat(ByteBuffer.wrap(block).order(ByteOrder.LITTLE_ENDIAN).getLong())
+                    .as("seed %d, place %d", seed, place)
+                    .isEqualTo(expected[place]);
+        }
+        assertThat(guest.failures).isEmpty();
+    }
+
+    /** Takes one answer if there is one; how many it was. */
+    private int take() {
+        Received received = channel().receive();
+        if (received == null) {
+            Thread.onSpinWait();
+            return 0;
+        }
+        assertThat(status(received.data())).isEqualTo(GOOD);
+        return 1;
     }
 
     /** An open channel with answers that wait; must load for ever. */

@@ -13,6 +13,7 @@ final class EchoDevice implements VmbusDevice {
     final List<String> events = new ArrayList<>();
     private final String name;
     private final ArrayDeque<byte[]> unsent = new ArrayDeque<>();
+    private final ArrayDeque<Long> unsentTransactions = new ArrayDeque<>();
 
     EchoDevice(String name) {
         this.name = name;
@@ -39,16 +40,18 @@ final class EchoDevice implements VmbusDevice {
     @Override
     public boolean serve(Channel channel) {
         while (!unsent.isEmpty()) {
-            if (!channel.sendCompletion(5, unsent.element(), unsent.element().length)) {
+            if (!channel.sendCompletion(unsentTransactions.element(), unsent.element(), unsent.element().length)) {
                 return false;
             }
             unsent.remove();
+            unsentTransactions.remove();
         }
         for (Packet packet = channel.receive(); packet != null; packet = channel.receive()) {
             byte[] data = new byte[packet.data().remaining()];
             packet.data().get(data);
             if (!channel.sendCompletion(packet.transaction(), data, data.length)) {
                 unsent.add(data);
+                unsentTransactions.add(packet.transaction());
                 return false;
             }
         }
@@ -59,6 +62,7 @@ final class EchoDevice implements VmbusDevice {
     public void close(Channel channel) {
         events.add("close");
         unsent.clear();
+        unsentTransactions.clear();
     }
 
     @Override

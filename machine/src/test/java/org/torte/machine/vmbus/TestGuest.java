@@ -2,6 +2,7 @@ package org.torte.machine.vmbus;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import java.lang.invoke.VarHandle;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.ArrayDeque;
@@ -216,6 +217,9 @@ public final class TestGuest implements SynicPort, AutoCloseable {
         /** The handle of its rings. */
         public final int handle;
 
+        /** How often {@link #send} has signalled. */
+        public int signals;
+
         private final int size;
         private final int ringPages;
         private final long[] pages;
@@ -247,13 +251,13 @@ public final class TestGuest implements SynicPort, AutoCloseable {
         /** Writes raw bytes as a packet; false when there is no room. */
         public boolean write(byte[] packet) {
             int in = memory.getInt(control(true, 0));
-            int out = memory.getInt(control(true, 4));
+            int out = memory.getIntVolatile(control(true, 4));
             if (size - Math.floorMod(in - out, size) <= packet.length + 8) {
                 return false;
             }
             put(in, packet);
             put(in + packet.length, new byte[8]);
-            memory.putInt(control(true, 0), (in + packet.length + 8) % size);
+            memory.putIntVolatile(control(true, 0), (in + packet.length + 8) % size);
             return true;
         }
 
@@ -271,11 +275,16 @@ public final class TestGuest implements SynicPort, AutoCloseable {
             return out.array();
         }
 
-        /** Writes data in band and signals as a guest does. */
+        /** Writes data in band and signals as Linux does: when the ring was empty and the host wants to hear of it. */
         public boolean send(long transaction, byte[] data) {
+            int before = memory.getInt(control(true, 0));
             boolean written = write(packet(6, 1, transaction, new byte[0], data));
-            if (written && memory.getInt(control(true, 8)) == 0) {
+            VarHandle.fullFence();
+            if (written
+                    && memory.getIntVolatile(control(true, 8)) == 0
+                    && memory.getIntVolatile(control(true, 4)) == before) {
                 signal();
+                signals++;
             }
             return written;
         }

@@ -11,8 +11,11 @@ import java.nio.ByteOrder;
 import java.util.List;
 import java.util.Objects;
 import java.util.Random;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.torte.base.StateContainerReader;
@@ -21,6 +24,7 @@ import org.torte.machine.hyperv.HypercallStatus;
 import org.torte.machine.vmbus.TestGuest.OpenChannel;
 import org.torte.machine.vmbus.TestGuest.Received;
 
+@Timeout(120)
 class VmbusTest {
     private static final int BUFFER = 0x777;
 
@@ -342,6 +346,41 @@ class VmbusTest {
         writer.section("bus", 1, bus::save);
         writer.finish();
         return out.toByteArray();
+    }
+
+    @Test
+    void betweenThreadsNoSignalIsLost() {
+        int count = 30_000;
+        Random random = new Random(20261123);
+        try (ExecutorService threads = Executors.newCachedThreadPool();
+                TestGuest busy = new TestGuest(threads)) {
+            busy.bus.attach(echo);
+            busy.connect(TestGuest.NEWEST);
+            OpenChannel channel = busy.open(busy.offers().getFirst(), 2);
+            int sent = 0;
+            int received = 0;
+            while (received < count) {
+                int burst = random.nextInt(6);
+                for (int i = 0; i < burst && sent < count; i++) {
+                    if (channel.send(sent, new byte[8 * random.nextInt(1, 30)])) {
+                        sent++;
+                    }
+                }
+                int wanted = random.nextInt(3) == 0 ? sent : received;
+                do {
+                    Received answer = channel.receive();
+                    if (answer != null) {
+                        assertThat(answer.transaction()).isEqualTo(received);
+                        received++;
+                    } else {
+                        Thread.onSpinWait();
+                    }
+                } while (received < wanted);
+            }
+            busy.bus.stop();
+            assertThat(busy.failures).isEmpty();
+            assertThat(channel.signals).isPositive().isLessThanOrEqualTo(count);
+        }
     }
 
     @Test
