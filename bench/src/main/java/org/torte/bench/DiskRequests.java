@@ -47,7 +47,14 @@ public final class DiskRequests {
     }
 
     private static final String[] COLUMNS = {
-        "64K write", "64K read", "1M write", "1M read", "4K random write", "4K random read", "the same, 16 at once"
+        "64K first write, flushed",
+        "64K write",
+        "64K read",
+        "1M write",
+        "1M read",
+        "4K random write",
+        "4K random read",
+        "the same, 16 at once"
     };
 
     /** Arguments: a folder for the images, and how many mebibytes to work on. */
@@ -66,14 +73,16 @@ public final class DiskRequests {
             MemorySegment memory = arena.allocate(MIB, 4096).fill((byte) 0x5a);
             for (Subject subject : subjects) {
                 // Takes the space: what comes after is without allocation.
-                sequential(subject.write, memory, size, MIB);
+                long began = System.nanoTime();
+                sequential(subject.write, memory, size, 64 << 10);
                 subject.flush.run();
+                Arrays.fill(subject.rates[0], rate(size, began));
             }
             for (int round = -1; round < ROUNDS; round++) {
                 for (Subject subject : subjects) {
                     double[] now = measure(subject, memory, size);
                     for (int i = 0; round >= 0 && i < now.length; i++) {
-                        subject.rates[i][round] = now[i];
+                        subject.rates[i + 1][round] = now[i];
                     }
                 }
             }

@@ -54,17 +54,50 @@ final class HostFile implements DiskFile {
         int open = open();
         Posix.Scratch scratch = Posix.acquire();
         try {
-            long done = 0;
-            while (done < length) {
-                long part = Math.min(length - done, memory.isNative() ? LARGEST_TRANSFER : Posix.Scratch.BOUNCE);
-                MemorySegment target = memory.isNative() ? memory.asSlice(at + done, part) : scratch.bounce();
-                long count = Posix.pread(scratch, open, target, part, position + done);
+            for (long done = 0; done < length; ) {
+                done += memory.isNative()
+                        ? readNative(scratch, open, position + done, memory, at + done, length - done)
+                        : readBounced(scratch, open, position + done, memory, at + done, length - done);
+            }
+        } finally {
+            Posix.release(scratch);
+        }
+    }
+
+    private static long readNative(
+            Posix.Scratch scratch, int open, long position, MemorySegment memory, long at, long length)
+            throws IOException {
+        return read(Posix.pread(scratch, open, memory, at, Math.min(length, LARGEST_TRANSFER), position), position);
+    }
+
+    private static long readBounced(
+            Posix.Scratch scratch, int open, long position, MemorySegment memory, long at, long length)
+            throws IOException {
+        MemorySegment bounce = scratch.bounce();
+        long part = Math.min(length, Posix.Scratch.BOUNCE);
+        long count = read(Posix.pread(scratch, open, bounce, 0, part, position), position);
+        MemorySegment.copy(bounce, 0, memory, at, count);
+        return count;
+    }
+
+    private static long read(long count, long position) throws EOFException {
+        if (count == 0) {
+            throw new EOFException("the file ends at " + position);
+        }
+        return count;
+    }
+
+    @Override
+    public void write(long position, MemorySegment memory, long at, long length) throws IOException {
+        int open = open();
+        Posix.Scratch scratch = Posix.acquire();
+        try {
+            for (long done = 0; done < length; ) {
+                long count = memory.isNative()
+                        ? writeNative(scratch, open, position + done, memory, at + done, length - done)
+                        : writeBounced(scratch, open, position + done, memory, at + done, length - done);
                 if (count == 0) {
-                    throw new EOFException(
-                            "reading " + length + " bytes at " + position + ": the file ends at " + (position + done));
-                }
-                if (!memory.isNative()) {
-                    MemorySegment.copy(target, 0, memory, at + done, count);
+                    throw new IOException("writing at " + (position + done) + ": the host wrote nothing");
                 }
                 done += count;
             }
@@ -73,27 +106,19 @@ final class HostFile implements DiskFile {
         }
     }
 
-    @Override
-    public void write(long position, MemorySegment memory, long at, long length) throws IOException {
-        int open = open();
-        Posix.Scratch scratch = Posix.acquire();
-        try {
-            long done = 0;
-            while (done < length) {
-                long part = Math.min(length - done, memory.isNative() ? LARGEST_TRANSFER : Posix.Scratch.BOUNCE);
-                MemorySegment source = memory.isNative() ? memory.asSlice(at + done, part) : scratch.bounce();
-                if (!memory.isNative()) {
-                    MemorySegment.copy(memory, at + done, source, 0, part);
-                }
-                long count = Posix.pwrite(scratch, open, source, part, position + done);
-                if (count == 0) {
-                    throw new IOException("writing " + part + " bytes at " + position + ": the host wrote nothing");
-                }
-                done += count;
-            }
-        } finally {
-            Posix.release(scratch);
-        }
+    private static long writeNative(
+            Posix.Scratch scratch, int open, long position, MemorySegment memory, long at, long length)
+            throws IOException {
+        return Posix.pwrite(scratch, open, memory, at, Math.min(length, LARGEST_TRANSFER), position);
+    }
+
+    private static long writeBounced(
+            Posix.Scratch scratch, int open, long position, MemorySegment memory, long at, long length)
+            throws IOException {
+        MemorySegment bounce = scratch.bounce();
+        long part = Math.min(length, Posix.Scratch.BOUNCE);
+        MemorySegment.copy(memory, at, bounce, 0, part);
+        return Posix.pwrite(scratch, open, bounce, 0, part, position);
     }
 
     @Override

@@ -205,11 +205,15 @@ final class Posix {
         }
     }
 
-    /** Reads up to {@code length} bytes; 0 at the end of the file. */
-    static long pread(Scratch scratch, int fd, MemorySegment memory, long length, long position) throws IOException {
+    /**
+     * Reads up to {@code length} bytes into native memory; 0 at the end of the file. The slice lives in the call alone, so
+     * that the compiler can do without the object.
+     */
+    static long pread(Scratch scratch, int fd, MemorySegment memory, long at, long length, long position)
+            throws IOException {
         try {
             while (true) {
-                long done = (long) PREAD.invokeExact(scratch.state, fd, memory, length, position);
+                long done = (long) PREAD.invokeExact(scratch.state, fd, memory.asSlice(at, length), length, position);
                 if (done >= 0) {
                     return done;
                 }
@@ -222,11 +226,12 @@ final class Posix {
         }
     }
 
-    /** Writes up to {@code length} bytes. */
-    static long pwrite(Scratch scratch, int fd, MemorySegment memory, long length, long position) throws IOException {
+    /** Writes up to {@code length} bytes of native memory. */
+    static long pwrite(Scratch scratch, int fd, MemorySegment memory, long at, long length, long position)
+            throws IOException {
         try {
             while (true) {
-                long done = (long) PWRITE.invokeExact(scratch.state, fd, memory, length, position);
+                long done = (long) PWRITE.invokeExact(scratch.state, fd, memory.asSlice(at, length), length, position);
                 if (done >= 0) {
                     return done;
                 }

@@ -36,6 +36,8 @@ public final class VhdxDisk implements LayeredDisk {
     /** Exchanged as a whole, while no request is under way. */
     private volatile VhdxImage[] images;
 
+    private volatile SkippedImages skipped;
+
     private final boolean ownsFiles;
     private final StampedLock[] locks = new StampedLock[LOCKS];
     private final Requests requests;
@@ -44,6 +46,7 @@ public final class VhdxDisk implements LayeredDisk {
 
     VhdxDisk(List<VhdxImage> images, boolean ownsFiles) {
         this.images = images.toArray(VhdxImage[]::new);
+        this.skipped = new SkippedImages(this.images);
         this.top = images.getFirst();
         this.ownsFiles = ownsFiles;
         this.requests = new Requests(top.file, top.faults);
@@ -149,6 +152,7 @@ public final class VhdxDisk implements LayeredDisk {
             changed.set(index, image);
         }
         images = changed.toArray(VhdxImage[]::new);
+        skipped = new SkippedImages(images);
         top = changed.getFirst();
     }
 
@@ -200,8 +204,9 @@ public final class VhdxDisk implements LayeredDisk {
     }
 
     private long transferRun(long offset, MemorySegment memory, long at, long length) {
-        VhdxImage[] chain = images;
-        long found = locate(chain, offset, length);
+        SkippedImages known = skipped;
+        VhdxImage[] chain = known.chain();
+        long found = locate(known, offset, length);
         long run = found >>> OWNER_BITS;
         int owner = (int) found & OWNER_MASK;
         if (owner == OWNER_MASK) {
@@ -224,9 +229,24 @@ public final class VhdxDisk implements LayeredDisk {
      * @return the length of the run, shifted left by {@link #OWNER_BITS}, and the index of the image, or
      *     {@link #OWNER_MASK} for zeros
      */
-    private static long locate(VhdxImage[] chain, long offset, long length) {
+    private static long locate(SkippedImages known, long offset, long length) {
+        VhdxImage[] chain = known.chain();
+        long block = offset >>> chain[0].blockShift;
+        int skip = known.get(block);
+        long found = locate(chain, skip, offset, length);
+        int owner = (int) found & OWNER_MASK;
+        if (owner != OWNER_MASK && owner > skip + 1) {
+            known.put(block, owner - 1);
+        } else if (owner == OWNER_MASK && skip == 0) {
+            known.put(block, chain.length - 2);
+        }
+        return found;
+    }
+
+    /** The same, with {@code skip} images after the first known to have nothing of the block. */
+    private static long locate(VhdxImage[] chain, int skip, long offset, long length) {
         long run = length;
-        for (int i = 0; i < chain.length; i++) {
+        for (int i = 0; i < chain.length; i += i == 0 ? 1 + skip : 1) {
             VhdxImage image = chain[i];
             long left = image.size() - offset;
             if (left <= 0) {
@@ -264,7 +284,7 @@ public final class VhdxDisk implements LayeredDisk {
         StampedLock lock = lock(offset >>> top.blockShift);
         long stamp = lock.readLock();
         try {
-            long found = locate(images, offset, Math.min(length, blockSize() - (offset & blockSize() - 1)));
+            long found = locate(skipped, offset, Math.min(length, blockSize() - (offset & blockSize() - 1)));
             boolean zero = ((int) found & OWNER_MASK) == OWNER_MASK;
             return new Extent(offset, found >>> OWNER_BITS, zero ? Extent.Kind.ZERO : Extent.Kind.MAPPED);
         } finally {

@@ -291,6 +291,39 @@ class OperationTest {
         }
     }
 
+    @ParameterizedTest
+    @EnumSource(names = {"VHD", "VHDX"})
+    void aChainOfFiftyReadsWhatEachLevelWroteAlsoAfterTheTopChanged(DiskFormat format) {
+        Images images = new Images(folder, format);
+        byte[] expected = new byte[64 * MIB];
+        Path top = images.create("0", CreateOptions.dynamic(expected.length).withBlockSize(2 * MIB));
+        for (int level = 0; level < 50; level++) {
+            if (level > 0) {
+                top = images.create(String.valueOf(level), CreateOptions.differencing(top));
+            }
+            byte[] content = pattern(4096, level);
+            int at = level % 31 * 2 * MIB + level * 512;
+            images.write(top, at, content);
+            System.arraycopy(content, 0, expected, at, content.length);
+        }
+        try (VirtualDisk disk = images.open(top)) {
+            byte[] found = new byte[expected.length];
+            for (int round = 0; round < 3; round++) {
+                disk.read(0, found);
+                assertThat(Arrays.mismatch(found, expected))
+                        .as("round %d", round)
+                        .isEqualTo(-1);
+                for (int block = round; block < 32; block += 5) {
+                    byte[] content = pattern(3 * 512, 100 * round + block);
+                    int at = block * 2 * MIB + (round + 1) * 2048;
+                    disk.write(at, content);
+                    System.arraycopy(content, 0, expected, at, content.length);
+                }
+            }
+        }
+        assertThat(Arrays.mismatch(images.content(top), expected)).isEqualTo(-1);
+    }
+
     @Test
     void identityChangesWithoutCuttingOffChildren() {
         Images images = new Images(folder, DiskFormat.VHDX);

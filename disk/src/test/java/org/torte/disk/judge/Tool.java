@@ -1,4 +1,4 @@
-package org.torte.disk.vhd;
+package org.torte.disk.judge;
 
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
@@ -7,13 +7,14 @@ import java.util.List;
 import org.junit.jupiter.api.Assumptions;
 
 /** Runs a judge: a program that nobody here wrote. A test that needs one that is missing is skipped, saying so. */
-final class Tool {
+public final class Tool {
     private Tool() {}
 
     /** What a program said and how it ended. */
-    record Result(int status, String output) {}
+    public record Result(int status, String output) {}
 
-    static Result run(Path folder, String... command) throws IOException, InterruptedException {
+    /** Runs it to its end. */
+    public static Result run(Path folder, String... command) throws IOException, InterruptedException {
         Process process;
         try {
             process = new ProcessBuilder(List.of(command))
