@@ -42,7 +42,10 @@ public interface VirtualDisk extends AutoCloseable {
     /** What the image says about itself, at this moment. */
     DiskInfo info();
 
-    /** The parent that this disk reads through to, opened for reading and owned by this disk. */
+    /**
+     * The parent that this disk reads through to, opened for reading and owned by this disk; to be used until a merge
+     * changes the chain.
+     */
     Optional<VirtualDisk> parent();
 
     /** Reads {@code length} bytes at {@code offset} of the disk into {@code memory} at {@code at}. */

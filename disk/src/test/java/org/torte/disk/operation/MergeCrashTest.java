@@ -31,6 +31,8 @@ class MergeCrashTest {
     private static final int BLOCK = 1 << 20;
     private static final int SIZE = 5 * BLOCK;
     private static final long STEP = BLOCK;
+    /** Of how many states one is the start of a second crash. */
+    private static final int NESTED = 40;
 
     private final Path base;
     private final Path middle;
@@ -89,10 +91,15 @@ class MergeCrashTest {
         } else {
             Merge.run(file(middle), kind, options, Progress.NONE, STEP);
         }
+        long[] seen = {0, 0};
         long states = history.visit(0, samples, every, random, (state, before, description) -> {
+            if (seen[0]++ % NESTED == NESTED / 2) {
+                seen[1] += crashAgain(state, model, seed, before, what + ": " + description, random);
+            }
             judge(state, model, seed, before, what + ": " + description);
         });
-        System.out.println("merge of " + what + ": " + history.count() + " events, " + states + " states");
+        System.out.println("merge of " + what + ": " + history.count() + " events, " + states + " states, " + seen[1]
+                + " of a second crash");
         return states;
     }
 
@@ -157,6 +164,21 @@ class MergeCrashTest {
                     .as(what + ": " + name)
                     .noneMatch(f -> f.severity() == CheckReport.Severity.ERROR);
         }
+    }
+
+    /** Goes on with the merge that a crash has interrupted and cuts the power again. */
+    private long crashAgain(
+            MemoryStorage state, DiskModel model, long seed, int before, String what, SplittableRandom random)
+            throws Exception {
+        if (!state.exists(file(middle))) {
+            return 0;
+        }
+        MemoryStorage again = state.with(file(top), state.get(file(top)).copy());
+        History history = new History(again);
+        Merge.run(file(middle), format, Remains.options(again, seed).withStorage(history), Progress.NONE, STEP);
+        return history.visit(0, 1, 5, random, (left, _, description) -> {
+            judge(left, model, seed, before, what + "; then " + description);
+        });
     }
 
     private byte[] content(DiskOptions options, String what) {
