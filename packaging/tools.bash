@@ -16,6 +16,7 @@ test_packages=(binutils busybox-static debootstrap libvhdi-utils qemu-system-x86
 native_modules=org.torte.base,org.torte.hypervisor,org.torte.disk,org.torte.cli,com.github.luben.zstd_jni
 torte_jvm=(
   -XX:+UseSerialGC
+  -Xmn16m
   -XX:-UsePerfData
   "--enable-native-access=$native_modules"
 )
