@@ -31,8 +31,7 @@ import picocli.CommandLine.Option;
             "Boots a Linux made from the distribution's packages. With a terminal you get its shell;",
             "without one it runs a short session, prints what proves it, powers off and exits with 0."
         },
-        sortOptions = false,
-        usageHelpAutoWidth = true)
+        sortOptions = false)
 final class DemoCommand implements Callable<Integer> {
     private static final Duration PATIENCE = Duration.ofMinutes(10);
 

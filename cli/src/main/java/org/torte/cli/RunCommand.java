@@ -20,7 +20,6 @@ import picocli.CommandLine.Option;
         name = "torte run",
         description = "Runs one virtual machine in the foreground, its serial console on the terminal.",
         sortOptions = false,
-        usageHelpAutoWidth = true,
         footer = {
             "",
             "Keys: Ctrl-A x quits, Ctrl-A s saves to the --save file and quits, Ctrl-A b sends a break,",

@@ -52,6 +52,11 @@ public interface VirtualProcessor {
      */
     default void awaitInterrupt() {}
 
+    /** What it did last, as far as the back-end keeps that. Only while it does not run. */
+    default LastSteps lastSteps() {
+        return LastSteps.NONE;
+    }
+
     /** How many instructions it has executed, or -1 when the back-end does not count. */
     long instructions();
 }

@@ -431,7 +431,10 @@ public final class Machine implements AutoCloseable {
             case Request.Reset reset -> restart(reset.byGuest());
             case Request.End(MachineEnd how) -> finish(how);
             case Request.Crash(int processor) ->
-                finish(new MachineEnd.Crashed(new CrashReport(processor, processorStates())));
+                finish(new MachineEnd.Crashed(new CrashReport(
+                        processor,
+                        processorStates(),
+                        partition.processor(processor).lastSteps())));
         }
         changed.signalAll();
     }

@@ -6,12 +6,18 @@ import static org.torte.hypervisor.CpuState.SS;
 import java.util.Locale;
 import org.torte.base.GuestMemory;
 import org.torte.hypervisor.CpuState;
+import org.torte.hypervisor.LastSteps;
 import org.torte.machine.CrashReport;
 
 /** A crash for human readers. */
 final class CrashText {
     private static final String[] NAMES = {
         "rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15"
+    };
+
+    private static final String[] EXCEPTIONS = {
+        "#DE", "#DB", "NMI", "#BP", "#OF", "#BR", "#UD", "#NM", "#DF", "#9", "#TS", "#NP", "#SS", "#GP", "#PF", "#15",
+        "#MF", "#AC", "#MC", "#XM"
     };
 
     private CrashText() {}
@@ -23,12 +29,27 @@ final class CrashText {
             text.append(String.format(Locale.ROOT, "%nprocessor %d%n", i));
             registers(text, crash.states().get(i));
             if (i == crash.processor()) {
-                for (String line : new GuestCode(crash.states().get(i), memory).around()) {
-                    text.append("  ").append(line).append('\n');
-                }
+                code(text, crash, memory);
             }
         }
         return text.toString();
+    }
+
+    private static void code(StringBuilder text, CrashReport crash, GuestMemory memory) {
+        CpuState state = crash.states().get(crash.processor());
+        LastSteps steps = crash.lastSteps();
+        if (!steps.exceptions().isEmpty()) {
+            text.append("  ");
+            for (int vector : steps.exceptions()) {
+                text.append(vector < EXCEPTIONS.length ? EXCEPTIONS[vector] : "#" + vector)
+                        .append(", ");
+            }
+            text.append("shutdown\n");
+        }
+        GuestCode code = new GuestCode(state, memory);
+        for (String line : steps.runs().isEmpty() ? code.around() : code.executed(steps.runs())) {
+            text.append("  ").append(line).append('\n');
+        }
     }
 
     private static void registers(StringBuilder text, CpuState state) {

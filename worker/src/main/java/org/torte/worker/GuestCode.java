@@ -8,6 +8,7 @@ import java.util.Locale;
 import org.jspecify.annotations.Nullable;
 import org.torte.base.GuestMemory;
 import org.torte.hypervisor.CpuState;
+import org.torte.hypervisor.LastSteps;
 import org.torte.hypervisor.x86.Decoder;
 import org.torte.hypervisor.x86.Disassembler;
 import org.torte.hypervisor.x86.Form;
@@ -20,6 +21,7 @@ import org.torte.hypervisor.x86.Instruction;
 final class GuestCode {
     private static final int BEFORE_BYTES = 40;
     private static final int AFTER = 4;
+    private static final int EXECUTED = 24;
     private static final int MAX_LENGTH = 15;
 
     private static final long CR0_PG = 1L << 31;
@@ -42,30 +44,73 @@ final class GuestCode {
 
     /** The instructions around the instruction pointer, a line each, that one marked. */
     List<String> around() {
-        long rip = state.rip;
         List<String> lines = new ArrayList<>();
         for (int back = BEFORE_BYTES; back > 0; back--) {
-            List<String> before = run(rip - back, rip);
+            List<String> before = run(state.rip - back, state.rip);
             if (!before.isEmpty()) {
                 lines.addAll(before);
                 break;
             }
         }
-        long at = rip;
+        lines.addAll(next());
+        return lines;
+    }
+
+    /** The instructions that were executed last, as memory holds them now, and those that would have come next. */
+    List<String> executed(List<LastSteps.Run> runs) {
+        List<String> lines = new ArrayList<>();
+        long begun = -1;
+        long end = -1;
+        for (LastSteps.Run run : runs) {
+            long at = run.address();
+            gap(lines, end, at);
+            while (at - run.address() < run.length()) {
+                Instruction instruction = decode(at, run.mode());
+                if (instruction == null) {
+                    lines.add(unreadable("  ", at));
+                    break;
+                }
+                lines.add(line("  ", at, instruction, run.mode()));
+                begun = at;
+                at += instruction.length;
+            }
+            end = at;
+        }
+        if (begun == state.rip) {
+            // It faulted, and is shown as the one to come.
+            lines.removeLast();
+        } else {
+            gap(lines, end, state.rip);
+        }
+        List<String> last = new ArrayList<>(lines.subList(Math.max(0, lines.size() - EXECUTED), lines.size()));
+        last.addAll(next());
+        return last;
+    }
+
+    private static void gap(List<String> lines, long end, long next) {
+        if (end != next && !lines.isEmpty()) {
+            lines.add("");
+        }
+    }
+
+    private List<String> next() {
+        List<String> lines = new ArrayList<>();
+        long at = state.rip;
         for (int i = 0; i < AFTER; i++) {
-            Instruction instruction = decode(at);
+            String mark = i == 0 ? "=>" : "  ";
+            Instruction instruction = decode(at, mode);
             if (instruction == null) {
-                lines.add(String.format(
-                        Locale.ROOT,
-                        "%s %016x  (no code is mapped here, or none that is valid)",
-                        i == 0 ? "=>" : "  ",
-                        at));
+                lines.add(unreadable(mark, at));
                 break;
             }
-            lines.add(line(i == 0 ? "=>" : "  ", at, instruction));
+            lines.add(line(mark, at, instruction, mode));
             at += instruction.length;
         }
         return lines;
+    }
+
+    private static String unreadable(String mark, long at) {
+        return String.format(Locale.ROOT, "%s %016x  (no code is mapped here, or none that is valid)", mark, at);
     }
 
     /** The instructions from {@code start} on, if they end exactly at {@code end}; otherwise none. */
@@ -73,24 +118,24 @@ final class GuestCode {
         List<String> lines = new ArrayList<>();
         long at = start;
         while (end - at > 0) {
-            Instruction instruction = decode(at);
+            Instruction instruction = decode(at, mode);
             if (instruction == null) {
                 return List.of();
             }
-            lines.add(line("  ", at, instruction));
+            lines.add(line("  ", at, instruction, mode));
             at += instruction.length;
         }
         return at == end ? lines : List.of();
     }
 
-    private String line(String mark, long at, Instruction instruction) {
-        return String.format(Locale.ROOT, "%s %016x  %s", mark, at, Disassembler.text(instruction, mode, at));
+    private static String line(String mark, long at, Instruction instruction, int codeMode) {
+        return String.format(Locale.ROOT, "%s %016x  %s", mark, at, Disassembler.text(instruction, codeMode, at));
     }
 
-    private @Nullable Instruction decode(long at) {
+    private @Nullable Instruction decode(long at, int codeMode) {
         Instruction instruction = new Instruction();
         try {
-            int length = Decoder.decode(offset -> fetch(at + offset), mode, instruction);
+            int length = Decoder.decode(offset -> fetch(at + offset), codeMode, instruction);
             return length < 1 || length > MAX_LENGTH || instruction.form == Form.INVALID ? null : instruction;
         } catch (Unmapped e) {
             return null;

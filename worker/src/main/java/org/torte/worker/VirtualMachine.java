@@ -52,6 +52,7 @@ public final class VirtualMachine implements AutoCloseable {
     private final @Nullable KernelLoader loader;
     private final @Nullable BootSource source;
     private final boolean restored;
+    private final long instructionsBefore;
     private final AtomicLong startedAt = new AtomicLong();
     private final AtomicLong endedAt = new AtomicLong();
 
@@ -68,6 +69,7 @@ public final class VirtualMachine implements AutoCloseable {
         this.disks = disks;
         this.source = source;
         this.restored = restored;
+        instructionsBefore = instructions();
         loader = source == null ? null : new KernelLoader(source);
         if (loader != null) {
             machine.setBootLoader(loader);
@@ -173,12 +175,11 @@ public final class VirtualMachine implements AutoCloseable {
         }
     }
 
-    /** What it has done so far. */
+    /** What it has done since it was started here; a restored machine's life before is not in it. */
     public Statistics statistics() {
-        long instructions = 0;
-        for (int i = 0; i < machine.partition().processorCount() && instructions >= 0; i++) {
-            long count = machine.partition().processor(i).instructions();
-            instructions = count < 0 ? -1 : instructions + count;
+        long instructions = instructions();
+        if (instructions >= 0) {
+            instructions -= instructionsBefore;
         }
         long from = startedAt.get();
         long to = endedAt.get() == 0 ? System.nanoTime() : endedAt.get();
@@ -194,6 +195,18 @@ public final class VirtualMachine implements AutoCloseable {
                 exits.sum(ExitCounter.MSR_WRITE),
                 machine.memory().size(),
                 HostMemory.committed(machine.memory()));
+    }
+
+    private long instructions() {
+        long sum = 0;
+        for (int i = 0; i < machine.partition().processorCount(); i++) {
+            long count = machine.partition().processor(i).instructions();
+            if (count < 0) {
+                return -1;
+            }
+            sum += count;
+        }
+        return sum;
     }
 
     /** Turns the machine off and frees everything it holds. */

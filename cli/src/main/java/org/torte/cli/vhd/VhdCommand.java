@@ -24,7 +24,6 @@ import picocli.CommandLine.Spec;
         name = "torte vhd",
         description = "Makes, shows, checks and changes virtual disks: VHDX, VHD and raw.",
         sortOptions = false,
-        usageHelpAutoWidth = true,
         subcommands = {
             NewCommand.class,
             InfoCommand.class,

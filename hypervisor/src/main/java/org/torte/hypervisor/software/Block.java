@@ -1,6 +1,7 @@
 package org.torte.hypervisor.software;
 
 import org.jspecify.annotations.Nullable;
+import org.torte.hypervisor.LastSteps;
 import org.torte.hypervisor.x86.Instruction;
 
 /**
@@ -11,6 +12,11 @@ final class Block {
     /** Stands for the place between blocks, so that a fault in fetching is found at its start. */
     static final Block NONE =
             new Block(-1, Cpu.MODE_64, new long[1], new short[1], new Instruction[0], 0, 0, 0, Mmu.INVALID);
+
+    /** The bits of an address in a trace, which is enough for canonical ones. */
+    static final long TRACE_ADDRESS = (1L << 48) - 1;
+
+    private static final int TRACE_LENGTH = 48, TRACE_MODE = 62;
 
     /** Most instructions of one block. */
     static final int MAX_INSTRUCTIONS = 64;
@@ -51,6 +57,9 @@ final class Block {
     final boolean straddles;
 
     final long secondPage;
+
+    /** Its length and mode as a trace of execution has them: 48 bits of address below, length and mode above. */
+    final long trace;
 
     /** Whether it can be found by linear address alone as long as the TLB is not flushed. */
     final boolean linkable;
@@ -96,6 +105,19 @@ final class Block {
             case Cpu.MODE_32 -> 0xffffffffL;
             default -> 0xffff;
         };
+        this.trace = trace(0, length);
+    }
+
+    /** A run of this block's instructions at an address, cut after {@code bytes}, for {@link #run}. */
+    final long trace(long address, int bytes) {
+        return address & TRACE_ADDRESS | (long) bytes << TRACE_LENGTH | (long) (mode & Cpu.MODE_SIZE) << TRACE_MODE;
+    }
+
+    /** What {@link #trace} packed. */
+    static LastSteps.Run run(long trace) {
+        long address = trace << 64 - TRACE_LENGTH >> 64 - TRACE_LENGTH;
+        int length = (int) (trace >>> TRACE_LENGTH) & (1 << TRACE_MODE - TRACE_LENGTH) - 1;
+        return new LastSteps.Run(address, length, 16 << (int) (trace >>> TRACE_MODE));
     }
 
     /**

@@ -2,7 +2,10 @@ package org.torte.hypervisor.software;
 
 import static org.torte.hypervisor.software.MicroOp.*;
 
+import java.util.ArrayList;
+import java.util.List;
 import org.jspecify.annotations.Nullable;
+import org.torte.hypervisor.LastSteps;
 
 /**
  * Executes blocks of micro-operations. The loop in {@link #execute} is what every guest instruction goes through: it
@@ -10,6 +13,7 @@ import org.jspecify.annotations.Nullable;
  * are in it and the rest is in {@link #rare} and {@link Executor}.
  */
 final class Interpreter {
+    private static final int TRAIL = 32;
     private static final int LEFT = 0, TAKEN = 1, NEXT_BLOCK = 2, INDIRECT = 3;
 
     private final Cpu cpu;
@@ -22,6 +26,9 @@ final class Interpreter {
 
     /** Blocks executed so far. */
     long blocks;
+
+    /** The blocks entered last, each at its number modulo the size ({@link Block#run}). */
+    private final long[] trail = new long[TRAIL];
 
     /** The fault that ended the last call of {@link #execute}, or null. */
     @Nullable
@@ -48,13 +55,15 @@ final class Interpreter {
         Block block = Block.NONE;
         int pc = 1;
         long count = 0;
-        long blockCount = 0;
+        long blockCount = blocks;
+        long[] trail = this.trail;
         fault = null;
         try {
             r[Cpu.START] = rip;
             block = single ? builder.find(rip, cpu.mode | Cpu.MODE_SINGLE) : find(rip);
             while (true) {
                 long[] code = block.code;
+                trail[(int) blockCount & TRAIL - 1] = rip & Block.TRACE_ADDRESS | block.trace;
                 pc = 0;
                 int exit;
                 inner:
@@ -269,7 +278,7 @@ final class Interpreter {
                         count += block.instructions;
                     }
                     case INDIRECT -> count += block.instructions;
-                    default -> {}
+                    default -> trail[(int) blockCount & TRAIL - 1] = block.trace(r[Cpu.START], block.starts[pc - 1]);
                 }
                 blockCount++;
                 r[Cpu.START] = rip;
@@ -294,14 +303,27 @@ final class Interpreter {
         } catch (GuestFault f) {
             cpu.rip = r[Cpu.START] + block.starts[pc - 1] & block.ripMask;
             count += block.instructionsBefore(pc - 1);
+            if (block != Block.NONE) {
+                // The run ends with the instruction that faulted.
+                trail[(int) blockCount++ & TRAIL - 1] = block.trace(r[Cpu.START], block.starts[pc - 1] + 1);
+            }
             if (f.nonCanonical && usesStack(block.code[pc - 1])) {
                 f.vector = GuestFault.SS;
             }
             fault = f;
         } finally {
             instructions += count;
-            blocks += blockCount;
+            blocks = blockCount;
         }
+    }
+
+    /** The runs of instructions executed last, oldest first. */
+    List<LastSteps.Run> lastRuns() {
+        List<LastSteps.Run> runs = new ArrayList<>();
+        for (long i = Math.max(0, blocks - TRAIL); i < blocks; i++) {
+            runs.add(Block.run(trail[(int) i & TRAIL - 1]));
+        }
+        return runs;
     }
 
     private Block find(long rip) {

@@ -3,6 +3,9 @@ package org.torte.hypervisor.software;
 import static org.torte.hypervisor.software.Cpu.CS;
 import static org.torte.hypervisor.software.Cpu.SS;
 
+import java.util.ArrayList;
+import java.util.List;
+
 /**
  * Delivery of exceptions, software and external interrupts in all modes (Intel SDM vol. 3, chapter 6). Everything is
  * checked and every stack address probed before the first register or byte changes.
@@ -21,6 +24,9 @@ final class Interrupts {
     private final Cpu cpu;
     private final Segmentation segmentation;
     private final TaskSwitch tasks;
+
+    /** The vectors whose delivery failed last, each with the exception that the one before made. */
+    final List<Integer> chain = new ArrayList<>();
 
     /** Exceptions and interrupts delivered so far. */
     long delivered;
@@ -45,12 +51,15 @@ final class Interrupts {
     boolean exception(int vector, int errorCode) {
         int current = vector;
         int code = errorCode;
+        chain.clear();
         while (true) {
             try {
                 deliver(current, Kind.EXCEPTION, GuestFault.hasErrorCode(current), code);
                 return true;
             } catch (GuestFault f) {
+                chain.add(current);
                 if (current == GuestFault.DF) {
+                    chain.add(f.vector);
                     return false;
                 }
                 if (contributory(f.vector) && (contributory(current) || current == GuestFault.PF)

@@ -3,6 +3,7 @@ package org.torte.hypervisor.software;
 import org.torte.base.StateInput;
 import org.torte.base.StateOutput;
 import org.torte.hypervisor.CpuState;
+import org.torte.hypervisor.LastSteps;
 import org.torte.hypervisor.PartitionConfiguration;
 import org.torte.hypervisor.VirtualProcessor;
 
@@ -191,6 +192,11 @@ final class SoftwareProcessor implements VirtualProcessor {
     @Override
     public void cancel() {
         cpu.events.raise(Events.CANCEL);
+    }
+
+    @Override
+    public LastSteps lastSteps() {
+        return new LastSteps(interpreter.lastRuns(), interrupts.chain);
     }
 
     @Override
