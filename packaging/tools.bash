@@ -1,6 +1,12 @@
 # Shared by ./torte, ./verify, bench/* and packaging/*: finds a JDK and Maven, installs or names what is
 # missing, builds lib/. Sourced by bash; expects $root (the checkout) to be set. Sets $java_home and $mvn.
 
+# File names are UTF-8: in a locale without, Java could not even open some of them.
+case ${LC_ALL:-${LC_CTYPE:-${LANG:-}}} in
+  *[Uu][Tt][Ff]-8* | *[Uu][Tt][Ff]8*) ;;
+  *) export LC_ALL=C.UTF-8 ;;
+esac
+
 say() { printf 'torte: %s\n' "$*" >&2; }
 die() {
   say "$*"
@@ -10,7 +16,7 @@ die() {
 # What Debian calls the things the build needs, and those that only tests use (each missing one skips tests).
 jdk_release=25
 build_packages=("openjdk-$jdk_release-jdk-headless" maven)
-test_packages=(binutils busybox-static debootstrap libvhdi-utils qemu-system-x86 qemu-utils shellcheck)
+test_packages=(acpica-tools binutils busybox-static debootstrap libvhdi-utils lz4 procps qemu-system-x86 qemu-utils shellcheck)
 
 # Flags of every Torte JVM; docs/performance.md says what each is worth. The AOT cache is trained with the same.
 native_modules=org.torte.base,org.torte.hypervisor,org.torte.disk,org.torte.cli,com.github.luben.zstd_jni

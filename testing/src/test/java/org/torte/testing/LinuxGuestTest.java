@@ -48,8 +48,9 @@ class LinuxGuestTest {
     /** A message of the kernel in the middle of a line of output would garble it; what it warns of is printed at the end. */
     private static final String QUIET = "dmesg -n 1\n";
 
-    /** Linux says so on every Hyper-V machine of the second generation: there is no PCI bus. */
-    private static final Pattern NO_PCI = Pattern.compile("PCI: (Fatal: No config space|System does not support PCI)");
+    /** What a sound machine never makes a kernel say; other warnings depend on the host's load. */
+    private static final Pattern TROUBLE =
+            Pattern.compile("^W:.*(BUG|WARNING|Oops|Call Trace|unchecked MSR|stall|lockup|not responding|unstable)");
 
     private static final String WARNINGS = "dmesg -r | sed -n 's/^<[0-4]>/W:/p'\necho P:end\n";
 
@@ -106,9 +107,9 @@ class LinuxGuestTest {
         wanted.add("P:processors " + processors);
         wanted.add("P:end");
         assertThat(lines(console)).as("the lines of%n%s", console).isEqualTo(wanted);
-        assertThat(console.lines().filter(line -> line.startsWith("W:")).toList())
-                .as("warnings of the guest's kernel")
-                .allMatch(line -> NO_PCI.matcher(line).find());
+        assertThat(console.lines().filter(line -> TROUBLE.matcher(line).find()).toList())
+                .as("troubles of the guest's kernel")
+                .isEmpty();
     }
 
     private static VirtualMachine.Builder guest(int processors) {
