@@ -10,8 +10,18 @@ ends_in_a_terminal() {
   local ending=$1 wanted=$2 folder=$scratch/terminal pid='' i
   rm -rf "$folder" && mkdir "$folder" && mkfifo "$folder"/keys || return
   exec 8<>"$folder"/keys
-  script -qfec "stty -g >'$folder'/before; '$root'/torte run --kernel '$scratch'/waiting --memory 4M; echo \$? >'$folder'/status; stty -g >'$folder'/after" \
-    /dev/null <&8 >"$folder"/output 2>&1 &
+  # The guard restores the terminal after a kill, which may be a moment later than the status is known.
+  cat >"$folder"/session <<END
+stty -g >'$folder'/before
+'$root'/torte run --kernel '$scratch'/waiting --memory 4M
+echo \$? >'$folder'/status
+for i in 1 2 3 4 5 6 7 8 9 10; do
+  stty -g >'$folder'/after
+  cmp -s '$folder'/before '$folder'/after && break
+  sleep 1
+done
+END
+  script -qfec "sh '$folder'/session" /dev/null <&8 >"$folder"/output 2>&1 &
   for ((i = 0; i < 300; i++)); do
     pid=$(pgrep -f -- "-m org.torte.cli/org.torte.cli.Torte run --kernel $scratch/waiting" | head -n 1)
     [[ -n $pid && $(stty -a -F "/proc/$pid/fd/0" 2>/dev/null) == *-icanon* ]] && break
@@ -28,11 +38,6 @@ ends_in_a_terminal() {
   fi
   wait $!
   exec 8>&-
-  # The guard restores the terminal after a kill, which may be a moment later than the status is known.
-  for ((i = 0; i < 50; i++)); do
-    cmp -s "$folder"/before "$folder"/after && break
-    sleep 0.1
-  done
   cat "$folder"/output
   echo "status $(cat "$folder"/status), modes $(cat "$folder"/before) and after $(cat "$folder"/after)"
   [[ $(cat "$folder"/status) == "$wanted" ]] && cmp -s "$folder"/before "$folder"/after || return
