@@ -37,11 +37,11 @@ public final class CpuModels {
      */
     private static final int LEAF_1_ECX = bits(0, 1, 9, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 30, 31);
 
-    /** FSGSBASE TSC_ADJUST BMI1 SMEP BMI2 ERMS INVPCID RDSEED ADX SMAP SHA. */
-    private static final int LEAF_7_EBX = bits(0, 1, 3, 7, 8, 9, 10, 18, 19, 20, 29);
+    /** FSGSBASE TSC_ADJUST BMI1 SMEP BMI2 ERMS INVPCID RDSEED ADX SMAP CLFLUSHOPT CLWB SHA. */
+    private static final int LEAF_7_EBX = bits(0, 1, 3, 7, 8, 9, 10, 18, 19, 20, 23, 24, 29);
 
-    /** UMIP. */
-    private static final int LEAF_7_ECX = bits(2);
+    /** UMIP RDPID. */
+    private static final int LEAF_7_ECX = bits(2, 22);
 
     /** FSRM: short REP MOVSB is fast. */
     private static final int LEAF_7_EDX = bits(4);

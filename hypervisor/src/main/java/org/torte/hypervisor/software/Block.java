@@ -95,7 +95,7 @@ final class Block {
         this.target = target;
         this.secondPage = secondPage;
         this.straddles = secondPage != Mmu.INVALID;
-        this.linkable = offset >= 0 && !straddles && (mode & Cpu.MODE_SINGLE) == 0;
+        this.linkable = offset >= 0 && !straddles && (mode & (Cpu.MODE_SINGLE | Cpu.MODE_LIMITED)) == 0;
         // Outside 64-bit mode the limit of the code segment has to be looked at, which finding a block does.
         boolean free = linkable && (mode & Cpu.MODE_SIZE) == Cpu.MODE_64;
         this.targetInPage = free && offset + target >= 0 && offset + target <= 0xfff;

@@ -12,6 +12,7 @@ final class BlockBuilder implements CodeSource {
     private final Cpu cpu;
     private final PhysicalMemory memory;
     private final Rendezvous rendezvous;
+    private final OfferedInstructions offered;
     private final Lowering lowering = new Lowering();
     private final Instruction instruction = new Instruction();
 
@@ -24,7 +25,8 @@ final class BlockBuilder implements CodeSource {
     /** Blocks decoded so far. */
     long decoded;
 
-    BlockBuilder(Cpu cpu, PhysicalMemory memory, Rendezvous rendezvous) {
+    BlockBuilder(Cpu cpu, PhysicalMemory memory, Rendezvous rendezvous, OfferedInstructions offered) {
+        this.offered = offered;
         this.cpu = cpu;
         this.memory = memory;
         this.rendezvous = rendezvous;
@@ -50,6 +52,9 @@ final class BlockBuilder implements CodeSource {
         CodePage page = memory.code.page(at);
         Block block = page.find((int) at & 0xfff, mode);
         if (block != null && !block.dead) {
+            if ((mode & Cpu.MODE_LIMITED) != 0 && rip + block.length - 1 > (cpu.limit[Cpu.CS] & 0xffffffffL)) {
+                return build(start, at, mode, false);
+            }
             if (!block.straddles || cpu.mmu.translateFetch((start | 0xfff) + 1) == block.secondPage) {
                 return block;
             }
@@ -119,6 +124,7 @@ final class BlockBuilder implements CodeSource {
             if (count > 0 && offset + length > room) {
                 break;
             }
+            offered.apply(instruction, decoderMode == 64);
             open = lowering.add(instruction, offset);
             offset += length;
             count++;

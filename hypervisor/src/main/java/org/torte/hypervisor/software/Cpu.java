@@ -44,6 +44,9 @@ final class Cpu implements CpuContext {
     /** Blocks of one instruction: single-stepping and the instruction after STI or MOV SS. */
     static final int MODE_SINGLE = 8;
 
+    /** The code segment's limit is below what its size of code can address, so branches must look at it. */
+    static final int MODE_LIMITED = 16;
+
     /** Registers and the slots behind them. */
     final long[] r = new long[32];
 
@@ -198,8 +201,11 @@ final class Cpu implements CpuContext {
         if ((efer & EFER_LMA) != 0 && (attributes[CS] & ATTRIBUTE_L) != 0) {
             next = MODE_64;
         } else {
-            next = ((attributes[CS] & ATTRIBUTE_DB) != 0 ? MODE_32 : MODE_16)
-                    | ((attributes[SS] & ATTRIBUTE_DB) != 0 ? MODE_STACK_32 : 0);
+            boolean wide = (attributes[CS] & ATTRIBUTE_DB) != 0;
+            boolean limited = Integer.compareUnsigned(limit[CS], wide ? -1 : 0xffff) < 0;
+            next = (wide ? MODE_32 : MODE_16)
+                    | ((attributes[SS] & ATTRIBUTE_DB) != 0 ? MODE_STACK_32 : 0)
+                    | (limited ? MODE_LIMITED : 0);
         }
         boolean moved = next != MODE_64 && (r[BASE + CS] != jumpBase || limit[CS] != jumpLimit);
         if (next != mode || moved) {
@@ -339,6 +345,16 @@ final class Cpu implements CpuContext {
     @Override
     public void checkStore(long address, int size) {
         mmu.checkStore(address, size);
+    }
+
+    @Override
+    public void checkAlignment(long address, int size) {
+        mmu.checkAlignment(address, size);
+    }
+
+    @Override
+    public int selector(int segment) {
+        return selector[segment];
     }
 
     @Override

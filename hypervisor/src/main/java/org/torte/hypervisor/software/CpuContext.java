@@ -15,6 +15,9 @@ interface CpuContext {
     /** Faults now if a later store to any of these {@code size} bytes (1 to 4096) would. */
     void checkStore(long address, int size);
 
+    /** #AC if accesses with the current privilege must be aligned and this one of 8 or 16 bytes is not. */
+    void checkAlignment(long address, int size);
+
     /** A general-purpose register, all 64 bits. */
     long gpr(int register);
 
@@ -42,6 +45,9 @@ interface CpuContext {
 
     /** The base address of a segment, numbered as in {@link org.torte.hypervisor.x86.Instruction#segment}. */
     long segmentBase(int segment);
+
+    /** The selector of a segment, by the same numbers. */
+    int selector(int segment);
 
     /** An exception to be thrown by the caller. */
     GuestFault fault(int vector, int errorCode);

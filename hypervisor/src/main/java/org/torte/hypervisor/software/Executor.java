@@ -232,6 +232,7 @@ final class Executor {
                     CPUID,
                     RDTSC,
                     RDTSCP,
+                    RDPID,
                     RDPMC,
                     RDMSR,
                     WRMSR,
@@ -264,10 +265,22 @@ final class Executor {
         }
     }
 
-    /** The linear address of the memory operand of an x87 or SIMD instruction, or 0 without one. */
+    /**
+     * The linear address of the memory operand of an x87 or SIMD instruction, or 0 without one. What the segment forbids
+     * comes after an unavailable unit, pending exceptions and misalignment.
+     */
     private long vectorAddress(Instruction in) {
         if (in.memory) {
-            return operands.address(in, FloatingPointUnit.memorySize(in), FloatingPointUnit.writesMemory(in.form));
+            try {
+                return operands.address(in, FloatingPointUnit.memorySize(in), FloatingPointUnit.writesMemory(in.form));
+            } catch (GuestFault f) {
+                int vector = f.vector;
+                floatingPoint.checkAvailable(in);
+                if (misaligned(in, FloatingPointUnit.alignment(in.form))) {
+                    throw cpu.gp(0);
+                }
+                throw cpu.fault(vector, 0);
+            }
         }
         return switch (in.form.operation()) {
             // Only the selected bytes are accessed, so the unit looks at each; the limit must hold at least the first.
@@ -275,6 +288,11 @@ final class Executor {
                 operands.linear(in.segment, Alu.zeroExtend(r[Cpu.RDI], in.addressSize), 1, true);
             default -> 0;
         };
+    }
+
+    /** Whether the memory operand's linear address is not a multiple of this power of two. */
+    private boolean misaligned(Instruction in, int alignment) {
+        return (operands.offset(in) + cpu.segmentBase(in.segment) & alignment - 1) != 0;
     }
 
     /** The instruction pointer moved on, wrapped as the code size demands. */
@@ -435,12 +453,12 @@ final class Executor {
 
     private void compareExchangeWide(Instruction in) {
         boolean wide = in.operandSize == 8;
+        if (wide && misaligned(in, 16)) {
+            throw cpu.gp(0);
+        }
         long address = operands.address(in, wide ? 16 : 8, true);
         boolean equal;
         if (wide) {
-            if ((address & 15) != 0) {
-                throw cpu.gp(0);
-            }
             long[] values = {r[Cpu.RAX], r[Cpu.RDX]};
             equal = atomics.compareAndSet16(address, in.lock, values, r[Cpu.RBX], r[Cpu.RCX]);
             if (!equal) {

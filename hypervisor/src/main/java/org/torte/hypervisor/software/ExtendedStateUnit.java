@@ -15,6 +15,9 @@ final class ExtendedStateUnit {
     private static final long CR4_OSXSAVE = 1 << 18;
     private static final int X87 = 1, SSE = 2;
 
+    /** In the x87 status word. */
+    private static final int ERROR_SUMMARY = 0x80;
+
     /** Offsets in the legacy area. */
     private static final int MXCSR = 24, REGISTERS = 32, XMM = 160, LEGACY_SIZE = 512;
 
@@ -78,6 +81,15 @@ final class ExtendedStateUnit {
         }
     }
 
+    /** Faults if the guest may not use the instruction now. */
+    void checkAvailable(Instruction in) {
+        switch (in.form.operation()) {
+            case LDMXCSR, STMXCSR -> operands.checkSse();
+            case FXSAVE, FXRSTOR -> checkLegacyAvailable();
+            default -> checkExtendedAvailable();
+        }
+    }
+
     private void checkOsxsave() {
         if ((cpu.cr4() & CR4_OSXSAVE) == 0) {
             throw cpu.fault(GuestFault.UD, 0);
@@ -100,18 +112,27 @@ final class ExtendedStateUnit {
     }
 
     /** FXSAVE and FXRSTOR work without CR4.OSFXSR; CR0.EM makes them #NM, unlike the SSE instructions. */
-    private void checkLegacy(long address) {
+    private void checkLegacyAvailable() {
         if ((cpu.cr0() & (CR0_EM | CR0_TS)) != 0) {
             throw cpu.fault(GuestFault.NM, 0);
         }
+    }
+
+    private void checkLegacy(long address) {
+        checkLegacyAvailable();
+        cpu.checkAlignment(address, 16);
         operands.checkAligned(address);
     }
 
-    private void checkExtended(long address) {
+    private void checkExtendedAvailable() {
         checkOsxsave();
         if ((cpu.cr0() & CR0_TS) != 0) {
             throw cpu.fault(GuestFault.NM, 0);
         }
+    }
+
+    private void checkExtended(long address) {
+        checkExtendedAvailable();
         if ((address & 63) != 0) {
             throw cpu.fault(GuestFault.GP, 0);
         }
@@ -127,16 +148,22 @@ final class ExtendedStateUnit {
         cpu.store(address + 2, 2, fpu.statusWord());
         // The abridged tag word has a bit for each register that is not empty.
         cpu.store(address + 4, 2, ~fpu.empty & 0xff);
-        cpu.store(address + 6, 2, fpu.opcode);
-        // Without REX.W the upper halves hold selectors, which this processor does not keep (they read as 0).
-        long mask = wide ? -1L : 0xffffffffL;
-        cpu.store(address + 8, 8, fpu.instructionPointer & mask);
-        cpu.store(address + 16, 8, fpu.dataPointer & mask);
+        // AMD's processors save the pointers for handlers of exceptions, and zeroes if none is pending (AMD64 vol. 2,
+        // 11.4.4.3; CPUID 8000_0008 EBX[2]).
+        boolean pending = (fpu.status & ERROR_SUMMARY) != 0;
+        cpu.store(address + 6, 2, pending ? fpu.opcode : 0);
+        cpu.store(address + 8, 8, pending ? pointer(fpu.instructionPointer, fpu.codeSelector, wide) : 0);
+        cpu.store(address + 16, 8, pending ? pointer(fpu.dataPointer, fpu.dataSelector, wide) : 0);
         for (int i = 0; i < 8; i++) {
             int register = fpu.top + i & 7;
             cpu.store(address + REGISTERS + 16L * i, 8, fpu.significand[register]);
             cpu.store(address + REGISTERS + 16L * i + 8, 8, fpu.signExponent[register]);
         }
+    }
+
+    /** Eight bytes of offset, or with REX.W clear four and a selector. */
+    private static long pointer(long offset, int selector, boolean wide) {
+        return wide ? offset : offset & 0xffffffffL | (long) selector << 32;
     }
 
     private void saveMxcsr(long address) {
@@ -153,10 +180,9 @@ final class ExtendedStateUnit {
 
     private void restoreLegacy(long address, boolean wide) {
         boolean sse = (cpu.cr4() & CR4_OSFXSR) != 0;
+        // The last and the first byte decide about page faults; nothing has changed before.
+        cpu.load(address + LEGACY_SIZE - 1, 1);
         int mxcsr = (int) cpu.load(address + MXCSR, 4);
-        // The first and the last byte read decide about page faults; nothing has changed before.
-        cpu.load(address, 8);
-        cpu.load(address + (sse ? XMM + 16L * xmmCount() : XMM) - 8, 8);
         checkMxcsr(mxcsr);
         restoreX87(address, wide);
         fpu.mxcsr = mxcsr;
@@ -170,13 +196,19 @@ final class ExtendedStateUnit {
         fpu.setStatusWord((int) cpu.load(address + 2, 2));
         fpu.empty = ~(int) cpu.load(address + 4, 1) & 0xff;
         fpu.opcode = (int) cpu.load(address + 6, 2) & 0x7ff;
-        fpu.instructionPointer = cpu.load(address + 8, wide ? 8 : 4);
-        fpu.dataPointer = cpu.load(address + 16, wide ? 8 : 4);
+        fpu.instructionPointer = canonical(cpu.load(address + 8, wide ? 8 : 4));
+        fpu.codeSelector = wide ? 0 : (int) cpu.load(address + 12, 2);
+        fpu.dataPointer = canonical(cpu.load(address + 16, wide ? 8 : 4));
+        fpu.dataSelector = wide ? 0 : (int) cpu.load(address + 20, 2);
         for (int i = 0; i < 8; i++) {
             int register = fpu.top + i & 7;
             fpu.significand[register] = cpu.load(address + REGISTERS + 16L * i, 8);
             fpu.signExponent[register] = (int) cpu.load(address + REGISTERS + 16L * i + 8, 2);
         }
+    }
+
+    private static long canonical(long address) {
+        return address << 16 >> 16;
     }
 
     private void restoreXmm(long address) {
@@ -217,8 +249,7 @@ final class ExtendedStateUnit {
     /** XINUSE: which components differ from their initial configuration. MXCSR does not count (SDM vol. 1, 13.6). */
     private int componentsInUse() {
         int used = 0;
-        int count = 2 * xmmCount();
-        for (int i = 0; i < count; i++) {
+        for (int i = 0; i < fpu.xmm.length; i++) {
             if (fpu.xmm[i] != 0) {
                 used |= SSE;
                 break;
@@ -242,6 +273,7 @@ final class ExtendedStateUnit {
 
     private void xrstor(Instruction in, long address) {
         int requested = requestedComponents();
+        cpu.load(address, 8);
         long present = cpu.load(address + HEADER, 8);
         long compaction = cpu.load(address + HEADER + 8, 8);
         long reserved = cpu.load(address + HEADER + 16, 8);
@@ -250,7 +282,6 @@ final class ExtendedStateUnit {
             throw cpu.fault(GuestFault.GP, 0);
         }
         int mxcsr = (int) cpu.load(address + MXCSR, 4);
-        cpu.load(address, 8);
         if ((requested & SSE) != 0) {
             checkMxcsr(mxcsr);
             fpu.mxcsr = mxcsr;

@@ -23,21 +23,20 @@ final class FarTransfers {
         switch (in.form.operation()) {
             case JMP_FAR, CALL_FAR -> {
                 boolean call = in.form.operation() == org.torte.hypervisor.x86.Operation.CALL_FAR;
-                int size = in.operandSize;
+                int size = offsetSize(in);
                 long offset;
                 int selector;
                 if (in.form.operand(0).kind() == Operand.Kind.FAR_POINTER) {
                     offset = Alu.zeroExtend(in.immediate, size);
                     selector = in.immediate2;
                 } else {
-                    long address = operands.address(in, size + 2, false);
-                    offset = cpu.mmu.load(address, size);
-                    selector = (int) cpu.mmu.load16(address + size);
+                    offset = cpu.mmu.load(operands.address(in, size, false), size);
+                    selector = operands.farSelector(in, size);
                 }
                 if (cpu.realSegments()) {
                     transferReal(call, selector, offset, size, stack);
                 } else {
-                    transfer(call, selector, offset, size, stack);
+                    transfer(call, selector, offset, in.operandSize, stack);
                 }
             }
             case RET_FAR ->
@@ -45,6 +44,11 @@ final class FarTransfers {
             default -> returnFromInterrupt(in.operandSize, stack);
         }
         cpu.modeChanged();
+    }
+
+    /** Bytes of the offset in a far pointer: REX.W does not make it 8 on AMD's processors, which the models are. */
+    static int offsetSize(Instruction in) {
+        return Math.min(in.operandSize, 4);
     }
 
     private void transferReal(boolean call, int selector, long offset, int size, Stack stack) {
@@ -75,9 +79,15 @@ final class FarTransfers {
             return;
         }
         checkDirect(selector, descriptor);
-        checkTarget(descriptor, offset);
+        long sp = cpu.r[RSP];
         if (call) {
             pushReturn(size, stack);
+        }
+        try {
+            checkTarget(descriptor, offset);
+        } catch (GuestFault f) {
+            cpu.r[RSP] = sp;
+            throw f;
         }
         segmentation.setCode(selector, descriptor, cpu.cpl);
         cpu.rip = offset;
@@ -227,8 +237,8 @@ final class FarTransfers {
     // ---- returns
 
     private void returnFar(int size, int release, Stack stack) {
-        long offset = stack.peek(0, size);
         int selector = (int) stack.peek(size, size) & 0xffff;
+        long offset = stack.peek(0, size);
         if (cpu.realSegments()) {
             if (offset > 0xffff) {
                 throw cpu.gp(0);
@@ -242,9 +252,12 @@ final class FarTransfers {
         int level = selector & 3;
         checkTarget(descriptor, offset);
         if (level == cpu.cpl) {
-            stack.drop(2 * size + release);
+            stack.drop(2 * size);
             segmentation.setCode(selector, descriptor, level);
             cpu.rip = offset;
+            // The parameters are released with the width that the stack pointer has for the caller.
+            cpu.modeChanged();
+            stack.drop(release);
             return;
         }
         long newSp = stack.peek(2 * size + release, size);
@@ -321,9 +334,9 @@ final class FarTransfers {
             cpu.setNmiBlocked(false);
             return;
         }
-        long offset = stack.peek(0, size);
-        int selector = (int) stack.peek(size, size) & 0xffff;
         int flags = (int) stack.peek(2 * size, size);
+        int selector = (int) stack.peek(size, size) & 0xffff;
+        long offset = stack.peek(0, size);
         if (cpu.realSegments()) {
             if (offset > 0xffff) {
                 throw cpu.gp(0);

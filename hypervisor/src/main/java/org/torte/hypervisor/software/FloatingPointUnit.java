@@ -31,12 +31,13 @@ final class FloatingPointUnit {
     private final ShaUnit sha;
     private final X87Unit x87;
     private final ExtendedStateUnit extended;
+    private final VectorOperands operands;
     private final CpuContext cpu;
 
     FloatingPointUnit(FpuState state, CpuContext cpu) {
         this.state = state;
         this.cpu = cpu;
-        VectorOperands operands = new VectorOperands(state, cpu);
+        operands = new VectorOperands(state, cpu);
         SseArithmetic arithmetic = new SseArithmetic(state, cpu);
         move = new SseMoveUnit(operands);
         floats = new SseFloatUnit(operands, arithmetic);
@@ -82,6 +83,16 @@ final class FloatingPointUnit {
         }
     }
 
+    /** Faults as {@link #execute} would before it touches its operands. */
+    void checkAvailable(Instruction in) {
+        switch (UNITS[in.form.index()]) {
+            case X87 -> x87.checkAvailable(in);
+            case MMX -> operands.checkMmx();
+            case STATE -> extended.checkAvailable(in);
+            default -> operands.checkSse();
+        }
+    }
+
     /** How many bytes of memory the instruction accesses, 1 to 576, for the check against the segment's limit. */
     static int memorySize(Instruction in) {
         return switch (in.form.operation()) {
@@ -97,6 +108,14 @@ final class FloatingPointUnit {
                 }
                 yield 1;
             }
+        };
+    }
+
+    /** What the address of the memory operand must be a multiple of before its segment is looked at, or #GP. */
+    static int alignment(Form form) {
+        return switch (form.operation()) {
+            case XSAVE, XSAVEOPT, XRSTOR -> 64;
+            default -> form.needsAlignment() ? 16 : 1;
         };
     }
 
@@ -160,6 +179,11 @@ final class FloatingPointUnit {
     }
 
     private static boolean usesMmx(Form form) {
-        return form.operands().stream().anyMatch(operand -> operand.kind() == Operand.Kind.MMX);
+        for (int i = 0; i < form.operandCount(); i++) {
+            if (form.operand(i).kind() == Operand.Kind.MMX) {
+                return true;
+            }
+        }
+        return false;
     }
 }

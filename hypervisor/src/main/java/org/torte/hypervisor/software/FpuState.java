@@ -50,6 +50,11 @@ final class FpuState {
     /** Offset in its segment of the last x87 memory operand. */
     long dataPointer;
 
+    /** Selectors of those two. */
+    int codeSelector;
+
+    int dataSelector;
+
     /** Low 3 bits of the first opcode byte above the ModRM byte of the last x87 instruction: 11 bits. */
     int opcode;
 
@@ -72,6 +77,8 @@ final class FpuState {
         empty = 0;
         instructionPointer = 0;
         dataPointer = 0;
+        codeSelector = 0;
+        dataSelector = 0;
         opcode = 0;
         xcr0 = 1;
     }
@@ -84,6 +91,8 @@ final class FpuState {
         empty = 0xff;
         instructionPointer = 0;
         dataPointer = 0;
+        codeSelector = 0;
+        dataSelector = 0;
         opcode = 0;
     }
 
@@ -138,12 +147,13 @@ final class FpuState {
         }
     }
 
-    /** Writes the state; layout version 1. */
+    /** Writes the state; layout version 2. */
     void save(StateOutput out) {
         out.putLongs(xmm).putInt(mxcsr);
         out.putLongs(significand).putInts(signExponent);
         out.putInt(control).putInt(statusWord()).putInt(empty);
         out.putLong(instructionPointer).putLong(dataPointer).putInt(opcode);
+        out.putInt(codeSelector).putInt(dataSelector);
         out.putLong(xcr0);
     }
 
@@ -166,6 +176,9 @@ final class FpuState {
         instructionPointer = in.getLong();
         dataPointer = in.getLong();
         opcode = in.getInt();
+        codeSelector = in.version() >= 2 ? in.getInt() : 0;
+        dataSelector = in.version() >= 2 ? in.getInt() : 0;
+        in.check((codeSelector | dataSelector) >>> 16 == 0, "a selector has more than 16 bits");
         xcr0 = in.getLong();
         in.check((xcr0 & 1) != 0 && (xcr0 & ~XCR0_SUPPORTED) == 0, "XCR0 enables what this processor does not offer");
         setStatusWord(word);

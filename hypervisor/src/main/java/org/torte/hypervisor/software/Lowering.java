@@ -672,7 +672,7 @@ final class Lowering {
     private boolean branch(Instruction in) {
         boolean relative = in.form.operandCount() > 0 && in.form.operand(0).kind() == Operand.Kind.RELATIVE;
         int natural = long64 ? 8 : (mode & Cpu.MODE_SIZE) == Cpu.MODE_32 ? 4 : 2;
-        if (in.operandSize != natural) {
+        if (in.operandSize != natural || (mode & Cpu.MODE_LIMITED) != 0) {
             return false;
         }
         switch (in.form.operation()) {

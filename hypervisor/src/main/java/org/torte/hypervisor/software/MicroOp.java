@@ -98,7 +98,8 @@ final class MicroOp {
     static boolean usesStack(long u) {
         int opcode = (int) u & 0xff;
         boolean implicit = opcode == PUSH64 || opcode == POP64 || opcode >= RET64 && opcode <= CALL64_INDIRECT;
-        return implicit || opcode >= LOAD8 && opcode <= STORE64 && (a(u) == Cpu.RSP || a(u) == Cpu.RBP);
+        boolean overridden = b(u) >= Cpu.BASE + Cpu.FS;
+        return implicit || opcode >= LOAD8 && opcode <= STORE64 && (a(u) == Cpu.RSP || a(u) == Cpu.RBP) && !overridden;
     }
 
     static int d(long u) {

@@ -399,6 +399,20 @@ final class Mmu {
         checkStoreAs(address, size, privilege);
     }
 
+    /** #AC if user accesses must be aligned and this one is not; {@code size} is a power of two. */
+    void checkAlignment(long address, int size) {
+        if (checksAlignment && (address & size - 1) != 0) {
+            checkCanonical(address);
+            throw cpu.fault(GuestFault.AC, 0);
+        }
+    }
+
+    private void checkCanonical(long address) {
+        if (cpu.longModeActive() && address << 16 >> 16 != address) {
+            throw cpu.fault.withNonCanonical();
+        }
+    }
+
     // ---- accesses that the processor makes by itself, as supervisor: descriptor tables, task state, exception frames
 
     long loadSystem(long address, int size) {
@@ -442,14 +456,14 @@ final class Mmu {
     // ---- the slow way
 
     private void checkAlignment(long address, int size, Privilege as) {
-        if (checksAlignment && as == Privilege.USER && size <= 8 && (address & size - 1) != 0) {
-            throw cpu.fault(GuestFault.AC, 0);
+        if (as == Privilege.USER && size <= 8) {
+            checkAlignment(address, size);
         }
     }
 
     private long loadSlow(long address, int size, Privilege as) {
         checkAlignment(address, size, as);
-        long first = translate(address, READ, as);
+        long first = translateFirst(address, size, READ, as);
         long second = translateSecond(address, size, READ, as);
         cpu.breakpoints.access(address, size, false);
         return loadParts(first, second, size);
@@ -457,7 +471,7 @@ final class Mmu {
 
     private void storeSlow(long address, int size, long value, Privilege as) {
         checkAlignment(address, size, as);
-        long first = translate(address, WRITE, as);
+        long first = translateFirst(address, size, WRITE, as);
         long second = translateSecond(address, size, WRITE, as);
         cpu.breakpoints.access(address, size, true);
         storeParts(first, second, size, value);
@@ -475,7 +489,7 @@ final class Mmu {
      */
     long locate(long address, int size) {
         checkAlignment(address, size, privilege);
-        long first = translate(address, WRITE, privilege);
+        long first = translateFirst(address, size, WRITE, privilege);
         backSecond = translateSecond(address, size, WRITE, privilege);
         back = first;
         backFree = false;
@@ -486,6 +500,12 @@ final class Mmu {
     /** Reads what {@link #locate} found. */
     long loadBack(int size) {
         return loadParts(back, backSecond, size);
+    }
+
+    /** An access into the hole between the canonical halves is #GP, whatever its first page is. */
+    private long translateFirst(long address, int size, int access, Privilege as) {
+        checkCanonical(address + size - 1);
+        return translate(address, access, as);
     }
 
     /** Where the bytes lie that an access has in the next page, or {@link #INVALID} if it has none. */
@@ -568,9 +588,7 @@ final class Mmu {
      * @throws GuestFault #PF, or #GP(0) for an address that is not canonical
      */
     private long translate(long address, int access, Privilege as) {
-        if (cpu.longModeActive() && address << 16 >> 16 != address) {
-            throw cpu.fault.withNonCanonical();
-        }
+        checkCanonical(address);
         long physical = walker.walk(address, access, as);
         if (memory.isRam(physical)) {
             enter(address & PAGE, physical & PAGE, access, as);

@@ -137,7 +137,7 @@ final class MmxUnit {
     /** {@code address} is that of DS:rDI. */
     private void maskedStore(Instruction in, long address) {
         int mask = PackedLanes.byteSigns(operands.mmx(in.rm));
-        operands.storeMasked(address, operands.mmx(in.reg), 0, mask);
+        operands.storeMasked(address, 8, operands.mmx(in.reg), 0, mask);
         operands.enterMmx();
     }
 }

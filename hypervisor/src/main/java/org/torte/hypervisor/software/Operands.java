@@ -54,6 +54,12 @@ final class Operands {
         return linear(in.segment, offset(in), size, write);
     }
 
+    /** The selector of a far pointer in memory, behind its offset of {@code size} bytes. */
+    int farSelector(Instruction in, int size) {
+        long at = Alu.zeroExtend(offset(in) + size, in.addressSize);
+        return (int) mmu.load16(linear(in.segment, at, 2, false));
+    }
+
     /** The linear address of an offset in a segment (Intel SDM vol. 3, section 5.3 to 5.5), checked for an access. */
     long linear(int segment, long offset, int size, boolean write) {
         if ((cpu.mode & Cpu.MODE_SIZE) == Cpu.MODE_64) {

@@ -4,10 +4,13 @@ import org.torte.base.StateInput;
 import org.torte.base.StateOutput;
 
 /**
- * The section {@code hypervisor.processor.N} of a saved machine, version 1: architectural state only, in the order of
+ * The section {@code hypervisor.processor.N} of a saved machine: architectural state only, in the order of
  * docs/state-format.md, so that any back-end can load it.
  */
 final class ProcessorState {
+    /** Version 2 added the selectors of the last x87 instruction and its operand. */
+    static final int VERSION = 2;
+
     private static final int PENDING = Events.NMI | Events.INIT | Events.STARTUP;
 
     private ProcessorState() {}

@@ -41,10 +41,9 @@ final class SegmentInstructions {
                 operands.write(in, 0, cpu.selector[in.reg]);
             }
             case LOAD_FAR -> {
-                int size = in.operandSize;
-                long address = operands.address(in, size + 2, false);
-                long offset = cpu.mmu.load(address, size);
-                int selector = (int) cpu.mmu.load16(address + size);
+                int size = FarTransfers.offsetSize(in);
+                long offset = cpu.mmu.load(operands.address(in, size, false), size);
+                int selector = operands.farSelector(in, size);
                 segmentation.load(in.form.operand(0).register(), selector);
                 operands.setRegister(in.reg, size, true, offset);
             }
@@ -117,12 +116,12 @@ final class SegmentInstructions {
     }
 
     private void adjust(Instruction in) {
-        long address = in.memory ? operands.address(in, 2, true) : 0;
-        int destination = (int) operands.readForWrite(in, 0, address);
+        long address = in.memory ? operands.address(in, 2, false) : 0;
+        int destination = (int) (in.memory ? cpu.mmu.load16(address) : operands.read(in, 0));
         int rpl = (int) operands.read(in, 1) & 3;
         boolean raise = (destination & 3) < rpl;
         if (raise) {
-            operands.writeBack(in, 0, destination & ~3 | rpl);
+            operands.write(in, 0, destination & ~3 | rpl);
         }
         setZero(raise);
     }
@@ -156,7 +155,8 @@ final class SegmentInstructions {
             valid = (types >> Segmentation.type(descriptor) & 1) != 0;
         }
         if (valid) {
-            long value = rights ? descriptor >>> 32 & 0xf0ff00 : Segmentation.limit(descriptor) & 0xffffffffL;
+            // With the limit's upper bits, which Intel's manual leaves undefined.
+            long value = rights ? descriptor >>> 32 & 0xffff00 : Segmentation.limit(descriptor) & 0xffffffffL;
             operands.write(in, 0, value);
         }
         setZero(valid);

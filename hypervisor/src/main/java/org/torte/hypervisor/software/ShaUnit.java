@@ -16,7 +16,7 @@ final class ShaUnit {
 
     void execute(Instruction in, long address) {
         operands.checkSse();
-        operands.source(in, address);
+        operands.sourceUnaligned(in, address);
         long a0 = xmm[2 * in.reg];
         long a1 = xmm[2 * in.reg + 1];
         long b0 = operands.lo;

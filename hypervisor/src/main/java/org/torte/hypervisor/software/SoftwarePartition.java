@@ -117,7 +117,7 @@ final class SoftwarePartition implements Partition {
     public void save(StateWriter state) {
         state.section("hypervisor.ioapic", 1, router.ioApic()::save);
         for (SoftwareProcessor processor : processors) {
-            state.section("hypervisor.processor." + processor.index(), 1, processor::save);
+            state.section("hypervisor.processor." + processor.index(), ProcessorState.VERSION, processor::save);
         }
     }
 
@@ -126,7 +126,7 @@ final class SoftwarePartition implements Partition {
         memory.code.clear();
         router.ioApic().restore(state.section("hypervisor.ioapic", 1));
         for (SoftwareProcessor processor : processors) {
-            processor.restore(state.section("hypervisor.processor." + processor.index(), 1));
+            processor.restore(state.section("hypervisor.processor." + processor.index(), ProcessorState.VERSION));
         }
     }
 

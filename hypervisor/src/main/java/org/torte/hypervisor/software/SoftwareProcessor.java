@@ -42,7 +42,7 @@ final class SoftwareProcessor implements VirtualProcessor {
                 interrupts,
                 new SystemInstructions(cpu, configuration),
                 new FloatingPointUnit(cpu.fpu, cpu));
-        builder = new BlockBuilder(cpu, memory, rendezvous);
+        builder = new BlockBuilder(cpu, memory, rendezvous, new OfferedInstructions(configuration.cpuid()));
         interpreter = new Interpreter(cpu, executor, builder);
     }
 

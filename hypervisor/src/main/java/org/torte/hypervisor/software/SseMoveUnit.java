@@ -59,7 +59,7 @@ final class SseMoveUnit {
             }
             case MASKMOVDQU -> {
                 int mask = PackedLanes.byteSigns(xmm[2 * in.rm]) | PackedLanes.byteSigns(xmm[2 * in.rm + 1]) << 8;
-                operands.storeMasked(address, xmm[2 * in.reg], xmm[2 * in.reg + 1], mask);
+                operands.storeMasked(address, 16, xmm[2 * in.reg], xmm[2 * in.reg + 1], mask);
             }
             case PMOVMSKB ->
                 cpu.setGpr(
@@ -87,6 +87,7 @@ final class SseMoveUnit {
         if (store) {
             operands.store128(address, xmm[2 * in.reg], xmm[2 * in.reg + 1]);
         } else {
+            cpu.checkAlignment(address, 16);
             long lo = cpu.load(address, 8);
             xmm[2 * in.reg + 1] = cpu.load(address + 8, 8);
             xmm[2 * in.reg] = lo;

@@ -81,23 +81,17 @@ final class Stack {
             }
             case PUSHA -> {
                 long sp = r[Cpu.RSP];
-                linear(sp - 8L * size, 1, true);
-                for (int i = 0; i < 8; i++) {
-                    mmu.checkStore(linear(sp - (i + 1L) * size, size, true), size);
-                }
                 for (int i = 0; i < 8; i++) {
                     mmu.store(linear(sp - (i + 1L) * size, size, true), size, r[ALL[i]]);
                 }
                 setPointer(sp - 8L * size);
             }
             case POPA -> {
-                long[] values = new long[8];
+                // Those before a fault are loaded; executed again, the instruction loads them again.
                 for (int i = 0; i < 8; i++) {
-                    values[i] = peek(i * size, size);
-                }
-                for (int i = 0; i < 8; i++) {
+                    long value = peek(i * size, size);
                     if (ALL[7 - i] != Cpu.RSP) {
-                        operands.setRegister(ALL[7 - i], size, true, values[i]);
+                        operands.setRegister(ALL[7 - i], size, true, value);
                     }
                 }
                 drop(8 * size);

@@ -109,8 +109,9 @@ final class StringInstructions {
                 advance(in, Cpu.RSI, step);
             }
             case CMPS -> {
-                long left = mmu.load(source(in, size), size);
+                // Of two that fault, AMD's processors report the second.
                 long right = mmu.load(destination(in, size, false), size);
+                long left = mmu.load(source(in, size), size);
                 cpu.alu.sub(left, right, size);
                 advance(in, Cpu.RSI, step);
                 advance(in, Cpu.RDI, step);

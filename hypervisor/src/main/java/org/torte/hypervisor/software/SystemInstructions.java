@@ -70,6 +70,7 @@ final class SystemInstructions {
                     cpu.r[Cpu.RCX] = cpu.tscAux & 0xffffffffL;
                 }
             }
+            case RDPID -> operands.write(in, 0, cpu.tscAux & 0xffffffffL);
             case RDPMC -> throw cpu.gp(0); // there are no counters
             case RDMSR -> {
                 requireSupervisor();

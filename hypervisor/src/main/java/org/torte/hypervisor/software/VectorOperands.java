@@ -90,6 +90,7 @@ final class VectorOperands {
     /** The source, 16 bytes at any address. */
     void sourceUnaligned(Instruction in, long address) {
         if (in.memory) {
+            cpu.checkAlignment(address, 16);
             lo = cpu.load(address, 8);
             hi = cpu.load(address + 8, 8);
         } else {
@@ -115,13 +116,18 @@ final class VectorOperands {
 
     /** Stores 16 bytes, all or nothing. */
     void store128(long address, long low, long high) {
+        cpu.checkAlignment(address, 16);
         cpu.checkStore(address, 16);
         cpu.store(address, 8, low);
         cpu.store(address + 8, 8, high);
     }
 
-    /** Stores those of 16 bytes whose bit in {@code mask} is set, all or nothing. */
-    void storeMasked(long address, long low, long high, int mask) {
+    /** Stores those of 8 or 16 bytes whose bit in {@code mask} is set, all or nothing. */
+    void storeMasked(long address, int size, long low, long high, int mask) {
+        if (mask == 0 && size == 16) {
+            return;
+        }
+        cpu.checkAlignment(address, size);
         if (mask == 0) {
             return;
         }

@@ -417,8 +417,9 @@ final class X87Functions {
             soft.invalid(result);
             return;
         }
-        if (a.kind == Unpacked.FINITE && a.negative && a.exponent >= 0 && b.kind != Unpacked.ZERO) {
+        if (a.kind == Unpacked.FINITE && a.negative && a.exponent >= 0 && b.kind == Unpacked.FINITE) {
             // -1 and below: undefined, and the operand is the result.
+            soft.noteDenormals(a, b);
             result.set(a);
             soft.flags |= SoftFloat.INEXACT;
             return;

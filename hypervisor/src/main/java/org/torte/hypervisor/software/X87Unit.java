@@ -34,31 +34,34 @@ final class X87Unit {
         functions = new X87Functions(stack);
     }
 
-    void execute(Instruction in, long address) {
-        Operation operation = in.form.operation();
+    /** Faults if the guest may not use the unit now, or if an exception of an earlier instruction is pending. */
+    void checkAvailable(Instruction in) {
         long cr0 = cpu.cr0();
-        if (operation == Operation.FWAIT) {
-            if ((cr0 & (CR0_MP | CR0_TS)) == (CR0_MP | CR0_TS)) {
-                throw cpu.fault(GuestFault.NM, 0);
-            }
-            operands.checkPendingX87();
-            return;
-        }
-        if ((cr0 & (CR0_EM | CR0_TS)) != 0) {
+        boolean wait = in.form.operation() == Operation.FWAIT;
+        if (wait ? (cr0 & (CR0_MP | CR0_TS)) == (CR0_MP | CR0_TS) : (cr0 & (CR0_EM | CR0_TS)) != 0) {
             throw cpu.fault(GuestFault.NM, 0);
         }
-        switch (operation) {
-            case FNINIT, FNCLEX, FNSTCW, FNSTSW, FNSTENV, FNSAVE -> environment.execute(in, address);
-            case FLDCW, FLDENV, FRSTOR -> {
-                operands.checkPendingX87();
-                environment.execute(in, address);
-            }
+        switch (in.form.operation()) {
+            case FNINIT, FNCLEX, FNSTCW, FNSTSW, FNSTENV, FNSAVE -> {}
             default -> {
-                if (operation == Operation.FNOP && in.opcode == 0xdb) {
-                    // FENI, FDISI and FSETPM of the first coprocessors do not even wait.
+                // FENI, FDISI and FSETPM of the first coprocessors do not even wait.
+                if (in.form.operation() != Operation.FNOP || in.opcode != 0xdb) {
+                    operands.checkPendingX87();
+                }
+            }
+        }
+    }
+
+    void execute(Instruction in, long address) {
+        checkAvailable(in);
+        switch (in.form.operation()) {
+            case FWAIT -> {}
+            case FNINIT, FNCLEX, FNSTCW, FNSTSW, FNSTENV, FNSAVE, FLDCW, FLDENV, FRSTOR ->
+                environment.execute(in, address);
+            default -> {
+                if (in.form.operation() == Operation.FNOP && in.opcode == 0xdb) {
                     return;
                 }
-                operands.checkPendingX87();
                 stack.begin();
                 // Memory first, as a page fault must leave the pointers alone.
                 fetch(in, address);
@@ -71,9 +74,10 @@ final class X87Unit {
     /** Leaves behind where the instruction and its operand are (SDM vol. 1, 8.1.8). */
     private void record(Instruction in, long address) {
         fpu.instructionPointer = cpu.instructionPointer();
-        // Which ModRM.mod and rm a memory operand was encoded with is not known any more; they read as 0.
-        fpu.opcode = (in.opcode & 7) << 8 | (in.reg & 7) << 3 | (in.memory ? 0 : 0xc0 | in.rm & 7);
+        fpu.codeSelector = cpu.selector(Cpu.CS);
+        fpu.opcode = (in.opcode & 7) << 8 | in.modrm;
         if (in.memory) {
+            fpu.dataSelector = cpu.selector(in.segment);
             fpu.dataPointer = address - cpu.segmentBase(in.segment);
         }
     }
@@ -247,6 +251,9 @@ final class X87Unit {
         }
         int size = in.form.operand(0).size(in);
         // Faults of the address come before those of the number, even if nothing would be stored.
+        if (size == 10) {
+            cpu.checkAlignment(address, 8);
+        }
         cpu.checkStore(address, size);
         boolean empty = stack.isEmpty(0);
         if (empty) {
@@ -347,6 +354,7 @@ final class X87Unit {
         boolean empty = stack.isEmpty(0);
         long digits = 0xc000000000000000L;
         int last = 0xffff;
+        cpu.checkAlignment(address, 8);
         cpu.checkStore(address, 10);
         if (empty) {
             if ((fpu.control & X87Stack.IE) == 0) {

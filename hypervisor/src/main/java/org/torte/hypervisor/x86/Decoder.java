@@ -222,6 +222,7 @@ public final class Decoder {
             Instruction out) {
         out.opcode = opcode;
         out.memory = false;
+        out.modrm = 0;
         out.reg = 0;
         out.rm = opcode & 7 | (rex & 1) << 3;
         out.base = Instruction.NONE;
@@ -268,6 +269,7 @@ public final class Decoder {
             if (modrm < 0) {
                 modrm = next(source, out);
             }
+            out.modrm = modrm;
             out.reg = modrm >> 3 & 7 | (form.reg8 ? 0 : (rex & 4) << 1);
             if (modrm >= 0xC0 || form.anyMod) {
                 out.rm = modrm & 7 | (form.rm8 ? 0 : (rex & 1) << 3);

@@ -1,5 +1,6 @@
 package org.torte.hypervisor.x86;
 
+import java.nio.charset.StandardCharsets;
 import java.util.List;
 
 /**
@@ -61,9 +62,21 @@ public final class Form {
     int flagsRead;
     int flagsWritten;
     int flagsUndefined;
-    String encoding = "";
+
+    /** The opcode column is made when somebody asks for it: {@link InstructionTable} reads the text at every start. */
+    private byte[] text = {};
+
+    private int encodingStart;
+    private int encodingEnd;
 
     Form() {}
+
+    /** Where in the table's text the opcode column is. */
+    void setEncoding(byte[] source, int start, int end) {
+        text = source;
+        encodingStart = start;
+        encodingEnd = end;
+    }
 
     /** A dense number from 0 ({@link #INVALID}) to {@link #count()} - 1, for tables indexed by form. */
     public int index() {
@@ -160,12 +173,12 @@ public final class Form {
 
     /** The opcode column of the table. */
     public String encoding() {
-        return encoding;
+        return new String(text, encodingStart, encodingEnd - encodingStart, StandardCharsets.US_ASCII).trim();
     }
 
     @Override
     public String toString() {
-        StringBuilder text = new StringBuilder(encoding).append(": ").append(operation);
+        StringBuilder text = new StringBuilder(encoding()).append(": ").append(operation);
         for (int i = 0; i < operands.length; i++) {
             text.append(i == 0 ? " " : ",").append(operands[i]);
         }

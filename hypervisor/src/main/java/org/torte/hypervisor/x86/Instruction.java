@@ -38,6 +38,9 @@ public final class Instruction {
     /** A REX prefix was in effect (so that register numbers 4 to 7 of byte size mean SPL, BPL, SIL, DIL). */
     public boolean rex;
 
+    /** The ModRM byte as it stands, or 0 for forms without. */
+    public int modrm;
+
     /** ModRM.reg with REX.R; for forms without ModRM 0. */
     public int reg;
 
@@ -82,6 +85,7 @@ public final class Instruction {
         i.lock = lock;
         i.repeat = repeat;
         i.rex = rex;
+        i.modrm = modrm;
         i.reg = reg;
         i.rm = rm;
         i.memory = memory;

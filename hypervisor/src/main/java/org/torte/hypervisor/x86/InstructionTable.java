@@ -3,11 +3,8 @@ package org.torte.hypervisor.x86;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
-import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
-import java.util.HashMap;
-import java.util.Locale;
-import java.util.Map;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The instruction table, parsed from instructions.txt when the class is initialised, and the decoder's index of it.
@@ -39,6 +36,7 @@ final class InstructionTable {
     static final int PREFIX_F2 = 3;
 
     private static final int GROUP_SIZE = 16;
+    private static final Operand[] NO_OPERANDS = {};
 
     static {
         Builder builder = new Builder();
@@ -66,7 +64,10 @@ final class InstructionTable {
         }
     }
 
-    /** Reads the text one byte at a time: it is on the path of every start. */
+    /**
+     * Reads the text one byte at a time and makes no strings of it: this is on the path of every start, before anything
+     * is compiled.
+     */
     private static final class Builder {
         Form[] forms = new Form[1024];
         int formCount;
@@ -74,9 +75,15 @@ final class InstructionTable {
         short[] groups = new short[1 << 15];
         int groupsUsed;
 
-        private final Map<String, Operation> operations = new HashMap<>(2048);
-        private final Map<String, Operand> operands = new HashMap<>(256);
-        private final Map<String, Feature> features = new HashMap<>(128);
+        private final Names<Operation> operations = new Names<>(4096, Operation.values());
+        private final Names<Operand> operandNames = new Names<>(512, Operand.values());
+        private final Names<Feature> features = new Names<>(256, Feature.values());
+        private final Names<Attribute> attributes = new Names<>(64, Attribute.values());
+
+        /** The operands of the line being read. */
+        private final Operand[] operands = new Operand[4];
+
+        private int operandCount;
 
         private byte[] text = {};
         private int at;
@@ -101,16 +108,7 @@ final class InstructionTable {
         private boolean unaligned;
 
         void parse(byte[] source) {
-            for (Operation operation : Operation.values()) {
-                operations.put(operation.name(), operation);
-            }
-            for (Operand operand : Operand.values()) {
-                operands.put(operand.name(), operand);
-            }
-            operands.put("1", Operand.ONE);
-            for (Feature feature : Feature.values()) {
-                features.put(feature.name(), feature);
-            }
+            operandNames.put("1", Operand.ONE);
             add(Form.INVALID);
             text = source;
             while (at < text.length) {
@@ -134,16 +132,18 @@ final class InstructionTable {
             Form form = new Form();
             int start = at;
             encoding(form);
-            form.encoding = string(start, at);
+            form.setEncoding(text, start, at);
             skipBar();
-            form.operation = find(operations, word());
+            form.operation = operations.find(word());
             skipBar();
+            operandCount = 0;
             while (text[at] != '|' && text[at] != '\n') {
-                operand(form, find(operands, word().toUpperCase(Locale.ROOT)));
+                operand(form, operandNames.find(word()));
                 while (text[at] == ',' || text[at] == ' ') {
                     at++;
                 }
             }
+            form.operands = operandCount == 0 ? NO_OPERANDS : Arrays.copyOf(operands, operandCount);
             if (text[at] == '|') {
                 at++;
             }
@@ -153,7 +153,7 @@ final class InstructionTable {
                 if (text[at] == ' ') {
                     at++;
                 } else {
-                    attribute(form, word());
+                    attribute(form);
                 }
             }
             at++;
@@ -176,27 +176,40 @@ final class InstructionTable {
             mods = 3;
             boolean opcodeSeen = false;
             while (text[at] != '|' && text[at] != '\n') {
-                if (text[at] == ' ') {
+                int c = text[at];
+                if (c == ' ') {
                     at++;
-                    continue;
-                }
-                String token = word();
-                switch (token) {
-                    case "VEX" -> form.vex = true;
-                    case "NP" -> prefixes = 1 << PREFIX_NONE;
-                    case "NFx" -> prefixes = 1 << PREFIX_NONE | 1 << PREFIX_66;
-                    default -> opcodeSeen = opcodeToken(form, token, opcodeSeen);
+                } else if (c == 'V') {
+                    form.vex = true;
+                    at += "VEX".length();
+                } else if (c == 'N' && text[at + 1] == 'P') {
+                    prefixes = 1 << PREFIX_NONE;
+                    at += "NP".length();
+                } else if (c == 'N') {
+                    prefixes = 1 << PREFIX_NONE | 1 << PREFIX_66;
+                    at += "NFx".length();
+                } else if (c == '/') {
+                    digit = text[at + 1] - '0';
+                    at += 2;
+                } else {
+                    opcodeSeen = opcodeByte(form, opcodeSeen);
                 }
             }
         }
 
-        private boolean opcodeToken(Form form, String token, boolean opcodeSeen) {
-            if (token.charAt(0) == '/') {
-                digit = token.charAt(1) - '0';
-                return true;
+        private static int hex(int c) {
+            return c >= 'A' ? c - 'A' + 10 : c - '0';
+        }
+
+        /** A byte in hexadecimal, perhaps with +r, +c or +i; returns whether the opcode has been seen. */
+        private boolean opcodeByte(Form form, boolean opcodeSeen) {
+            int value = hex(text[at]) << 4 | hex(text[at + 1]);
+            at += 2;
+            boolean range = text[at] == '+';
+            int kind = range ? text[at + 1] : 0;
+            if (range) {
+                at += 2;
             }
-            int value = Character.digit(token.charAt(0), 16) << 4 | Character.digit(token.charAt(1), 16);
-            boolean range = token.length() == 4;
             if (opcodeSeen) {
                 modrmByte = value;
                 modrmByteCount = range ? 8 : 1;
@@ -234,7 +247,7 @@ final class InstructionTable {
             }
             opcode = value;
             if (range) {
-                opcodeCount = token.charAt(3) == 'c' ? 16 : 8;
+                opcodeCount = kind == 'c' ? 16 : 8;
             }
             return true;
         }
@@ -245,12 +258,11 @@ final class InstructionTable {
             while (text[i] == ' ') {
                 i++;
             }
-            return Character.digit(text[i], 16) >= 0;
+            return text[i] >= '0' && text[i] <= '9' || text[i] >= 'A' && text[i] <= 'F';
         }
 
         private void operand(Form form, Operand operand) {
-            form.operands = Arrays.copyOf(form.operands, form.operands.length + 1);
-            form.operands[form.operands.length - 1] = operand;
+            operands[operandCount++] = operand;
             switch (operand.place()) {
                 case REG -> {
                     form.modrm = true;
@@ -274,7 +286,8 @@ final class InstructionTable {
             if (operand.isRm()) {
                 form.rm8 |= operand.kind() == Operand.Kind.MMX || operand.kind() == Operand.Kind.X87;
             }
-            form.atLeastDword |= operand.isY();
+            // The source of CRC32 may be a word all the same.
+            form.atLeastDword = operand.isY() || form.atLeastDword && operand != Operand.EV;
         }
 
         private static int immediateRule(int before, Operand operand) {
@@ -288,43 +301,48 @@ final class InstructionTable {
             };
         }
 
-        private void attribute(Form form, String attribute) {
+        private void attribute(Form form) {
+            if (text[at + 1] == '=') {
+                int which = text[at];
+                at += 2;
+                int flags = flags();
+                switch (which) {
+                    case 'w' -> form.flagsWritten = flags;
+                    case 'u' -> form.flagsUndefined = flags;
+                    default -> form.flagsRead = flags;
+                }
+                return;
+            }
+            int name = word();
+            Attribute attribute = attributes.get(name);
+            if (attribute == null) {
+                form.feature = features.find(name);
+                return;
+            }
             switch (attribute) {
-                case "i64" -> modes = 1;
-                case "o64" -> modes = 2;
-                case "d64" -> form.sizeRule = Form.SIZE_D64;
-                case "f64" -> form.sizeRule = Form.SIZE_F64;
-                case "lock" -> form.lock = true;
-                case "rep" -> form.repeatable = true;
-                case "cpl0" -> form.privileged = true;
-                case "iopl" -> form.ioPrivileged = true;
-                case "mem" -> mods = 1;
-                case "reg" -> mods = 2;
-                case "anymod" -> {
+                case I64 -> modes = 1;
+                case O64 -> modes = 2;
+                case D64 -> form.sizeRule = Form.SIZE_D64;
+                case F64 -> form.sizeRule = Form.SIZE_F64;
+                case LOCK -> form.lock = true;
+                case REP -> form.repeatable = true;
+                case CPL0 -> form.privileged = true;
+                case IOPL -> form.ioPrivileged = true;
+                case MEM -> mods = 1;
+                case REG -> mods = 2;
+                case ANYMOD -> {
                     form.anyMod = true;
                     mods = 3;
                 }
-                case "ds" -> form.implicitData = true;
-                case "unaligned" -> unaligned = true;
-                default -> {
-                    if (attribute.length() > 1 && attribute.charAt(1) == '=') {
-                        int flags = flags(attribute);
-                        switch (attribute.charAt(0)) {
-                            case 'w' -> form.flagsWritten = flags;
-                            case 'u' -> form.flagsUndefined = flags;
-                            default -> form.flagsRead = flags;
-                        }
-                    } else {
-                        form.feature = find(features, attribute.toUpperCase(Locale.ROOT));
-                    }
-                }
+                case DS -> form.implicitData = true;
+                case UNALIGNED -> unaligned = true;
             }
         }
 
-        private static int flags(String attribute) {
+        private int flags() {
             int mask = 0;
-            for (int i = 2; i < attribute.length(); i++) {
-                mask |= switch (attribute.charAt(i)) {
+            while (text[at] > ' ') {
+                mask |= switch (text[at++]) {
                     case 'o' -> Form.OF;
                     case 'd' -> Form.DF;
                     case 'i' -> Form.IF;
@@ -333,18 +351,10 @@ final class InstructionTable {
                     case 'a' -> Form.AF;
                     case 'p' -> Form.PF;
                     case 'c' -> Form.CF;
-                    default -> throw new IllegalStateException("Unknown flag in " + attribute);
+                    default -> throw new IllegalStateException("instructions.txt: unknown flag at byte " + at);
                 };
             }
             return mask;
-        }
-
-        private static <T> T find(Map<String, T> map, String name) {
-            T found = map.get(name);
-            if (found == null) {
-                throw new IllegalStateException("instructions.txt: unknown name " + name);
-            }
-            return found;
         }
 
         /** Enters the form into the index. */
@@ -408,19 +418,15 @@ final class InstructionTable {
             return start;
         }
 
-        private String word() {
-            int start = at;
-            while (text[at] > ' ' && text[at] != ',' && text[at] != '|') {
-                at++;
+        /** Reads a name and returns its {@link Names#hash}. */
+        private int word() {
+            int hash = 0;
+            int c = text[at];
+            while (c > ' ' && c != ',' && c != '|') {
+                hash = Names.hash(hash, c);
+                c = text[++at];
             }
-            return string(start, at);
-        }
-
-        private String string(int from, int to) {
-            while (to > from && text[to - 1] == ' ') {
-                to--;
-            }
-            return new String(text, from, to - from, StandardCharsets.ISO_8859_1);
+            return hash;
         }
 
         private void skipBar() {
@@ -435,6 +441,79 @@ final class InstructionTable {
             while (text[at] == ' ') {
                 at++;
             }
+        }
+    }
+
+    /** Words of the attribute column, but for features and flags. */
+    private enum Attribute {
+        I64,
+        O64,
+        D64,
+        F64,
+        LOCK,
+        REP,
+        CPL0,
+        IOPL,
+        MEM,
+        REG,
+        ANYMOD,
+        DS,
+        UNALIGNED
+    }
+
+    /** Values by the hash of their name, letters in either case; no two names of a kind may have the same hash. */
+    private static final class Names<T extends Enum<T>> {
+        private final int[] hashes;
+        private final @Nullable Object[] values;
+
+        /** All constants by their own names; {@code slots} is a power of two. */
+        Names(int slots, T[] constants) {
+            hashes = new int[slots];
+            values = new Object[slots];
+            for (T constant : constants) {
+                put(constant.name(), constant);
+            }
+        }
+
+        static int hash(int before, int c) {
+            return 31 * before + (c >= 'a' ? c - 32 : c);
+        }
+
+        void put(String name, T value) {
+            int hash = 0;
+            for (int i = 0; i < name.length(); i++) {
+                hash = hash(hash, name.charAt(i));
+            }
+            int slot = slot(hash);
+            if (values[slot] != null) {
+                throw new IllegalStateException(name + " and " + values[slot] + " have the same hash");
+            }
+            hashes[slot] = hash;
+            values[slot] = value;
+        }
+
+        /** The slot with this hash, or the free one where it would be. */
+        private int slot(int hash) {
+            int mask = hashes.length - 1;
+            int slot = (hash ^ hash >>> 12) & mask;
+            while (values[slot] != null && hashes[slot] != hash) {
+                slot = slot + 1 & mask;
+            }
+            return slot;
+        }
+
+        @SuppressWarnings("unchecked") // only put() fills it
+        @Nullable
+        T get(int hash) {
+            return (T) values[slot(hash)];
+        }
+
+        T find(int hash) {
+            T value = get(hash);
+            if (value == null) {
+                throw new IllegalStateException("instructions.txt: unknown name");
+            }
+            return value;
         }
     }
 }

@@ -171,6 +171,7 @@ public enum Operation {
     CPUID,
     RDTSC,
     RDTSCP,
+    RDPID,
     RDPMC,
     RDMSR,
     WRMSR,

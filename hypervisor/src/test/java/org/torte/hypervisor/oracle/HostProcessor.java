@@ -1,5 +1,6 @@
 package org.torte.hypervisor.oracle;
 
+import static java.lang.foreign.ValueLayout.JAVA_BYTE;
 import static java.lang.foreign.ValueLayout.JAVA_LONG_UNALIGNED;
 
 import java.io.IOException;
@@ -41,9 +42,13 @@ public final class HostProcessor implements AutoCloseable {
                 file, StandardOpenOption.CREATE_NEW, StandardOpenOption.READ, StandardOpenOption.WRITE)) {
             shared = channel.map(FileChannel.MapMode.READ_WRITE, 0, size, arena);
         }
-        shared.asSlice(0x1000, 0x1000).fill((byte) 0xCC);
+        shared.asSlice(HostProgram.CODE_PAGES, HostProgram.DATA_PAGES - HostProgram.CODE_PAGES)
+                .fill((byte) 0xCC);
+        for (int i = 0; i < 0x1000; i++) {
+            shared.set(JAVA_BYTE, HostProgram.CONSTANTS + i, AddressSpace.constant(i));
+        }
         Path program = folder.resolve("processor");
-        Files.write(program, HostProgram.elf(size));
+        Files.write(program, HostProgram.elf(size, HostFeatures.userMayReadBases()));
         Files.setPosixFilePermissions(program, PosixFilePermissions.fromString("rwx------"));
         process = new ProcessBuilder(program.toString(), file.toString())
                 .redirectError(ProcessBuilder.Redirect.INHERIT)

@@ -16,21 +16,37 @@ import java.util.Map;
  */
 final class HostProgram {
     static final long SHARED = 0x3_1470_0000L;
-    static final long RECORDS = 0x4000;
+
+    /** Where the pages are in the shared file; the one behind the code takes what is cut off at its end. */
+    static final int CODE_PAGES = 0x1000, DATA_PAGES = 0x4000, CONSTANTS = 0x6000;
+
+    static final long RECORDS = 0x7000;
     private static final long IMAGE = 0x2_3570_0000L;
     private static final long SIGNAL_STACK = 0x3_8530_0000L;
     private static final int SIGNAL_STACK_SIZE = 0x1_0000;
+    /** MAP_SHARED, MAP_FIXED, and present from the start, so that faults have the error code of a protection. */
+    private static final int POPULATED = 0x8011;
+
     private static final int HEADERS = 64 + 56;
 
-    private final ByteBuffer out = ByteBuffer.allocate(2048).order(ByteOrder.LITTLE_ENDIAN);
+    private final ByteBuffer out = ByteBuffer.allocate(4096).order(ByteOrder.LITTLE_ENDIAN);
     private final Map<String, Integer> labels = new HashMap<>();
     private final Map<Integer, String> jumps = new HashMap<>();
 
-    private HostProgram() {}
+    private final boolean bases;
 
-    /** The executable's bytes. Its first argument names the shared file of this size. */
-    static byte[] elf(long sharedSize) {
-        HostProgram program = new HostProgram();
+    private HostProgram(boolean bases) {
+        this.bases = bases;
+    }
+
+    /**
+     * The executable's bytes. Its first argument names the shared file.
+     *
+     * @param sharedSize the file's size
+     * @param bases whether user code may execute RDFSBASE and RDGSBASE; the bases are not reported otherwise
+     */
+    static byte[] elf(long sharedSize, boolean bases) {
+        HostProgram program = new HostProgram(bases);
         program.headers();
         program.start(sharedSize);
         program.handler();
@@ -62,18 +78,32 @@ final class HostProgram {
         systemCall(2); // open
         code("49 89 C0"); // mov r8, rax
         map(SHARED, sharedSize, 3, 0x11, 0); // MAP_SHARED | MAP_FIXED
-        map(CaseRecord.CODE_PAGE, 4096, 5, 0x11, 0x1000);
-        map(CaseRecord.DATA_PAGE, 4096, 3, 0x11, 0x2000);
+        map(AddressSpace.CODE, AddressSpace.CODE_PAGES * 4096L, 5, POPULATED, CODE_PAGES);
+        map(AddressSpace.DATA, AddressSpace.DATA_PAGES * 4096L, 3, POPULATED, DATA_PAGES);
+        map(AddressSpace.CONSTANTS, 4096, 1, POPULATED, CONSTANTS);
         map(SIGNAL_STACK, SIGNAL_STACK_SIZE, 3, 0x32, 0); // MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED
         address("48 BF", "stack"); // mov rdi
         code("31 F6");
         systemCall(131); // sigaltstack
-        for (int signal : new int[] {4, 5, 7, 8, 11}) {
+        for (int signal : new int[] {4, 5, 7, 8, 11, CaseRecord.TIMER_SIGNAL}) {
             code("BF").putInt(signal); // mov edi
             address("48 BE", "action"); // mov rsi
             code("31 D2 41 BA 08 00 00 00"); // xor edx, edx; mov r10d, 8
             systemCall(13); // rt_sigaction
         }
+        for (int i = 0; i < AddressSpace.LDT.size(); i++) {
+            code("BF 11 00 00 00"); // mov edi, 0x11
+            address("48 BE", "segment" + i); // mov rsi
+            code("BA 10 00 00 00"); // mov edx
+            systemCall(154); // modify_ldt
+        }
+        code("BF 01 00 00 00"); // mov edi, ITIMER_VIRTUAL
+        address("48 BE", "timer"); // mov rsi
+        code("31 D2"); // xor edx, edx
+        systemCall(38); // setitimer
+        // Should a case ever reach a system call, it must do no harm: SECCOMP_MODE_STRICT.
+        code("BF 16 00 00 00 BE 01 00 00 00"); // mov edi, PR_SET_SECCOMP; mov esi, 1
+        systemCall(157); // prctl
         code("CC");
     }
 
@@ -94,17 +124,36 @@ final class HostProgram {
         code("4D 8B AC 24 B8 00 00 00"); // mov r13, [r12+184]: the FXSAVE image
         code("48 85 DB"); // test rbx, rbx
         jump("0F 84", "wait"); // jz
+        code("89 BB").putInt(CaseRecord.OUT_SIGNAL); // mov [rbx+...], edi
+        code("8C 9B").putInt(CaseRecord.OUT_SEGMENTS); // mov [rbx+...], ds
+        code("8C 83").putInt(CaseRecord.OUT_SEGMENTS + 2); // es
+        code("8C A3").putInt(CaseRecord.OUT_SEGMENTS + 4); // fs
+        code("8C AB").putInt(CaseRecord.OUT_SEGMENTS + 6); // gs
+        if (bases) {
+            code("F3 48 0F AE C0 48 89 83").putInt(CaseRecord.OUT_FS_BASE); // rdfsbase rax; mov [rbx+...], rax
+            code("F3 48 0F AE C8 48 89 83").putInt(CaseRecord.OUT_GS_BASE); // rdgsbase rax; mov [rbx+...], rax
+        }
         code("48 8D BB").putInt(CaseRecord.OUT); // lea rdi, [rbx+...]
         code("4C 89 E6"); // mov rsi, r12
         copy(CaseRecord.CONTEXT);
-        code("48 8D BB").putInt(CaseRecord.OUT_DATA);
-        code("BE").putInt((int) CaseRecord.DATA); // mov esi
-        copy(CaseRecord.DATA_SIZE);
         code("48 8D BB").putInt(CaseRecord.OUT_FX);
         code("4C 89 EE"); // mov rsi, r13
         copy(CaseRecord.FX_SIZE);
-        code("BF").putInt((int) CaseRecord.DATA_PAGE); // mov edi
-        code("31 C0 B9").putInt((int) (CaseRecord.DATA - CaseRecord.DATA_PAGE)); // xor eax, eax; mov ecx
+        code("48 8D BB").putInt(CaseRecord.OUT_DATA);
+        for (AddressSpace.Window window : AddressSpace.WINDOWS) {
+            code("BE").putInt((int) window.address()); // mov esi
+            copy(window.size());
+        }
+        code("31 C0"); // xor eax, eax
+        for (int i = 1; i < AddressSpace.WINDOWS.size(); i++) {
+            AddressSpace.Window before = AddressSpace.WINDOWS.get(i - 1);
+            long gap = before.address() + before.size();
+            code("BF").putInt((int) gap); // mov edi
+            code("B9").putInt((int) (AddressSpace.WINDOWS.get(i).address() - gap)); // mov ecx
+            code("F3 AA"); // rep stosb
+        }
+        codeToRdi();
+        code("B8 CC 00 00 00 B9").putInt(CaseRecord.CODE_SIZE); // mov eax, 0xCC; mov ecx
         code("F3 AA"); // rep stosb
         code("48 81 C3").putInt(CaseRecord.SIZE); // add rbx
         code("49 3B 5E 08"); // cmp rbx, [r14+8]
@@ -121,12 +170,19 @@ final class HostProgram {
         code("49 89 1E"); // mov [r14], rbx
         code("4C 89 E7 48 89 DE"); // mov rdi, r12; mov rsi, rbx
         copy(CaseRecord.REGISTERS);
-        code("49 8D BE").putInt(0x1000 + (int) (CaseRecord.CODE - CaseRecord.CODE_PAGE)); // lea rdi, [r14+...]
+        code("8E 9B").putInt(CaseRecord.IN_SEGMENTS); // mov ds, [rbx+...]
+        code("8E 83").putInt(CaseRecord.IN_SEGMENTS + 2); // es
+        code("8E A3").putInt(CaseRecord.IN_SEGMENTS + 4); // fs
+        code("8E AB").putInt(CaseRecord.IN_SEGMENTS + 6); // gs
+        code("41 80 4C 24 D8 04"); // or byte [r12-40], 4: SS is to be restored as it stands there
+        codeToRdi();
         code("48 8D B3").putInt(CaseRecord.IN_CODE); // lea rsi, [rbx+...]
         copy(CaseRecord.CODE_SIZE);
-        code("BF").putInt((int) CaseRecord.DATA); // mov edi
         code("48 8D B3").putInt(CaseRecord.IN_DATA);
-        copy(CaseRecord.DATA_SIZE);
+        for (AddressSpace.Window window : AddressSpace.WINDOWS) {
+            code("BF").putInt((int) window.address()); // mov edi
+            copy(window.size());
+        }
         code("4C 89 EF"); // mov rdi, r13
         code("48 8D B3").putInt(CaseRecord.IN_FX);
         copy(CaseRecord.FX_SIZE);
@@ -136,17 +192,31 @@ final class HostProgram {
 
         label("exit");
         code("31 FF");
-        systemCall(231); // exit_group
+        systemCall(60); // exit
+    }
+
+    /** Where the shared file has the address of the record's code. */
+    private void codeToRdi() {
+        code("48 8B BB").putInt(CaseRecord.IN_CODE_ADDRESS); // mov rdi, [rbx+...]
+        code("4A 8D BC 37").putInt(CODE_PAGES - (int) AddressSpace.CODE); // lea rdi, [rdi+r14+...]
     }
 
     private void data() {
+        label("timer"); // struct itimerval: 100 ms, again and again
+        out.putLong(0).putLong(100_000).putLong(0).putLong(100_000);
+        for (int i = 0; i < AddressSpace.LDT.size(); i++) {
+            label("segment" + i);
+            for (int word : AddressSpace.LDT.get(i).user(i)) {
+                out.putInt(word);
+            }
+        }
         label("stack"); // stack_t
         out.putLong(SIGNAL_STACK).putLong(0).putLong(SIGNAL_STACK_SIZE);
         label("action"); // struct kernel_sigaction: SA_SIGINFO | SA_ONSTACK | SA_RESTORER
         address("", "handler");
         out.putLong(0x0C00_0004L);
         address("", "exit");
-        out.putLong(0);
+        out.putLong(-1); // every other signal waits
     }
 
     private ByteBuffer code(String hex) {

@@ -9,30 +9,50 @@ import java.lang.foreign.MemorySegment;
 import org.jspecify.annotations.Nullable;
 import org.torte.base.GuestMemory;
 import org.torte.base.RandomSource;
-import org.torte.hypervisor.CpuState;
 import org.torte.hypervisor.CpuidTable;
 import org.torte.hypervisor.PartitionConfiguration;
+import org.torte.hypervisor.oracle.AddressSpace;
 import org.torte.hypervisor.oracle.CaseRecord;
 
-/** The interpreter in 64-bit user mode with the address space of the oracle's process: one case at a time. */
+/**
+ * The interpreter in user mode with the address space and the segments of the oracle's process: one case at a time. Its
+ * interrupt table is empty, so INT3 ends a case with #GP and the error code of entry 3.
+ */
 final class InterpreterUnderTest implements AutoCloseable {
-    private static final long CODE_FRAME = 0x10000;
-    private static final long DATA_FRAME = 0x11000;
-    private static final int MAX_STEPS = 64;
+    /** The error code of #GP for an entry of the empty interrupt table. */
+    private static final int BREAKPOINT = 3 << 3 | 2, OVERFLOW = 4 << 3 | 2;
+
+    // Guest-physical: page tables, then what the linear address space consists of.
+    private static final long TOP = 0x1000, SECOND = 0x2000, THIRD = 0x3000, TABLES = 0x4000;
+    private static final long CODE_FRAME = 0x1_0000;
+    private static final long DATA_FRAME = 0x1_4000;
+    private static final long SYSTEM_FRAME = 0x1_8000;
+
+    /** Linear address of the descriptor tables, for the supervisor only. */
+    private static final long SYSTEM = 0x2060_0000L;
+
+    private static final int LDT_OFFSET = 0x800;
+    private static final int MAX_STEPS = 4096;
 
     private final GuestMemory memory = GuestMemory.allocate(1 << 20);
     private final PhysicalMemory physical;
     private final Interpreter interpreter;
+    private final Segmentation segmentation;
     final Cpu cpu;
 
-    /** The exception that ended the last case, or null if it got to the next instruction. */
+    /** Whether the last case ended at INT3 (or INT 3), whose own address {@link Cpu#rip} then is. */
+    boolean breakpoint;
+
+    /** The exception that ended the last case, with the vector that INTO has; null if it ran too long. */
     @Nullable
     GuestFault fault;
 
     InterpreterUnderTest() {
         CpuidTable cpuid = new CpuidTable.Builder()
                 .leaf(1, 0x0A20F12, 0, 0xFFFF_FFFF & ~(1 << 27), -1)
-                .subleaf(7, 0, 0, -1, 0, 0)
+                .subleaf(7, 0, 0, -1, -1, 0)
+                .subleaf(0xD, 1, -1, 0, 0, 0)
+                .leaf(0x8000_0001, 0, 0, -1, -1)
                 .leaf(0x8000_0008, 36, 0, 0, 0)
                 .build();
         PartitionConfiguration configuration = new PartitionConfiguration(
@@ -43,7 +63,7 @@ final class InterpreterUnderTest implements AutoCloseable {
         cpu = new Cpu(0, physical, router, configuration.timers(), configuration.tscFrequency());
         router.connect(java.util.List.of(cpu.apic));
         rendezvous.connect(new Cpu[] {cpu});
-        Segmentation segmentation = new Segmentation(cpu);
+        segmentation = new Segmentation(cpu);
         Executor executor = new Executor(
                 cpu,
                 new Atomics(cpu, physical, rendezvous, LockedInstructions.ofHost()),
@@ -52,69 +72,136 @@ final class InterpreterUnderTest implements AutoCloseable {
                 new Interrupts(cpu, segmentation),
                 new SystemInstructions(cpu, configuration),
                 new FloatingPointUnit(cpu.fpu, cpu));
-        interpreter = new Interpreter(cpu, executor, new BlockBuilder(cpu, physical, rendezvous));
-        map(CaseRecord.CODE_PAGE, CODE_FRAME, 0x3000, 0x25);
-        map(CaseRecord.DATA_PAGE, DATA_FRAME, 0x4000, 0x8000_0000_0000_0067L);
-        memory.segment().asSlice(CODE_FRAME, 4096).fill((byte) 0xCC);
+        interpreter = new Interpreter(
+                cpu, executor, new BlockBuilder(cpu, physical, rendezvous, new OfferedInstructions(cpuid)));
+        buildAddressSpace();
         enterUserMode();
     }
 
-    private void map(long address, long frame, long table, long attributes) {
-        memory.putLong(0x1000, 0x2067);
-        memory.putLong(0x2000, 0x5067);
-        memory.putLong(0x5000 + (address >>> 21 & 511) * 8, table | 0x67);
-        memory.putLong(table + (address >>> 12 & 511) * 8, frame | attributes);
+    private void buildAddressSpace() {
+        memory.putLong(TOP, SECOND | 0x67);
+        memory.putLong(SECOND, THIRD | 0x67);
+        long noExecute = Long.MIN_VALUE;
+        map(0, AddressSpace.CODE, CODE_FRAME, AddressSpace.CODE_PAGES, 0x25);
+        map(1, AddressSpace.DATA, DATA_FRAME, AddressSpace.DATA_PAGES, noExecute | 0x67);
+        long constants = DATA_FRAME + AddressSpace.DATA_PAGES * 0x1000L;
+        map(1, AddressSpace.CONSTANTS, constants, 1, noExecute | 0x25);
+        map(2, SYSTEM, SYSTEM_FRAME, 1, 0x63);
+        memory.segment().asSlice(CODE_FRAME, AddressSpace.CODE_PAGES * 0x1000L).fill((byte) 0xCC);
+        for (int i = 0; i < 0x1000; i++) {
+            memory.putByte(constants + i, AddressSpace.constant(i));
+        }
+        descriptor(AddressSpace.FLAT_CODE_32, AddressSpace.FLAT_CODE_32_DESCRIPTOR);
+        descriptor(AddressSpace.FLAT_DATA, AddressSpace.FLAT_DATA_DESCRIPTOR);
+        descriptor(AddressSpace.FLAT_CODE_64, AddressSpace.FLAT_CODE_64_DESCRIPTOR);
+        for (int i = 0; i < AddressSpace.LDT.size(); i++) {
+            memory.putLong(
+                    SYSTEM_FRAME + LDT_OFFSET + 8L * i, AddressSpace.LDT.get(i).descriptor());
+        }
+    }
+
+    private void descriptor(int selector, long descriptor) {
+        memory.putLong(SYSTEM_FRAME + (selector & ~7), descriptor);
+    }
+
+    private void map(int tableNumber, long address, long frame, int pages, long attributes) {
+        long table = TABLES + tableNumber * 0x1000L;
+        memory.putLong(THIRD + (address >>> 21 & 511) * 8, table | 0x67);
+        for (int i = 0; i < pages; i++) {
+            memory.putLong(table + ((address >>> 12) + i & 511) * 8, frame + i * 0x1000L | attributes);
+        }
     }
 
     private void enterUserMode() {
-        cpu.cr0 = Cpu.CR0_PE | Cpu.CR0_MP | Cpu.CR0_ET | Cpu.CR0_NE | Cpu.CR0_WP | Cpu.CR0_PG;
-        cpu.cr3 = 0x1000;
-        cpu.cr4 = Cpu.CR4_PAE | Cpu.CR4_OSFXSR | Cpu.CR4_OSXMMEXCPT | Cpu.CR4_OSXSAVE;
+        cpu.cr0 = Cpu.CR0_PE | Cpu.CR0_MP | Cpu.CR0_ET | Cpu.CR0_NE | Cpu.CR0_WP | Cpu.CR0_AM | Cpu.CR0_PG;
+        cpu.cr3 = TOP;
+        cpu.cr4 = Cpu.CR4_PAE | Cpu.CR4_OSFXSR | Cpu.CR4_OSXMMEXCPT | Cpu.CR4_OSXSAVE | Cpu.CR4_FSGSBASE;
+        cpu.efer = Cpu.EFER_SCE | Cpu.EFER_LME | Cpu.EFER_LMA | Cpu.EFER_NXE;
+        cpu.gdtBase = SYSTEM;
+        cpu.gdtLimit = 0x7F;
+        cpu.idtLimit = 0;
         // A task state segment without an I/O permission bitmap.
         cpu.limit[Cpu.TR] = 0x60;
-        cpu.efer = Cpu.EFER_SCE | Cpu.EFER_LME | Cpu.EFER_LMA | Cpu.EFER_NXE;
-        for (int s = 0; s < 6; s++) {
-            cpu.selector[s] = s == CpuState.CS ? 0x33 : 0x2B;
-            cpu.r[Cpu.BASE + s] = 0;
-            cpu.limit[s] = -1;
-            cpu.attributes[s] = s == CpuState.CS ? 0xA0FB : 0xC0F3;
-        }
+        cpu.r[Cpu.BASE + Cpu.LDTR] = SYSTEM + LDT_OFFSET;
+        cpu.limit[Cpu.LDTR] = 8 * AddressSpace.LDT.size() - 1;
+        cpu.attributes[Cpu.LDTR] = 0x82;
         cpu.fpu.xcr0 = 3;
         cpu.waitingForStartup = false;
-        cpu.stateReplaced();
     }
 
-    /** Executes one instruction, and the fetch of the next if that is not on the page of INT3. */
-    void run(CaseRecord record) {
-        memory.segment().asSlice(DATA_FRAME, CaseRecord.DATA & 0xFFF).fill((byte) 0);
-        MemorySegment.copy(record.data(), 0, memory.segment(), DATA_FRAME + (CaseRecord.DATA & 0xFFF), 256);
-        long code = CODE_FRAME + (CaseRecord.CODE & 0xFFF);
-        MemorySegment.copy(record.code(), 0, memory.segment(), code, CaseRecord.CODE_SIZE);
-        physical.written(code, CaseRecord.CODE_SIZE);
+    private void loadSegments(CaseRecord record) {
+        cpu.setSystemFlags(2);
+        for (int s = 0; s < 6; s++) {
+            int selector = record.selector(s);
+            if ((selector & ~3) == 0) {
+                segmentation.setNull(s, selector);
+            } else {
+                long at = (selector & 4) != 0 ? LDT_OFFSET : 0;
+                segmentation.set(s, selector, memory.getLong(SYSTEM_FRAME + at + (selector & ~7)));
+            }
+        }
+        cpu.setCpl(3);
+        cpu.interruptShadow = false;
+        cpu.modeChanged();
+    }
+
+    /**
+     * Executes a program until an exception.
+     *
+     * @param single one instruction at a time, instead of blocks
+     */
+    void run(CaseRecord record, boolean single) {
+        MemorySegment ram = memory.segment();
+        long at = 0;
+        long end = DATA_FRAME;
+        for (AddressSpace.Window window : AddressSpace.WINDOWS) {
+            long frame = window.address() - AddressSpace.DATA + DATA_FRAME;
+            ram.asSlice(end, frame - end).fill((byte) 0);
+            MemorySegment.copy(record.data(), at, ram, frame, window.size());
+            at += window.size();
+            end = frame + window.size();
+        }
+        long code = record.codeAddress() - AddressSpace.CODE;
+        int length = (int) Math.min(CaseRecord.CODE_SIZE, AddressSpace.CODE_PAGES * 0x1000L - code);
+        MemorySegment.copy(record.code(), 0, ram, CODE_FRAME + code, length);
+        physical.written(CODE_FRAME + code, length);
+        loadSegments(record);
         for (int i = 0; i < 16; i++) {
             cpu.r[i] = record.register(i);
         }
-        cpu.rip = CaseRecord.CODE;
+        cpu.rip = record.rip();
         cpu.setFlags((int) record.flags());
         load(record.fx());
+        execute(single);
+        ram.asSlice(CODE_FRAME + code, length).fill((byte) 0xCC);
+        physical.written(CODE_FRAME + code, length);
+    }
+
+    private void execute(boolean single) {
+        breakpoint = false;
         for (int step = 0; step < MAX_STEPS; step++) {
-            interpreter.execute(true);
+            interpreter.execute(single || cpu.interruptShadow);
+            cpu.setInterruptShadow(false);
             fault = interpreter.fault;
-            boolean again = cpu.rip == CaseRecord.CODE || cpu.rip >>> 12 != CaseRecord.CODE_PAGE >>> 12;
-            if (fault != null || !again) {
+            if (fault != null) {
+                if (fault.vector == GuestFault.GP && fault.errorCode == BREAKPOINT) {
+                    breakpoint = true;
+                } else if (fault.vector == GuestFault.GP && fault.errorCode == OVERFLOW) {
+                    fault.with(GuestFault.OF, 0);
+                }
                 return;
             }
         }
     }
 
-    /** One of the data bytes. */
-    int data(int offset) {
-        return memory.getByte(DATA_FRAME + (CaseRecord.DATA & 0xFFF) + offset);
-    }
-
-    /** All data bytes. */
-    MemorySegment data() {
-        return memory.segment().asSlice(DATA_FRAME + (CaseRecord.DATA & 0xFFF), CaseRecord.DATA_SIZE);
+    /** Copies the windows. */
+    void windows(MemorySegment target) {
+        long at = 0;
+        for (AddressSpace.Window window : AddressSpace.WINDOWS) {
+            long frame = window.address() - AddressSpace.DATA + DATA_FRAME;
+            MemorySegment.copy(memory.segment(), frame, target, at, window.size());
+            at += window.size();
+        }
     }
 
     private void load(MemorySegment fx) {
@@ -122,6 +209,12 @@ final class InterpreterUnderTest implements AutoCloseable {
         fpu.control = fx.get(JAVA_SHORT_UNALIGNED, 0) & 0xFFFF;
         fpu.setStatusWord(fx.get(JAVA_SHORT_UNALIGNED, 2) & 0xFFFF);
         fpu.empty = ~fx.get(JAVA_BYTE, 4) & 0xFF;
+        fpu.opcode = fx.get(JAVA_SHORT_UNALIGNED, 6) & 0x7FF;
+        fpu.instructionPointer = fx.get(JAVA_LONG_UNALIGNED, 8);
+        // The kernel restores with REX.W, which clears them.
+        fpu.codeSelector = 0;
+        fpu.dataSelector = 0;
+        fpu.dataPointer = fx.get(JAVA_LONG_UNALIGNED, 16);
         fpu.mxcsr = fx.get(JAVA_INT_UNALIGNED, 24);
         for (int i = 0; i < 8; i++) {
             int physicalRegister = fpu.top + i & 7;

@@ -5,188 +5,217 @@ import static java.lang.foreign.ValueLayout.JAVA_INT_UNALIGNED;
 import static java.lang.foreign.ValueLayout.JAVA_LONG_UNALIGNED;
 import static java.lang.foreign.ValueLayout.JAVA_SHORT_UNALIGNED;
 
-import java.io.IOException;
+import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
-import java.util.ArrayList;
-import java.util.HexFormat;
-import java.util.LinkedHashMap;
-import java.util.List;
-import java.util.Map;
-import java.util.Random;
-import java.util.function.Predicate;
 import org.jspecify.annotations.Nullable;
+import org.torte.hypervisor.oracle.AddressSpace;
 import org.torte.hypervisor.oracle.CaseRecord;
-import org.torte.hypervisor.oracle.HostProcessor;
-import org.torte.hypervisor.oracle.InstructionGenerator;
-import org.torte.hypervisor.oracle.StateGenerator;
-import org.torte.hypervisor.x86.Disassembler;
+import org.torte.hypervisor.oracle.CodeMode;
+import org.torte.hypervisor.oracle.HostFeatures;
+import org.torte.hypervisor.oracle.TestProgram;
 import org.torte.hypervisor.x86.Form;
-import org.torte.hypervisor.x86.Operand;
+import org.torte.hypervisor.x86.Instruction;
 
-/** Runs generated cases on the host's processor and on the interpreter, and collects where the two differ. */
+/** Runs a case on the interpreter and says how its result differs from the host's. */
 final class OracleComparison {
-    private static final int BATCH = 2000;
-    private static final int STATES = 8;
-    private static final int COMPARED_FLAGS = 0xCD5;
+    private static final int COMPARED_FLAGS = 0x4_0CD5;
+    private static final int C1 = 0x200, ERROR_SUMMARY = 0x80;
+    /** MXCSR_MASK's bit 17 where FXSAVE stores it. */
+    private static final long MISALIGNED_SSE = 1L << 49;
 
-    /** Forms that differed, each with its number of differing cases and one of them. */
-    record Difference(int count, String example) {}
+    private static final String[] SEGMENTS = {"es", "cs", "ss", "ds", "fs", "gs"};
 
-    private final Random random;
-    private final InstructionGenerator instructions;
-    private final StateGenerator states;
-    private final Map<Form, Difference> differences = new LinkedHashMap<>();
+    /** Linux' own half of the address space, which it claims to be present. */
+    private static final long KERNEL = 0x7FFF_FFFF_F000L;
 
-    /** Cases compared so far. */
-    int cases;
+    private final InterpreterUnderTest interpreter;
+    private final HostFeatures features;
+    private final MemorySegment windows = Arena.ofAuto().allocate(AddressSpace.WINDOW_BYTES);
+    private final StringBuilder out = new StringBuilder();
 
-    OracleComparison(long seed) {
-        random = new Random(seed);
-        instructions = new InstructionGenerator(random);
-        states = new StateGenerator(random);
+    OracleComparison(InterpreterUnderTest interpreter, HostFeatures features) {
+        this.interpreter = interpreter;
+        this.features = features;
     }
 
-    /** Compares about so many cases, spread evenly over the forms that the filter lets pass. */
-    Map<Form, Difference> run(int total, Predicate<Form> filter) throws IOException {
-        List<Form> forms = new ArrayList<>();
-        for (int i = 1; i < Form.count(); i++) {
-            if (OracleScope.covers(Form.of(i)) && filter.test(Form.of(i))) {
-                forms.add(Form.of(i));
+    /** What is different, or null; the host has run the case. */
+    @Nullable
+    String compare(TestProgram program, CaseRecord host, boolean single) {
+        if (host.vector() < 0 || host.vector() == GuestFault.DB) {
+            return null;
+        }
+        boolean parts = program.instructions().stream().anyMatch(OracleScope::touchesManyParts);
+        boolean address = host.vector() >= GuestFault.SS && host.vector() <= GuestFault.PF;
+        if (parts && address && (program.mode() != CodeMode.LONG || host.vector() != GuestFault.PF)) {
+            // Whether a page in the middle or the end of the segment or of canonical addresses comes first.
+            return null;
+        }
+        boolean sequence = program.instructions().size() > 1;
+        // A fault or a branch may have skipped an instruction that would have defined them again.
+        boolean straight = host.vector() == GuestFault.BP
+                && program.instructions().stream().noneMatch(OracleScope::branches);
+        int undefinedFlags = 0;
+        int random = 0;
+        for (Instruction in : program.instructions()) {
+            if (OracleScope.undefined(in, host)) {
+                return null;
             }
-        }
-        try (HostProcessor host = new HostProcessor(BATCH);
-                InterpreterUnderTest interpreter = new InterpreterUnderTest()) {
-            InstructionGenerator.Generated[] generated = new InstructionGenerator.Generated[BATCH];
-            int next = 0;
-            while (cases < total) {
-                int count = 0;
-                while (count + STATES <= BATCH && next < Integer.MAX_VALUE) {
-                    InstructionGenerator.Generated g = instructions.generate(forms.get(next++ % forms.size()));
-                    if (g == null) {
-                        continue;
-                    }
-                    for (int i = 0; i < STATES; i++) {
-                        CaseRecord record = host.record(count);
-                        record.setCode(g.code());
-                        states.fill(record, g.instruction());
-                        generated[count++] = g;
-                    }
-                }
-                host.run(count);
-                for (int i = 0; i < count; i++) {
-                    CaseRecord record = host.record(i);
-                    if (record.vector() == 1 || OracleScope.undefined(generated[i].instruction(), record)) {
-                        continue;
-                    }
-                    interpreter.run(record);
-                    String difference = compare(record, interpreter, generated[i].instruction().form);
-                    if (difference != null) {
-                        report(generated[i], difference);
-                    }
-                }
-                cases += count;
+            if (straight && !OracleScope.mayKeepFlags(in)) {
+                undefinedFlags &= ~in.form.flagsWritten();
             }
+            undefinedFlags |= sequence ? in.form.flagsUndefined() : OracleScope.undefinedFlags(in, host);
+            random |= OracleScope.randomRegisters(in);
         }
-        return differences;
-    }
-
-    private void report(InstructionGenerator.Generated g, String difference) {
-        Form form = g.instruction().form;
-        Difference known = differences.get(form);
-        String example = known != null
-                ? known.example()
-                : HexFormat.of().formatHex(g.code()) + " " + Disassembler.text(g.instruction(), 64, CaseRecord.CODE)
-                        + ": " + difference;
-        differences.put(form, new Difference(known == null ? 1 : known.count() + 1, example));
-    }
-
-    private static @Nullable String compare(CaseRecord host, InterpreterUnderTest ours, Form form) {
-        StringBuilder out = new StringBuilder();
-        GuestFault fault = ours.fault;
-        int vector = fault == null ? 3 : fault.vector;
-        if (vector != host.vector()) {
-            out.append(" vector ").append(vector).append(" instead of ").append(host.vector());
-            return out.append(" (error ").append(host.errorCode()).append(')').toString();
+        interpreter.run(host, single);
+        out.setLength(0);
+        if (exception(host, parts)) {
+            registers(program, host, random);
+            long mask = COMPARED_FLAGS & ~undefinedFlags;
+            different("flags", interpreter.cpu.flags() & mask, host.flagsAfter() & mask, host.flags() & mask);
+            memory(program, host);
+            floatingPoint(host, OracleScope.approximation(program.form()));
         }
-        Cpu cpu = ours.cpu;
-        // Linux claims that the kernel's half of the address space is present.
-        int linux = vector == 14 && Long.compareUnsigned(host.cr2(), 0x7FFF_FFFF_F000L) >= 0 ? 1 : 0;
-        if (fault != null && vector >= 10 && vector <= 14 && (fault.errorCode | linux) != host.errorCode()) {
-            out.append(" error code ")
-                    .append(fault.errorCode)
-                    .append(" instead of ")
-                    .append(host.errorCode())
-                    .append(" at ")
-                    .append(Long.toHexString(host.cr2()));
-        }
-        if (vector == 14 && cpu.cr2 != host.cr2()) {
-            different(out, "cr2", cpu.cr2, host.cr2(), 0);
-        }
-        long rip = vector == 3 ? host.ripAfter() - 1 : host.ripAfter();
-        different(out, "rip", cpu.rip, rip, CaseRecord.CODE);
-        for (int i = 0; i < 16; i++) {
-            different(out, "r" + i, cpu.r[i], host.registerAfter(i), host.register(i));
-        }
-        long mask = COMPARED_FLAGS & ~form.flagsUndefined();
-        different(out, "flags", cpu.flags() & mask, host.flagsAfter() & mask, host.flags() & mask);
-        MemorySegment data = ours.data();
-        long mismatch = data.mismatch(host.dataAfter());
-        if (mismatch >= 0) {
-            long at = Math.min(mismatch & ~7, 248);
-            different(
-                    out,
-                    "data+" + at,
-                    data.get(JAVA_LONG_UNALIGNED, at),
-                    host.dataAfter().get(JAVA_LONG_UNALIGNED, at),
-                    host.data().get(JAVA_LONG_UNALIGNED, at));
-        }
-        floatingPoint(out, cpu.fpu, host);
         return out.isEmpty() ? null : out.toString();
     }
 
-    private static void floatingPoint(StringBuilder out, FpuState fpu, CaseRecord host) {
-        MemorySegment after = host.fxAfter();
-        MemorySegment before = host.fx();
-        different(
-                out,
-                "fcw",
-                fpu.control,
-                after.get(JAVA_SHORT_UNALIGNED, 0) & 0xFFFF,
-                before.get(JAVA_SHORT_UNALIGNED, 0) & 0xFFFF);
-        different(
-                out,
-                "fsw",
-                fpu.statusWord(),
-                after.get(JAVA_SHORT_UNALIGNED, 2) & 0xFFFF,
-                before.get(JAVA_SHORT_UNALIGNED, 2) & 0xFFFF);
-        different(out, "ftw", ~fpu.empty & 0xFF, after.get(JAVA_BYTE, 4) & 0xFF, before.get(JAVA_BYTE, 4) & 0xFF);
-        different(out, "mxcsr", fpu.mxcsr, after.get(JAVA_INT_UNALIGNED, 24), before.get(JAVA_INT_UNALIGNED, 24));
-        for (int i = 0; i < 8; i++) {
-            int physical = fpu.top + i & 7;
-            different(
-                    out,
-                    "st" + i,
-                    fpu.significand[physical],
-                    after.get(JAVA_LONG_UNALIGNED, 32 + 16 * i),
-                    before.get(JAVA_LONG_UNALIGNED, 32 + 16 * i));
-            different(
-                    out,
-                    "exp" + i,
-                    fpu.signExponent[physical],
-                    after.get(JAVA_SHORT_UNALIGNED, 40 + 16 * i) & 0xFFFF,
-                    before.get(JAVA_SHORT_UNALIGNED, 40 + 16 * i) & 0xFFFF);
+    /** Compares how the case ended; false if that differs already. */
+    private boolean exception(CaseRecord host, boolean parts) {
+        GuestFault fault = interpreter.fault;
+        int vector = interpreter.breakpoint ? GuestFault.BP : fault == null ? -1 : fault.vector;
+        if (vector != host.vector()) {
+            out.append(" vector ").append(vector).append(" instead of ").append(host.vector());
+            out.append(" (error ")
+                    .append(host.errorCode())
+                    .append(" cr2 ")
+                    .append(Long.toHexString(host.cr2()))
+                    .append(')');
+            return false;
         }
-        for (int i = 0; i < 32; i++) {
-            different(
-                    out,
-                    "xmm" + i / 2 + (i % 2 == 0 ? ".low" : ".high"),
-                    fpu.xmm[i],
-                    after.get(JAVA_LONG_UNALIGNED, 160 + 8 * i),
-                    before.get(JAVA_LONG_UNALIGNED, 160 + 8 * i));
+        Cpu cpu = interpreter.cpu;
+        boolean anyPart = vector == GuestFault.PF && parts;
+        if (fault != null && vector >= 10 && vector <= 14 && !anyPart) {
+            boolean kernel = vector == GuestFault.PF && Long.compareUnsigned(host.cr2(), KERNEL) >= 0;
+            different("error code", fault.errorCode | (kernel ? 1 : 0), host.errorCode(), 0);
+        }
+        if (vector == GuestFault.PF) {
+            if (!anyPart) {
+                different("cr2", cpu.cr2, host.cr2(), 0);
+            }
+        }
+        if (vector != GuestFault.OF) {
+            different("rip", cpu.rip, host.ripAfter() - (vector == GuestFault.BP ? 1 : 0), host.rip());
+        }
+        return true;
+    }
+
+    private void registers(TestProgram program, CaseRecord host, int random) {
+        Cpu cpu = interpreter.cpu;
+        for (int s = 0; s < 6; s++) {
+            // The kernel's return to the handler clears the RPL of null selectors.
+            int selector = cpu.selector[s] < 4 ? 0 : cpu.selector[s];
+            different(SEGMENTS[s], selector, host.selectorAfter(s), host.selector(s));
+        }
+        if (features.has(org.torte.hypervisor.x86.Feature.FSGSBASE)) {
+            different("fs base", cpu.r[Cpu.BASE + Cpu.FS], host.baseAfter(Cpu.FS), 0);
+            different("gs base", cpu.r[Cpu.BASE + Cpu.GS], host.baseAfter(Cpu.GS), 0);
+        }
+        for (int i = 0; i < 16; i++) {
+            if ((random >>> i & 1) == 0) {
+                // Compatibility mode has no upper half of RSP.
+                boolean narrow =
+                        program.mode() != CodeMode.LONG || host.selectorAfter(Cpu.CS) != AddressSpace.FLAT_CODE_64;
+                long mask = i == Cpu.RSP && narrow ? 0xFFFF_FFFFL : -1;
+                different("r" + i, cpu.r[i] & mask, host.registerAfter(i) & mask, host.register(i));
+            }
         }
     }
 
-    private static void different(StringBuilder out, String name, long actual, long expected, long before) {
+    private void memory(TestProgram program, CaseRecord host) {
+        interpreter.windows(windows);
+        MemorySegment after = host.dataAfter();
+        if (windows.mismatch(after) < 0) {
+            return;
+        }
+        long mask = OracleScope.storesMxcsrMask(program.form()) ? ~MISALIGNED_SSE : -1;
+        for (int at = 0; at < AddressSpace.WINDOW_BYTES; at += 8) {
+            different(
+                    "window+" + Integer.toHexString(at),
+                    windows.get(JAVA_LONG_UNALIGNED, at) & mask,
+                    after.get(JAVA_LONG_UNALIGNED, at) & mask,
+                    host.data().get(JAVA_LONG_UNALIGNED, at));
+        }
+    }
+
+    private void floatingPoint(CaseRecord host, Approximation approximation) {
+        FpuState fpu = interpreter.cpu.fpu;
+        MemorySegment after = host.fxAfter();
+        MemorySegment before = host.fx();
+        boolean close = approximation == Approximation.TRANSCENDENTAL;
+        for (int i = 0; i < 8; i++) {
+            int physical = fpu.top + i & 7;
+            long significand = after.get(JAVA_LONG_UNALIGNED, 32 + 16 * i);
+            int signExponent = after.get(JAVA_SHORT_UNALIGNED, 40 + 16 * i) & 0xFFFF;
+            boolean equal = fpu.significand[physical] == significand && fpu.signExponent[physical] == signExponent;
+            if (!equal
+                    && !(close
+                            && i < 2
+                            && Approximation.neighbours(
+                                    fpu.significand[physical],
+                                    fpu.signExponent[physical],
+                                    significand,
+                                    signExponent))) {
+                different(
+                        "st" + i, fpu.significand[physical], significand, before.get(JAVA_LONG_UNALIGNED, 32 + 16 * i));
+                different(
+                        "exp" + i,
+                        fpu.signExponent[physical],
+                        signExponent,
+                        before.get(JAVA_SHORT_UNALIGNED, 40 + 16 * i) & 0xFFFF);
+            }
+        }
+        different("fcw", fpu.control, word(after, 0), word(before, 0));
+        // C1 says which way the last place was rounded.
+        int mask = close ? ~C1 : -1;
+        different("fsw", fpu.statusWord() & mask, word(after, 2) & mask, word(before, 2));
+        different("ftw", ~fpu.empty & 0xFF, after.get(JAVA_BYTE, 4) & 0xFF, before.get(JAVA_BYTE, 4) & 0xFF);
+        if (features.isAmd()) {
+            // XSAVE, by which the kernel saves, leaves the pointers out without a pending exception.
+            boolean pending = (fpu.statusWord() & ERROR_SUMMARY) != 0;
+            different("fop", pending ? fpu.opcode : 0, word(after, 6), word(before, 6));
+            different(
+                    "fip",
+                    pending ? pointer(fpu.instructionPointer) : 0,
+                    pointer(after.get(JAVA_LONG_UNALIGNED, 8)),
+                    before.get(JAVA_LONG_UNALIGNED, 8));
+            different(
+                    "fdp",
+                    pending ? pointer(fpu.dataPointer) : 0,
+                    pointer(after.get(JAVA_LONG_UNALIGNED, 16)),
+                    before.get(JAVA_LONG_UNALIGNED, 16));
+        }
+        different("mxcsr", fpu.mxcsr, after.get(JAVA_INT_UNALIGNED, 24), before.get(JAVA_INT_UNALIGNED, 24));
+        for (int i = 0; i < 32; i++) {
+            long expected = after.get(JAVA_LONG_UNALIGNED, 160 + 8 * i);
+            if (approximation != Approximation.RECIPROCAL || !Approximation.reciprocals(fpu.xmm[i], expected)) {
+                different(
+                        "xmm" + i / 2 + (i % 2 == 0 ? ".low" : ".high"),
+                        fpu.xmm[i],
+                        expected,
+                        before.get(JAVA_LONG_UNALIGNED, 160 + 8 * i));
+            }
+        }
+    }
+
+    /** The host's addresses may have 57 bits. */
+    private static long pointer(long value) {
+        return value << 16 >>> 16;
+    }
+
+    private static int word(MemorySegment fx, int offset) {
+        return fx.get(JAVA_SHORT_UNALIGNED, offset) & 0xFFFF;
+    }
+
+    private void different(String name, long actual, long expected, long before) {
         if (actual != expected) {
             out.append(' ').append(name).append(' ').append(Long.toHexString(actual));
             out.append(" instead of ").append(Long.toHexString(expected));
@@ -195,7 +224,7 @@ final class OracleComparison {
     }
 
     /** Whether any of the operands is a register or memory in this register file. */
-    static boolean uses(Form form, Operand.Kind kind) {
+    static boolean uses(Form form, org.torte.hypervisor.x86.Operand.Kind kind) {
         return form.operands().stream().anyMatch(operand -> operand.kind() == kind);
     }
 }
