@@ -2,9 +2,11 @@ package org.torte.worker;
 
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
 import java.util.UUID;
+import org.jspecify.annotations.Nullable;
 import org.torte.base.StateInput;
 import org.torte.base.StateOutput;
 import org.torte.disk.DiskAccess;
@@ -16,7 +18,7 @@ import org.torte.disk.VirtualDisks;
 import org.torte.machine.Machine;
 import org.torte.machine.storage.ScsiController;
 
-/** The open disks of a machine, on one SCSI controller in the order in which they were given. For one thread. */
+/** The open disks of a machine, units of one SCSI controller, which is there when they are. Safe for several threads. */
 final class Disks implements AutoCloseable {
     /** The section of saved state that lists them. */
     static final String SECTION = "worker.disks";
@@ -29,7 +31,10 @@ final class Disks implements AutoCloseable {
     /** A source, and what identifies the disk to the guest. */
     private record Attached(DiskSource source, UUID identifier, VirtualDisk disk) {}
 
-    private final List<Attached> all = new ArrayList<>();
+    private final Map<Integer, Attached> units = new TreeMap<>();
+    private @Nullable ScsiController controller;
+    /** The saved machine had a controller, though perhaps no disk any more. */
+    private boolean controllerSaved;
 
     private Disks() {}
 
@@ -42,7 +47,7 @@ final class Disks implements AutoCloseable {
         Disks disks = new Disks();
         try {
             for (DiskSource source : sources) {
-                disks.open(source, NIL);
+                disks.open(disks.freeUnit(), source, NIL);
             }
             return disks;
         } catch (RuntimeException e) {
@@ -55,9 +60,14 @@ final class Disks implements AutoCloseable {
     static Disks open(StateInput state) {
         Disks disks = new Disks();
         try {
+            disks.controllerSaved = true;
             int count = state.getInt();
-            state.check(count > 0 && count <= ScsiController.MAX_UNITS, "there are " + count + " disks");
+            state.check(count >= 0 && count <= ScsiController.MAX_UNITS, "there are " + count + " disks");
             for (int i = 0; i < count; i++) {
+                int unit = state.getInt();
+                state.check(
+                        unit >= 0 && unit < ScsiController.MAX_UNITS && !disks.units.containsKey(unit),
+                        "there is a disk " + unit);
                 Path file = Path.of(state.getString());
                 String format = state.getString();
                 boolean readOnly = state.getBoolean();
@@ -67,7 +77,7 @@ final class Disks implements AutoCloseable {
                         .findFirst()
                         .orElseThrow(() -> new InputException("the saved machine has a disk in the format " + format
                                 + ", which needs a newer version of Torte"));
-                disks.open(new DiskSource(file, known, readOnly), identifier);
+                disks.open(unit, new DiskSource(file, known, readOnly), identifier);
             }
             return disks;
         } catch (RuntimeException e) {
@@ -76,11 +86,16 @@ final class Disks implements AutoCloseable {
         }
     }
 
-    private void open(DiskSource source, UUID known) {
-        if (all.size() == ScsiController.MAX_UNITS) {
-            throw new InputException(
-                    "a machine has at most " + ScsiController.MAX_UNITS + " disks; leave some --disk out");
+    private int freeUnit() {
+        for (int unit = 0; unit < ScsiController.MAX_UNITS; unit++) {
+            if (!units.containsKey(unit)) {
+                return unit;
+            }
         }
+        throw new InputException("a machine has at most " + ScsiController.MAX_UNITS + " disks; leave some out");
+    }
+
+    private Attached open(int unit, DiskSource source, UUID known) {
         DiskOptions options =
                 DiskOptions.readWrite().withAccess(source.readOnly() ? DiskAccess.READ_ONLY : DiskAccess.READ_WRITE);
         VirtualDisk disk;
@@ -94,36 +109,73 @@ final class Disks implements AutoCloseable {
             String path = source.file().toAbsolutePath().normalize().toString();
             identifier = UUID.nameUUIDFromBytes(path.getBytes(StandardCharsets.UTF_8));
         }
-        all.add(new Attached(source, identifier, disk));
+        Attached attached = new Attached(source, identifier, disk);
+        units.put(unit, attached);
+        return attached;
     }
 
-    boolean isEmpty() {
-        return all.isEmpty();
+    /** Whether the machine has no controller for disks, and so none of them. */
+    synchronized boolean isEmpty() {
+        return controller == null && units.isEmpty();
     }
 
     /** Gives them to a machine that has not started. */
-    void attach(Machine machine) {
-        if (all.isEmpty()) {
-            return;
+    synchronized void attach(Machine machine) {
+        if (controllerSaved || !units.isEmpty()) {
+            ScsiController made = makeController(machine);
+            units.forEach((unit, attached) -> made.add(unit, attached.disk, attached.identifier));
+            machine.vmbus().attach(made);
         }
-        ScsiController controller = new ScsiController(
-                machine.vmbus(), 0, CONTROLLER, machine.configuration().processors());
-        for (int i = 0; i < all.size(); i++) {
-            controller.add(i, all.get(i).disk, all.get(i).identifier);
-        }
-        machine.vmbus().attach(controller);
     }
 
-    void save(StateOutput state) {
-        state.putInt(all.size());
-        for (Attached attached : all) {
+    private ScsiController makeController(Machine machine) {
+        controller = new ScsiController(
+                machine.vmbus(), 0, CONTROLLER, machine.configuration().processors());
+        return controller;
+    }
+
+    /**
+     * Adds a disk to a machine in any state; gives its unit.
+     *
+     * @throws InputException when it cannot be opened
+     */
+    synchronized int add(Machine machine, DiskSource source) {
+        int unit = freeUnit();
+        Attached attached = open(unit, source, NIL);
+        ScsiController present = controller;
+        if (present == null) {
+            ScsiController made = makeController(machine);
+            made.add(unit, attached.disk, attached.identifier);
+            machine.vmbus().attach(made);
+        } else {
+            present.add(unit, attached.disk, attached.identifier);
+        }
+        return unit;
+    }
+
+    /** Takes a disk away from the machine and closes it. */
+    synchronized void remove(int unit) {
+        Attached removed = units.remove(unit);
+        if (removed == null) {
+            throw new InputException("the machine has no disk " + unit);
+        }
+        if (controller != null) {
+            controller.remove(unit);
+        }
+        close(removed);
+    }
+
+    synchronized void save(StateOutput state) {
+        state.putInt(units.size());
+        units.forEach((unit, attached) -> {
             DiskSource source = attached.source;
+            state.putInt(unit);
             state.putString(source.file().toAbsolutePath().toString())
                     .putString(source.format().name())
                     .putBoolean(source.readOnly())
                     .putLong(attached.identifier.getMostSignificantBits())
                     .putLong(attached.identifier.getLeastSignificantBits());
-        }
+        });
     }
 
     /**
@@ -131,9 +183,9 @@ final class Disks implements AutoCloseable {
      *
      * @throws InputException when the host's storage fails
      */
-    void flush() {
+    synchronized void flush() {
         try {
-            for (Attached attached : all) {
+            for (Attached attached : units.values()) {
                 if (!attached.source.readOnly()) {
                     attached.disk.flush();
                 }
@@ -145,15 +197,16 @@ final class Disks implements AutoCloseable {
 
     /** Closes them; the machine has ended. */
     @Override
-    public void close() {
-        for (Attached attached : all) {
-            try {
-                attached.disk.close();
-            } catch (DiskException e) {
-                System.getLogger(Disks.class.getName())
-                        .log(System.Logger.Level.ERROR, "a disk was not closed properly", e);
-            }
+    public synchronized void close() {
+        units.values().forEach(Disks::close);
+        units.clear();
+    }
+
+    private static void close(Attached attached) {
+        try {
+            attached.disk.close();
+        } catch (DiskException e) {
+            System.getLogger(Disks.class.getName()).log(System.Logger.Level.ERROR, "a disk was not closed properly", e);
         }
-        all.clear();
     }
 }

@@ -118,6 +118,26 @@ public final class VirtualMachine implements AutoCloseable {
         machine.pressPowerButton();
     }
 
+    /**
+     * Adds a disk; a guest that is running finds it by itself.
+     *
+     * @return the number of its unit on the controller, with which it can be removed
+     * @throws InputException when it cannot be opened
+     */
+    public int addDisk(DiskSource source) {
+        return disks.add(machine, source);
+    }
+
+    /**
+     * Removes a disk, as if it were pulled out, and closes it. What the guest has not flushed by then is lost to it.
+     *
+     * @param unit what {@link #addDisk} gave; those of the builder are counted from 0
+     * @throws InputException when there is none
+     */
+    public void removeDisk(int unit) {
+        disks.remove(unit);
+    }
+
     /** Stops processors and time; on return nothing in the machine moves. */
     public void pause() {
         machine.pause();
