@@ -80,12 +80,15 @@ final class OracleRun implements AutoCloseable {
             int length = 2 + random.nextInt(5);
             List<Form> chosen = new ArrayList<>();
             int undefined = 0;
+            boolean branched = false;
             while (chosen.size() < length) {
                 Form form = forms.get(random.nextInt(forms.size()));
                 boolean last = chosen.size() == length - 1;
-                if ((form.flagsRead() & undefined) == 0 && (last || !OracleScope.storesMxcsrMask(form))) {
+                if ((form.flagsRead() & undefined) == 0 && (last || !OracleScope.onlyLast(form))) {
                     chosen.add(form);
-                    undefined = undefined & ~form.flagsWritten() | form.flagsUndefined();
+                    branched |= OracleScope.branches(form);
+                    int defined = branched || OracleScope.mayKeepFlags(form) ? 0 : form.flagsWritten();
+                    undefined = undefined & ~defined | form.flagsUndefined();
                 }
             }
             return chosen;

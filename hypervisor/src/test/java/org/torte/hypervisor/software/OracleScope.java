@@ -81,6 +81,8 @@ final class OracleScope {
             case MASKMOVQ, MASKMOVDQU -> record.vector() != GuestFault.BP || (record.flags() & Cpu.AC) != 0;
             // Which of two faulting operands is reported.
             case CMPS -> in.repeat != 0 && record.vector() != GuestFault.BP;
+            // Whether the first bound's page or the segment's limit comes first.
+            case BOUND -> record.vector() == GuestFault.PF || record.vector() == GuestFault.GP;
             // Whether they may touch segments that can only be executed.
             case CLFLUSH, CLFLUSHOPT, CLWB -> in.segment == CaseRecord.CS;
             // Whether misalignment is #AC or #GP, and which of the parts is looked at.
@@ -95,7 +97,10 @@ final class OracleScope {
             // How a far pointer has to be aligned.
             case LOAD_FAR, JMP_FAR -> record.vector() == GuestFault.AC;
             // A call from compatibility to 64-bit mode: whether the old or the new mode's stack segment counts.
-            case CALL_FAR -> record.vector() != GuestFault.BP || AddressSpace.base(record.selector(CaseRecord.SS)) != 0;
+            case CALL_FAR ->
+                record.vector() != GuestFault.BP
+                        || record.selectorAfter(CaseRecord.CS) != record.selector(CaseRecord.CS)
+                        || AddressSpace.base(record.selector(CaseRecord.SS)) != 0;
             default -> false;
         };
     }
@@ -139,17 +144,17 @@ final class OracleScope {
     }
 
     /** Whether control may not reach the next instruction. */
-    static boolean branches(Instruction in) {
-        return switch (in.form.operation()) {
+    static boolean branches(Form form) {
+        return switch (form.operation()) {
             case JMP, JCC, CALL, RET, LOOP, LOOPE, LOOPNE, JRCXZ, JMP_FAR, CALL_FAR, RET_FAR, IRET -> true;
             default -> false;
         };
     }
 
     /** Whether a count of zero leaves the flags as they are. */
-    static boolean mayKeepFlags(Instruction in) {
-        return in.form.isRepeatable()
-                || switch (in.form.operation()) {
+    static boolean mayKeepFlags(Form form) {
+        return form.isRepeatable()
+                || switch (form.operation()) {
                     case SHL, SHR, SAR, ROL, ROR, RCL, RCR, SHLD, SHRD -> true;
                     default -> false;
                 };
@@ -169,6 +174,11 @@ final class OracleScope {
             case FXSAVE, XSAVE, XSAVEOPT -> true;
             default -> false;
         };
+    }
+
+    /** Whether it may only end a sequence, for its result depends on that bit. */
+    static boolean onlyLast(Form form) {
+        return storesMxcsrMask(form) || form.operation() == Operation.LDMXCSR;
     }
 
     /** Registers whose value only chance decides: bit n for register n. */
