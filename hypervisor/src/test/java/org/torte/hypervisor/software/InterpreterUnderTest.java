@@ -29,7 +29,7 @@ final class InterpreterUnderTest implements AutoCloseable {
     private static final long SYSTEM_FRAME = 0x1_8000;
 
     /** Linear address of the descriptor tables, for the supervisor only. */
-    private static final long SYSTEM = 0x2060_0000L;
+    private static final long SYSTEM = 0x1ABC_D000L;
 
     private static final int LDT_OFFSET = 0x800;
     private static final int MAX_STEPS = 4096;

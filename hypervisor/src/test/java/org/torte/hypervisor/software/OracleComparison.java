@@ -78,7 +78,7 @@ final class OracleComparison {
 
     /** Whether an exception is about an address. */
     private static boolean address(int vector) {
-        return vector >= GuestFault.SS && vector <= GuestFault.PF;
+        return vector >= GuestFault.SS && vector <= GuestFault.PF || vector == GuestFault.AC;
     }
 
     /** Compares how the case ended; false if that differs already. */

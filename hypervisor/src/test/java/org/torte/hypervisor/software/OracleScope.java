@@ -82,7 +82,7 @@ final class OracleScope {
             // Which of two faulting operands is reported.
             case CMPS -> in.repeat != 0 && record.vector() != GuestFault.BP;
             // Whether the first bound's page or the segment's limit comes first.
-            case BOUND -> record.vector() == GuestFault.PF || record.vector() == GuestFault.GP;
+            case BOUND -> record.vector() != GuestFault.BP && record.vector() != GuestFault.BR;
             // Whether they may touch segments that can only be executed.
             case CLFLUSH, CLFLUSHOPT, CLWB -> in.segment == CaseRecord.CS;
             // Whether misalignment is #AC or #GP, and which of the parts is looked at.
