@@ -138,13 +138,18 @@ public final class Channel {
 
     /** Makes visible what was sent, and interrupts the guest if it needs that. The bus calls it after {@code serve}. */
     public void flush() {
+        boolean room;
         sending.lock();
         try {
             if (outgoing.publishSent()) {
                 bus.interrupt(id, targetProcessor);
             }
+            room = full && outgoing.roomForWaiting();
         } finally {
             sending.unlock();
+        }
+        if (room) {
+            schedule();
         }
     }
 

@@ -42,6 +42,9 @@ final class Ring {
     /** What the guest sees of it. */
     private int published;
 
+    /** How many bytes a packet needed that found no room, as the guest knows it; 0 when none waits. */
+    private int waitingFor;
+
     private boolean broken;
 
     /** A ring in whole pages, at least two of them, with this side's index as the control page has it. */
@@ -190,12 +193,13 @@ final class Ring {
             if (broken) {
                 return true;
             }
+            waitingFor = needed;
             putControl(PENDING, needed);
             VarHandle.fullFence();
             if (!roomFor(needed)) {
                 return broken;
             }
-            putControl(PENDING, 0);
+            stopWaiting();
         }
         headerView.putShort(0, (short) type);
         headerView.putShort(2, (short) (start >> 3));
@@ -224,8 +228,18 @@ final class Ring {
         return size - distance(out, index) > needed;
     }
 
+    /**
+     * Whether there is room by now for the packet that waits. To be asked after publishing: until then the guest counts
+     * what was sent as room, and so may not notice when it makes enough.
+     */
+    boolean roomForWaiting() {
+        VarHandle.fullFence();
+        return waitingFor != 0 && !broken && roomFor(waitingFor);
+    }
+
     /** Forgets that somebody waits for room. */
     void stopWaiting() {
+        waitingFor = 0;
         if (memory.getIntVolatile(control + PENDING) != 0) {
             putControl(PENDING, 0);
         }

@@ -308,11 +308,13 @@ public final class TestGuest implements SynicPort, AutoCloseable {
             byte[] data = get(out + start, length - start);
             ByteBuffer trailer = ByteBuffer.wrap(get(out + length, 8)).order(ByteOrder.LITTLE_ENDIAN);
             assertThat(trailer.getInt(4)).isEqualTo(out);
-            int freeBefore = size - Math.floorMod(in - out, size);
             int next = (out + length + 8) % size;
             memory.putIntVolatile(control(false, 4), next);
             int pending = memory.getIntVolatile(control(false, 12));
-            int free = size - Math.floorMod(in - next, size);
+            // As Linux does, with what the host has written by now.
+            int written = memory.getIntVolatile(control(false, 0));
+            int freeBefore = size - Math.floorMod(written - out, size);
+            int free = size - Math.floorMod(written - next, size);
             if (pending != 0 && freeBefore <= pending && free > pending) {
                 signal();
             }
