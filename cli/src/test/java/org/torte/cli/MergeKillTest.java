@@ -37,14 +37,14 @@ class MergeKillTest {
     @ParameterizedTest
     @ValueSource(strings = {"vhd", "vhdx"})
     void aMergeThatIsKilledGoesOn(String extension) throws Exception {
-        run(extension, Long.getLong("torte.seed", System.nanoTime()), 128, 2);
+        run(extension, Long.getLong("torte.seed", 1), 128, 2);
     }
 
     @Tag("long")
     @ParameterizedTest
     @ValueSource(strings = {"vhd", "vhdx"})
     void aMergeThatIsKilledAgainAndAgainComesToItsEnd(String extension) throws Exception {
-        long seed = Long.getLong("torte.seed", System.nanoTime());
+        long seed = Long.getLong("torte.seed", 1);
         for (int i = 0; i < Integer.getInteger("torte.runs", 5); i++) {
             run(extension, seed + i, 400, 15);
         }

@@ -200,11 +200,13 @@ class FaultTest {
     }
 
     private static void everyFault(String name, Source source, int every) {
-        long seed = Long.getLong("torte.seed", System.nanoTime());
+        long seed = Long.getLong("torte.seed", 1);
+        SplittableRandom random = new SplittableRandom(seed);
         int faults = 0;
         for (Fault fault : Fault.values()) {
             boolean fired = true;
-            for (int at = (int) Math.floorMod(seed + faults, (long) every); fired; at += every) {
+            // The first step is always tried: some work has fewer steps than the sample leaves out.
+            for (int at = 0; fired; at += 1 + random.nextInt(2 * every - 1)) {
                 Scenario scenario = source.make();
                 String what = name + ", " + fault + " at " + at;
                 FaultPlan plan = new FaultPlan(fault, at);
@@ -265,11 +267,12 @@ class FaultTest {
 
     /** Runs random requests again and again, each time with another operation failing. */
     private static void requests(DiskFormat format, DiskType type, int requests, int every) throws Exception {
-        long seed = Long.getLong("torte.seed", System.nanoTime());
+        long seed = Long.getLong("torte.seed", 1);
+        SplittableRandom random = new SplittableRandom(seed);
         int faults = 0;
         for (Fault fault : Fault.values()) {
             boolean fired = true;
-            for (int at = (int) Math.floorMod(seed, (long) every); fired; at += every) {
+            for (int at = 0; fired; at += 1 + random.nextInt(2 * every - 1)) {
                 String what = format + " " + type + " seed " + seed + ", " + fault + " at " + at;
                 fired = run(format, type, requests, seed, new FaultPlan(fault, at), what);
                 faults += fired ? 1 : 0;

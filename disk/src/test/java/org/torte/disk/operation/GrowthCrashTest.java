@@ -39,14 +39,14 @@ class GrowthCrashTest {
     @ParameterizedTest
     @CsvSource({"RAW, DYNAMIC", "VHD, DYNAMIC", "VHD, FIXED", "VHDX, DYNAMIC", "VHDX, FIXED"})
     void aSampleOfCrashesOfAGrowingDisk(DiskFormat format, DiskType type) throws Exception {
-        run(format, type, Long.getLong("torte.seed", System.nanoTime()), 2, 3);
+        run(format, type, Long.getLong("torte.seed", 1), 2, 3);
     }
 
     @Tag("long")
     @ParameterizedTest
     @CsvSource({"RAW, DYNAMIC", "VHD, DYNAMIC", "VHD, FIXED", "VHDX, DYNAMIC", "VHDX, FIXED"})
     void everyCrashOfAGrowingDisk(DiskFormat format, DiskType type) throws Exception {
-        long seed = Long.getLong("torte.seed", System.nanoTime());
+        long seed = Long.getLong("torte.seed", 1);
         for (int i = 0; i < Integer.getInteger("torte.runs", 8); i++) {
             run(format, type, seed + i, 12, 1);
         }

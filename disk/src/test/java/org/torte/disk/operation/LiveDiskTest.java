@@ -179,14 +179,14 @@ class LiveDiskTest {
     @ParameterizedTest
     @EnumSource(names = {"VHD", "VHDX"})
     void layersGoWhileTheDiskIsUsedAndEachMomentCanBeRead(DiskFormat format) throws Exception {
-        use(format, Long.getLong("torte.seed", System.nanoTime()), 5);
+        use(format, Long.getLong("torte.seed", 1), 5);
     }
 
     @Tag("long")
     @ParameterizedTest
     @EnumSource(names = {"VHD", "VHDX"})
     void layersGoManyTimesWhileTheDiskIsUsed(DiskFormat format) throws Exception {
-        long seed = Long.getLong("torte.seed", System.nanoTime());
+        long seed = Long.getLong("torte.seed", 1);
         for (int i = 0; i < Integer.getInteger("torte.runs", 20); i++) {
             Path here = Files.createDirectory(folder.resolve("run" + i));
             use(new Images(here, format), seed + i, 3 + i % 8);
@@ -262,7 +262,7 @@ class LiveDiskTest {
     @ParameterizedTest
     @CsvSource({"RAW, DYNAMIC", "VHD, DYNAMIC", "VHD, FIXED", "VHDX, DYNAMIC", "VHDX, FIXED"})
     void aDiskGrowsWhileItIsUsed(DiskFormat format, DiskType type) throws Exception {
-        long seed = Long.getLong("torte.seed", System.nanoTime());
+        long seed = Long.getLong("torte.seed", 1);
         String what = format + " " + type + " seed " + seed;
         SplittableRandom random = new SplittableRandom(seed);
         Path image = folder.resolve("disk." + format.name().toLowerCase(Locale.ROOT));

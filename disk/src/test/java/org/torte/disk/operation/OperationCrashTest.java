@@ -64,7 +64,7 @@ class OperationCrashTest {
     }
 
     private static long seed() {
-        return Long.getLong("torte.seed", System.nanoTime());
+        return Long.getLong("torte.seed", 1);
     }
 
     @ParameterizedTest

@@ -59,7 +59,7 @@ class VhdxDiskTest {
         "DYNAMIC, 512, 256"
     })
     void aDiskHoldsWhatAnArrayHolds(String type, int sector, int blockMib) {
-        long seed = System.nanoTime();
+        long seed = Long.getLong("torte.seed", 1);
         CreateOptions options =
                 type.equals("FIXED") ? CreateOptions.fixed(24 * MIB + 4096) : CreateOptions.dynamic(24 * MIB + 4096);
         Path image = create("disk.vhdx", options.withBlockSize(blockMib * MIB).withSectorSizes(sector, 4096));
@@ -70,7 +70,7 @@ class VhdxDiskTest {
     @ParameterizedTest
     @CsvSource({"512, 1", "4096, 2", "512, 32"})
     void aChainHoldsWhatAnArrayHolds(int sector, int blockMib) {
-        long seed = System.nanoTime();
+        long seed = Long.getLong("torte.seed", 1);
         SplittableRandom random = new SplittableRandom(seed);
         byte[] model = new byte[24 * MIB];
         Path image = create(

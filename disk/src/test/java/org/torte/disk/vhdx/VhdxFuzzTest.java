@@ -65,7 +65,7 @@ class VhdxFuzzTest {
     @Test
     @Tag("long")
     void manyDamagedFilesGiveOneClearErrorAndAreNotWritten() throws Exception {
-        run(Long.getLong("torte.seed", System.nanoTime()), 40_000);
+        run(Long.getLong("torte.seed", 1), 40_000);
     }
 
     private static void run(long seed, int count) throws Exception {
