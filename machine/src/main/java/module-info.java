@@ -5,6 +5,7 @@ import org.jspecify.annotations.NullMarked;
 module org.torte.machine {
     requires transitive org.torte.disk;
     requires transitive org.torte.hypervisor;
+    requires transitive org.torte.network;
     requires com.github.luben.zstd_jni;
     requires org.tukaani.xz;
     requires static org.jspecify;

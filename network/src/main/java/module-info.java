@@ -1,0 +1,10 @@
+import org.jspecify.annotations.NullMarked;
+
+/** The virtual switch and its services. */
+@NullMarked
+module org.torte.network {
+    requires transitive org.torte.base;
+    requires static org.jspecify;
+
+    exports org.torte.network;
+}
