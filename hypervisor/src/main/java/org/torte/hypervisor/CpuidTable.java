@@ -1,6 +1,8 @@
 package org.torte.hypervisor;
 
+import java.util.Comparator;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 
 /**
@@ -29,6 +31,24 @@ public final class CpuidTable {
         }
         Registers any = entries.get(key(leaf, ANY));
         return any == null ? Registers.ZERO : any;
+    }
+
+    /**
+     * One answer.
+     *
+     * @param leaf what is asked in EAX
+     * @param subleaf what is asked in ECX, or -1 when that does not matter
+     * @param registers the answer
+     */
+    public record Entry(int leaf, int subleaf, Registers registers) {}
+
+    /** All answers but zeroes, in the order of leaves and sub-leaves. */
+    public List<Entry> entries() {
+        return entries.entrySet().stream()
+                .map(e -> new Entry((int) (e.getKey() >>> 32), e.getKey().intValue(), e.getValue()))
+                .sorted(Comparator.comparing(Entry::leaf, Integer::compareUnsigned)
+                        .thenComparing(Entry::subleaf, Integer::compareUnsigned))
+                .toList();
     }
 
     private static final int ANY = -1;

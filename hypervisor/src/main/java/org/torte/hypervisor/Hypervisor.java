@@ -6,6 +6,20 @@ public interface Hypervisor {
     String name();
 
     /**
+     * Ticks per second of the time-stamp counter that machines get here unless they bring another: what costs the least.
+     *
+     * @throws HypervisorException when the back-end cannot be used
+     */
+    long tscFrequency();
+
+    /**
+     * The table that processors can have here: the wanted one without the features that back-end or host lack.
+     *
+     * @throws HypervisorException when the back-end cannot be used
+     */
+    CpuidTable restrict(CpuidTable wanted);
+
+    /**
      * Makes a partition with its processors, all in reset state; processor 0 is the bootstrap processor, the others
      * wait for INIT and SIPI.
      *

@@ -65,6 +65,21 @@ public interface Partition extends AutoCloseable {
     long[] takeDirtyPages();
 
     /**
+     * Ticks per second of the processors' time-stamp counters: what was asked for or, where the back-end cannot scale them,
+     * what the host's have.
+     */
+    long tscFrequency();
+
+    /**
+     * Stops the counters and timers of the processors, whose clock stands from now on. Only while no processor runs; no
+     * interrupt comes until {@link #resume}.
+     */
+    void pause();
+
+    /** Lets counters and timers go on, at the moment that the clock does. Partitions begin paused. */
+    void resume();
+
+    /**
      * Writes processors and interrupt controllers, but not RAM. Only while no processor runs; what follows is the same
      * for every back-end.
      */

@@ -35,7 +35,7 @@ public interface VirtualProcessor {
     void setState(CpuState state);
 
     /**
-     * One general register, by its number in {@link CpuState}. Unlike {@link #state} this and the next three are also for
+     * One general register, by its number in {@link CpuState}. Unlike {@link #state} this and the next four are also for
      * the exit handler, on this processor's own thread while it serves one of its exits.
      */
     long register(int number);
@@ -45,6 +45,9 @@ public interface VirtualProcessor {
 
     /** Half of XMM register {@code number} (0 to 15): 0 for bits 63:0, 1 for bits 127:64. */
     long vectorRegister(int number, int half);
+
+    /** What RDTSC would give the guest now. */
+    long timeStamp();
 
     /**
      * Waits until there is something for this processor to do: an interrupt, even one that its flags hold back, an NMI, a

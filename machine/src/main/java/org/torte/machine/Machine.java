@@ -381,6 +381,7 @@ public final class Machine implements AutoCloseable {
 
     private void move() {
         clock.resume();
+        partition.resume();
         chipset.start();
         timers.resume();
     }
@@ -390,6 +391,7 @@ public final class Machine implements AutoCloseable {
         timers.pause();
         chipset.stop();
         clock.pause();
+        partition.pause();
     }
 
     /** An error of our own in a device. Its thread may be one that the machine waits for. */

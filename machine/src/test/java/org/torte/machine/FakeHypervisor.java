@@ -9,6 +9,7 @@ import java.util.function.IntSupplier;
 import org.torte.base.StateReader;
 import org.torte.base.StateWriter;
 import org.torte.hypervisor.CpuState;
+import org.torte.hypervisor.CpuidTable;
 import org.torte.hypervisor.ExitHandler;
 import org.torte.hypervisor.Hypervisor;
 import org.torte.hypervisor.Partition;
@@ -36,6 +37,16 @@ final class FakeHypervisor implements Hypervisor {
     @Override
     public String name() {
         return "fake";
+    }
+
+    @Override
+    public long tscFrequency() {
+        return 1_000_000_000L;
+    }
+
+    @Override
+    public CpuidTable restrict(CpuidTable wanted) {
+        return wanted;
     }
 
     @Override
@@ -101,6 +112,17 @@ final class FakeHypervisor implements Hypervisor {
         public long[] takeDirtyPages() {
             return new long[0];
         }
+
+        @Override
+        public long tscFrequency() {
+            return 1_000_000_000L;
+        }
+
+        @Override
+        public void pause() {}
+
+        @Override
+        public void resume() {}
 
         @Override
         public void save(StateWriter state) {
@@ -172,6 +194,11 @@ final class FakeHypervisor implements Hypervisor {
 
         @Override
         public long vectorRegister(int number, int half) {
+            return 0;
+        }
+
+        @Override
+        public long timeStamp() {
             return 0;
         }
 

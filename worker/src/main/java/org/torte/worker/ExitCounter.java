@@ -1,5 +1,6 @@
 package org.torte.worker;
 
+import org.torte.hypervisor.CpuidTable;
 import org.torte.hypervisor.ExitHandler;
 import org.torte.hypervisor.Hypervisor;
 import org.torte.hypervisor.Partition;
@@ -22,6 +23,16 @@ final class ExitCounter {
             @Override
             public String name() {
                 return hypervisor.name();
+            }
+
+            @Override
+            public long tscFrequency() {
+                return hypervisor.tscFrequency();
+            }
+
+            @Override
+            public CpuidTable restrict(CpuidTable wanted) {
+                return hypervisor.restrict(wanted);
             }
 
             @Override

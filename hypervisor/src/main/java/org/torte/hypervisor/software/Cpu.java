@@ -2,6 +2,7 @@ package org.torte.hypervisor.software;
 
 import org.torte.base.Timers;
 import org.torte.hypervisor.CpuState;
+import org.torte.hypervisor.shared.Msrs;
 
 /**
  * The architectural state of one processor. Fields are plain: only the processor's own thread touches them while it

@@ -2,12 +2,14 @@ package org.torte.hypervisor.software;
 
 import java.util.List;
 import java.util.concurrent.atomic.AtomicInteger;
+import org.torte.hypervisor.shared.InterruptMessage;
+import org.torte.hypervisor.shared.IoApic;
 
 /**
  * Carries interrupt messages to the local APICs they address (Intel SDM vol. 3, section 12.6.2) and their end-of-interrupt
  * messages to the IOAPIC. Without state of its own but for a turn counter; safe for several threads.
  */
-final class InterruptRouter {
+final class InterruptRouter implements IoApic.Output {
     private final AtomicInteger turn = new AtomicInteger();
     private final IoApic ioApic = new IoApic(this);
     private List<LocalApic> apics = List.of();
@@ -26,7 +28,8 @@ final class InterruptRouter {
      *
      * @return whether any processor took it
      */
-    boolean deliver(InterruptMessage message) {
+    @Override
+    public boolean deliver(InterruptMessage message) {
         if (message.mode() == InterruptMessage.LOWEST_PRIORITY) {
             return deliverToLowestPriority(message);
         }

@@ -7,6 +7,7 @@ import org.jspecify.annotations.Nullable;
 import org.torte.base.StateInput;
 import org.torte.base.StateOutput;
 import org.torte.base.Timers;
+import org.torte.hypervisor.shared.InterruptMessage;
 
 /**
  * The local APIC of one processor in xAPIC and x2APIC mode (Intel SDM vol. 3, chapter 12). Interrupts may be sent to it

@@ -3,6 +3,7 @@ package org.torte.hypervisor.software;
 import org.torte.hypervisor.CpuidTable;
 import org.torte.hypervisor.ExitHandler;
 import org.torte.hypervisor.PartitionConfiguration;
+import org.torte.hypervisor.shared.Msrs;
 
 /** RDMSR and WRMSR: registers with an effect here, those of {@link Msrs}, and the machine's synthetic ones behind them. */
 final class ModelRegisters {

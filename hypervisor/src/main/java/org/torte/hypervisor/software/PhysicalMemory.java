@@ -6,6 +6,7 @@ import java.util.concurrent.atomic.AtomicLongArray;
 import org.jspecify.annotations.Nullable;
 import org.torte.base.GuestMemory;
 import org.torte.hypervisor.ExitHandler;
+import org.torte.hypervisor.shared.IoApic;
 
 /**
  * Guest-physical memory of one partition as its processors see it: RAM, the IOAPIC's registers, and the machine's

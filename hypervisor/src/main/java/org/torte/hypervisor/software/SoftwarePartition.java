@@ -114,6 +114,21 @@ final class SoftwarePartition implements Partition {
     }
 
     @Override
+    public long tscFrequency() {
+        return processors.getFirst().cpu().tsc.frequency();
+    }
+
+    @Override
+    public void pause() {
+        // All time comes from the machine's clock.
+    }
+
+    @Override
+    public void resume() {
+        // As above.
+    }
+
+    @Override
     public void save(StateWriter state) {
         state.section("hypervisor.ioapic", 1, router.ioApic()::save);
         for (SoftwareProcessor processor : processors) {

@@ -270,6 +270,11 @@ final class SoftwareProcessor implements VirtualProcessor {
     }
 
     @Override
+    public long timeStamp() {
+        return cpu.tsc.read();
+    }
+
+    @Override
     public void awaitInterrupt() {
         await(WAKE | Events.INTERRUPT);
     }

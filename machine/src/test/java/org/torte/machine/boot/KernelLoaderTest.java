@@ -362,6 +362,11 @@ class KernelLoaderTest {
         }
 
         @Override
+        public long timeStamp() {
+            return 0;
+        }
+
+        @Override
         public long instructions() {
             return 0;
         }

@@ -127,6 +127,11 @@ public final class FakePartition implements PartitionPort {
         }
 
         @Override
+        public long timeStamp() {
+            return 0;
+        }
+
+        @Override
         public long instructions() {
             return 0;
         }

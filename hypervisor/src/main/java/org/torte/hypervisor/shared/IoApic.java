@@ -1,5 +1,7 @@
-package org.torte.hypervisor.software;
+package org.torte.hypervisor.shared;
 
+import java.util.Arrays;
+import java.util.List;
 import org.torte.base.StateInput;
 import org.torte.base.StateOutput;
 
@@ -7,14 +9,27 @@ import org.torte.base.StateOutput;
  * An 82093AA-compatible I/O APIC with 24 inputs (Intel 82093AA data sheet, section 3). Wires, register accesses and ends
  * of interrupts come from any thread; one lock orders them.
  */
-final class IoApic {
+public final class IoApic {
+    /** Where its messages go. */
+    public interface Output {
+        /**
+         * Carries a message to the local APICs.
+         *
+         * @return whether any took it
+         */
+        boolean deliver(InterruptMessage message);
+
+        /** A level-triggered entry is new, different or gone: see {@link #levelMessages}. Called without the lock. */
+        default void levelsChanged() {}
+    }
+
     /** Guest-physical address of the register window. */
-    static final long ADDRESS = 0xfec0_0000L;
+    public static final long ADDRESS = 0xfec0_0000L;
 
     private static final int SIZE = 0x1000;
 
     /** Number of inputs. */
-    static final int INPUTS = 24;
+    public static final int INPUTS = 24;
 
     private static final int ID = 0, VERSION = 1, ARBITRATION = 2, REDIRECTION = 0x10;
 
@@ -26,7 +41,7 @@ final class IoApic {
     /** Vector, delivery mode, destination mode, polarity, trigger mode, mask, destination. */
     private static final long WRITABLE = 0xff00_0000_0001_afffL;
 
-    private final InterruptRouter router;
+    private final Output output;
     private final long[] entries = new long[INPUTS];
 
     /** A bit for each input whose wire is high. */
@@ -35,20 +50,21 @@ final class IoApic {
     private int select;
     private int id;
 
-    IoApic(InterruptRouter router) {
-        this.router = router;
+    /** A controller in power-up state. */
+    public IoApic(Output output) {
+        this.output = output;
         reset();
     }
 
     /** Power-up: everything masked. Wires keep their level, which is their devices' business. */
-    synchronized void reset() {
-        java.util.Arrays.fill(entries, MASKED);
+    public synchronized void reset() {
+        Arrays.fill(entries, MASKED);
         select = 0;
         id = 0;
     }
 
     /** Sets an input's wire; edge-triggered inputs fire on the change from low to high, unless masked. */
-    synchronized void setWire(int input, boolean high) {
+    public synchronized void setWire(int input, boolean high) {
         if (input < 0 || input >= INPUTS) {
             throw new IllegalArgumentException("the IOAPIC has inputs 0 to 23, not " + input);
         }
@@ -61,12 +77,12 @@ final class IoApic {
     }
 
     /** Whether a guest-physical address is in the register window. */
-    static boolean claims(long address) {
+    public static boolean claims(long address) {
         return address >= ADDRESS && address < ADDRESS + SIZE;
     }
 
     /** A read of the register window. Its two registers are 4 bytes at offsets 0 and 0x10. */
-    synchronized long read(long address, int size) {
+    public synchronized long read(long address, int size) {
         int offset = (int) address & 0xff;
         long value = switch (offset & ~3) {
             case 0x00 -> select;
@@ -78,17 +94,22 @@ final class IoApic {
     }
 
     /** A write to the register window; only whole registers can be written. */
-    synchronized void write(long address, int size, long value) {
-        if (size < 4) {
-            return;
+    public void write(long address, int size, long value) {
+        if (size >= 4 && writeRegister((int) address & 0xff, (int) value)) {
+            output.levelsChanged();
         }
-        switch ((int) address & 0xff) {
-            case 0x00 -> select = (int) value & 0xff;
-            case 0x10 -> writeSelected((int) value);
+    }
+
+    private synchronized boolean writeRegister(int offset, int value) {
+        boolean levels = false;
+        switch (offset) {
+            case 0x00 -> select = value & 0xff;
+            case 0x10 -> levels = writeSelected(value);
             default -> {
                 // Nothing there.
             }
         }
+        return levels;
     }
 
     private int readSelected() {
@@ -103,7 +124,8 @@ final class IoApic {
         };
     }
 
-    private void writeSelected(int value) {
+    /** Whether a level-triggered entry has changed. */
+    private boolean writeSelected(int value) {
         if (select == ID) {
             id = value >>> 24 & 0xf;
         } else if (select >= REDIRECTION && select < REDIRECTION + 2 * INPUTS) {
@@ -120,7 +142,9 @@ final class IoApic {
             if ((entry & LEVEL) != 0 && (wires & 1 << input) != 0) {
                 service(input);
             }
+            return ((old | entry) & LEVEL) != 0 && (old & ~REMOTE_IRR) != (entry & ~REMOTE_IRR);
         }
+        return false;
     }
 
     private void service(int input) {
@@ -128,18 +152,32 @@ final class IoApic {
         if ((entry & MASKED) != 0 || (entry & (LEVEL | REMOTE_IRR)) == (LEVEL | REMOTE_IRR)) {
             return;
         }
-        int mode = (int) (entry >> 8) & 7;
-        // Only interrupts with a vector can be level-triggered.
-        boolean level = (entry & LEVEL) != 0 && mode <= InterruptMessage.LOWEST_PRIORITY;
-        boolean taken = router.deliver(new InterruptMessage(
-                (int) entry & 0xff, mode, (entry & LOGICAL) != 0, (int) (entry >>> 56), false, level));
-        if (level && taken) {
+        InterruptMessage message = message(entry);
+        boolean taken = output.deliver(message);
+        if (message.level() && taken) {
             entries[input] |= REMOTE_IRR;
         }
     }
 
+    private static InterruptMessage message(long entry) {
+        int mode = (int) (entry >> 8) & 7;
+        // Only interrupts with a vector can be level-triggered.
+        boolean level = (entry & LEVEL) != 0 && mode <= InterruptMessage.LOWEST_PRIORITY;
+        return new InterruptMessage(
+                (int) entry & 0xff, mode, (entry & LOGICAL) != 0, (int) (entry >>> 56), false, level);
+    }
+
+    /** The messages of the level-triggered inputs that are not masked: what ends of interrupts may come back for. */
+    public synchronized List<InterruptMessage> levelMessages() {
+        return Arrays.stream(entries)
+                .filter(entry -> (entry & (LEVEL | MASKED)) == LEVEL)
+                .mapToObj(IoApic::message)
+                .filter(InterruptMessage::level)
+                .toList();
+    }
+
     /** A processor has finished a level-triggered interrupt: wires that are still high interrupt again. */
-    synchronized void endOfInterrupt(int vector) {
+    public synchronized void endOfInterrupt(int vector) {
         for (int input = 0; input < INPUTS; input++) {
             long entry = entries[input];
             if ((entry & REMOTE_IRR) != 0 && (entry & 0xff) == vector) {
@@ -151,11 +189,13 @@ final class IoApic {
         }
     }
 
-    synchronized void save(StateOutput out) {
+    /** Writes wires and registers. */
+    public synchronized void save(StateOutput out) {
         out.putInt(id).putInt(select).putInt(wires).putLongs(entries);
     }
 
-    synchronized void restore(StateInput in) {
+    /** Reads what {@link #save} wrote. */
+    public synchronized void restore(StateInput in) {
         id = in.getInt() & 0xf;
         select = in.getInt() & 0xff;
         wires = in.getInt() & (1 << INPUTS) - 1;

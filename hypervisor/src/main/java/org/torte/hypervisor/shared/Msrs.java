@@ -1,4 +1,4 @@
-package org.torte.hypervisor.software;
+package org.torte.hypervisor.shared;
 
 import org.torte.base.StateInput;
 import org.torte.base.StateOutput;
@@ -8,7 +8,7 @@ import org.torte.base.StateOutput;
  * machine checks and the odds and ends that kernels read and write on AMD's family 19h (AMD64 manual vol. 2, appendix
  * A; the family's processor programming reference).
  */
-final class Msrs {
+public final class Msrs {
     private static final int MTRR_DEFAULT = 0x2ff;
     private static final int VARIABLE_RANGES = 8;
     private static final int BANKS = 4;
@@ -63,11 +63,13 @@ final class Msrs {
     private final long[] banks = new long[4 * BANKS];
     private long pat;
 
-    Msrs() {
+    /** All at their reset values. */
+    public Msrs() {
         reset();
     }
 
-    void reset() {
+    /** Power-up. */
+    public void reset() {
         for (int i = 0; i < PLAIN.length; i++) {
             plain[i] = PLAIN[i].reset;
         }
@@ -77,7 +79,7 @@ final class Msrs {
     }
 
     /** Whether this register is one of these; its value is then in {@code out[0]}. */
-    boolean read(int index, long[] out) {
+    public boolean read(int index, long[] out) {
         int slot = find(index);
         if (slot >= 0) {
             out[0] = plain[slot];
@@ -106,7 +108,7 @@ final class Msrs {
     }
 
     /** Whether this register is one of these and took the value. */
-    boolean write(int index, long value) {
+    public boolean write(int index, long value) {
         int slot = find(index);
         if (slot >= 0) {
             if ((value & ~PLAIN[slot].writable) != 0 || !validTypes(index, value)) {
@@ -184,7 +186,8 @@ final class Msrs {
         return -1;
     }
 
-    void save(StateOutput out) {
+    /** Writes the values. */
+    public void save(StateOutput out) {
         out.putInt(plain.length);
         for (int i = 0; i < plain.length; i++) {
             out.putInt(PLAIN[i].index).putLong(plain[i]);
@@ -192,7 +195,8 @@ final class Msrs {
         out.putLongs(variable).putLongs(banks).putLong(pat);
     }
 
-    void restore(StateInput in) {
+    /** Reads what {@link #save} wrote. */
+    public void restore(StateInput in) {
         int count = in.getInt();
         for (int i = 0; i < count; i++) {
             int index = in.getInt();

@@ -1,4 +1,4 @@
-package org.torte.hypervisor.software;
+package org.torte.hypervisor.shared;
 
 /**
  * What the interrupt command register, a redirection entry of the IOAPIC and a message-signalled interrupt have in
@@ -11,8 +11,9 @@ package org.torte.hypervisor.software;
  * @param wide whether the destination has 32 bits
  * @param level level-triggered, so that an EOI is broadcast to the IOAPIC
  */
-record InterruptMessage(int vector, int mode, boolean logical, int destination, boolean wide, boolean level) {
-    static final int FIXED = 0,
+public record InterruptMessage(int vector, int mode, boolean logical, int destination, boolean wide, boolean level) {
+    /** Delivery modes. */
+    public static final int FIXED = 0,
             LOWEST_PRIORITY = 1,
             SMI = 2,
             REMOTE_READ = 3,
@@ -22,7 +23,7 @@ record InterruptMessage(int vector, int mode, boolean logical, int destination, 
             EXTINT = 7;
 
     /** The physical destination of messages that address every processor. */
-    int broadcast() {
+    public int broadcast() {
         return wide ? -1 : 0xff;
     }
 }
