@@ -6,6 +6,7 @@ import java.util.Map;
 import org.jspecify.annotations.Nullable;
 import org.torte.cli.Quantities;
 import org.torte.cli.UsageException;
+import org.torte.cli.output.Output;
 import org.torte.disk.DiskException;
 import org.torte.disk.DiskFormat;
 import org.torte.disk.DiskInfo;

@@ -5,6 +5,7 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import org.torte.cli.output.Output;
 import org.torte.disk.DiskFormat;
 import org.torte.disk.DiskInfo;
 import org.torte.disk.VirtualDisk;

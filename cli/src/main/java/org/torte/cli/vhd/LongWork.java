@@ -6,6 +6,7 @@ import java.nio.file.Path;
 import java.util.concurrent.Callable;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
+import org.torte.cli.output.Output;
 import org.torte.disk.DiskException;
 import org.torte.disk.operation.Progress;
 

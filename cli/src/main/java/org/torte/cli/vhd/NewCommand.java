@@ -7,6 +7,7 @@ import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 import org.torte.cli.Quantities;
 import org.torte.cli.UsageException;
+import org.torte.cli.output.Output;
 import org.torte.disk.CreateOptions;
 import org.torte.disk.DiskException;
 import org.torte.disk.DiskFormat;

@@ -3,6 +3,7 @@ package org.torte.cli.vhd;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import org.torte.cli.output.Output;
 import org.torte.disk.DiskFormat;
 import org.torte.disk.DiskInfo;
 import org.torte.disk.VirtualDisk;

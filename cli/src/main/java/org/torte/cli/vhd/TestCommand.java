@@ -5,6 +5,7 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import org.torte.cli.output.Output;
 import org.torte.disk.CheckReport;
 import org.torte.disk.DiskException;
 import org.torte.disk.DiskFormat;

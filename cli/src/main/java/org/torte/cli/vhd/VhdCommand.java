@@ -8,6 +8,8 @@ import java.util.Map;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
 import org.torte.cli.UsageException;
+import org.torte.cli.output.Json;
+import org.torte.cli.output.Output;
 import org.torte.disk.AllowedFolders;
 import org.torte.disk.DiskAccess;
 import org.torte.disk.DiskOptions;

@@ -1,4 +1,4 @@
-package org.torte.cli.vhd;
+package org.torte.cli.output;
 
 import java.util.Iterator;
 import java.util.List;
@@ -8,10 +8,11 @@ import java.util.Map;
  * Writes maps, lists, strings, numbers and booleans as JSON (RFC 8259). It only writes, which takes fewer lines than
  * setting up a library, and costs nothing when a command starts.
  */
-final class Json {
+public final class Json {
     private Json() {}
 
-    static String of(Object value) {
+    /** The text of a value, indented, with a line feed at its end. */
+    public static String of(Object value) {
         StringBuilder out = new StringBuilder();
         write(out, value, 0);
         return out.append('\n').toString();

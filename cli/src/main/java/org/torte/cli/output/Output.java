@@ -1,4 +1,4 @@
-package org.torte.cli.vhd;
+package org.torte.cli.output;
 
 import java.util.List;
 import java.util.Locale;
@@ -6,12 +6,12 @@ import java.util.Map;
 import picocli.CommandLine;
 
 /** What commands show: for people, or with {@code -o json} for programs. */
-enum Output {
+public enum Output {
     TEXT,
     JSON;
 
     /** Reads it from the command line. */
-    static final class Named implements CommandLine.ITypeConverter<Output> {
+    public static final class Named implements CommandLine.ITypeConverter<Output> {
         @Override
         public Output convert(String name) {
             return switch (name) {
@@ -24,7 +24,7 @@ enum Output {
     }
 
     /** A byte count for people: the largest unit that shows it with one decimal at most, and the bytes when that rounds. */
-    static String size(long bytes) {
+    public static String size(long bytes) {
         String[] units = {"bytes", "KiB", "MiB", "GiB", "TiB"};
         int unit = 0;
         double value = bytes;
@@ -38,7 +38,7 @@ enum Output {
     }
 
     /** Names and values below each other. */
-    static String list(Map<String, String> values) {
+    public static String list(Map<String, String> values) {
         int width = values.keySet().stream().mapToInt(String::length).max().orElse(0);
         StringBuilder out = new StringBuilder();
         values.forEach((name, value) -> out.append(name)
@@ -50,7 +50,7 @@ enum Output {
     }
 
     /** Rows below each other; the first is the heading. */
-    static String table(List<List<String>> rows) {
+    public static String table(List<List<String>> rows) {
         int columns = rows.getFirst().size();
         int[] width = new int[columns];
         for (List<String> row : rows) {
@@ -71,7 +71,7 @@ enum Output {
     }
 
     /** Text without control characters, whatever file names hold. */
-    static String printable(String text) {
+    public static String printable(String text) {
         StringBuilder line = new StringBuilder(text.length());
         text.codePoints().forEach(c -> line.appendCodePoint(Character.isISOControl(c) ? '?' : c));
         return line.toString();
