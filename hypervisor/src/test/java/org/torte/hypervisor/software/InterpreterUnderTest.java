@@ -6,6 +6,8 @@ import static java.lang.foreign.ValueLayout.JAVA_LONG_UNALIGNED;
 import static java.lang.foreign.ValueLayout.JAVA_SHORT_UNALIGNED;
 
 import java.lang.foreign.MemorySegment;
+import java.util.ArrayList;
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 import org.torte.base.GuestMemory;
 import org.torte.base.RandomSource;
@@ -13,6 +15,7 @@ import org.torte.hypervisor.CpuidTable;
 import org.torte.hypervisor.PartitionConfiguration;
 import org.torte.hypervisor.oracle.AddressSpace;
 import org.torte.hypervisor.oracle.CaseRecord;
+import org.torte.hypervisor.oracle.TestProgram;
 
 /**
  * The interpreter in user mode with the address space and the segments of the oracle's process: one case at a time. Its
@@ -61,7 +64,7 @@ final class InterpreterUnderTest implements AutoCloseable {
         Rendezvous rendezvous = new Rendezvous();
         physical = new PhysicalMemory(memory, 36, configuration.handler(), router.ioApic());
         cpu = new Cpu(0, physical, router, configuration.timers(), configuration.tscFrequency());
-        router.connect(java.util.List.of(cpu.apic));
+        router.connect(List.of(cpu.apic));
         rendezvous.connect(new Cpu[] {cpu});
         segmentation = new Segmentation(cpu);
         Executor executor = new Executor(
@@ -151,6 +154,56 @@ final class InterpreterUnderTest implements AutoCloseable {
      * @param single one instruction at a time, instead of blocks
      */
     void run(CaseRecord record, boolean single) {
+        start(record);
+        execute(single);
+        end(record);
+    }
+
+    /**
+     * Whether a program's instructions run in their order, some of them left out perhaps. A branch to a target from a
+     * register or memory may by chance come back to the program's bytes, in the middle of an instruction too.
+     */
+    boolean runsInOrder(TestProgram program, CaseRecord record) {
+        List<Long> starts = new ArrayList<>();
+        long length = 0;
+        for (byte[] code : program.encodings()) {
+            starts.add(length);
+            length += code.length;
+        }
+        start(record);
+        boolean inOrder = true;
+        int last = -1;
+        fault = null;
+        for (int step = 0; step < MAX_STEPS && fault == null && inOrder; step++) {
+            long distance = cpu.rip - record.rip();
+            if (distance >= 0 && distance < length) {
+                int now = starts.indexOf(distance);
+                boolean repeats =
+                        now >= 0 && now == last && program.instructions().get(now).repeat != 0;
+                inOrder = now > last || repeats;
+                last = now;
+            }
+            interpreter.execute(true);
+            cpu.setInterruptShadow(false);
+            fault = interpreter.fault;
+        }
+        end(record);
+        return inOrder;
+    }
+
+    private static int codeLength(CaseRecord record) {
+        long code = record.codeAddress() - AddressSpace.CODE;
+        return (int) Math.min(CaseRecord.CODE_SIZE, AddressSpace.CODE_PAGES * 0x1000L - code);
+    }
+
+    private void end(CaseRecord record) {
+        long code = CODE_FRAME + record.codeAddress() - AddressSpace.CODE;
+        int length = codeLength(record);
+        memory.segment().asSlice(code, length).fill((byte) 0xCC);
+        physical.written(code, length);
+    }
+
+    private void start(CaseRecord record) {
         MemorySegment ram = memory.segment();
         long at = 0;
         long end = DATA_FRAME;
@@ -162,7 +215,7 @@ final class InterpreterUnderTest implements AutoCloseable {
             end = frame + window.size();
         }
         long code = record.codeAddress() - AddressSpace.CODE;
-        int length = (int) Math.min(CaseRecord.CODE_SIZE, AddressSpace.CODE_PAGES * 0x1000L - code);
+        int length = codeLength(record);
         MemorySegment.copy(record.code(), 0, ram, CODE_FRAME + code, length);
         physical.written(CODE_FRAME + code, length);
         loadSegments(record);
@@ -172,9 +225,6 @@ final class InterpreterUnderTest implements AutoCloseable {
         cpu.rip = record.rip();
         cpu.setFlags((int) record.flags());
         load(record.fx());
-        execute(single);
-        ram.asSlice(CODE_FRAME + code, length).fill((byte) 0xCC);
-        physical.written(CODE_FRAME + code, length);
     }
 
     private void execute(boolean single) {

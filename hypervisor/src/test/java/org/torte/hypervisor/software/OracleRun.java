@@ -25,6 +25,12 @@ final class OracleRun implements AutoCloseable {
     private static final int BATCH = 1024;
     private static final int STATES = 8;
 
+    /** How often a failure has to happen to be one. */
+    private static final int REPETITIONS = 5;
+
+    /** Progress of long comparisons is shown after so many cases. */
+    private static final long STEP = 1_000_000;
+
     /** Forms of which a failure is made small. */
     private static final int SHRUNK = 40;
 
@@ -79,16 +85,12 @@ final class OracleRun implements AutoCloseable {
         run(total, mode, () -> {
             int length = 2 + random.nextInt(5);
             List<Form> chosen = new ArrayList<>();
-            int undefined = 0;
-            boolean branched = false;
             while (chosen.size() < length) {
                 Form form = forms.get(random.nextInt(forms.size()));
                 boolean last = chosen.size() == length - 1;
-                if ((form.flagsRead() & undefined) == 0 && (last || !OracleScope.onlyLast(form))) {
-                    chosen.add(form);
-                    branched |= OracleScope.branches(form);
-                    int defined = branched || OracleScope.mayKeepFlags(form) ? 0 : form.flagsWritten();
-                    undefined = undefined & ~defined | form.flagsUndefined();
+                chosen.add(form);
+                if (!OracleScope.usesDefinedFlags(chosen) || !last && OracleScope.onlyLast(form)) {
+                    chosen.removeLast();
                 }
             }
             return chosen;
@@ -126,6 +128,9 @@ final class OracleRun implements AutoCloseable {
                     failures.add(new Failure(programs[i], copy.copyFrom(record.input()), single, difference));
                 }
             }
+            if (cases / STEP != (cases + count) / STEP) {
+                System.out.println(cases + count + " cases");
+            }
             cases += count;
             for (Failure failure : failures) {
                 confirm(failure);
@@ -133,19 +138,32 @@ final class OracleRun implements AutoCloseable {
         }
     }
 
-    /**
-     * Reports a failure that happens again. A context switch between two instructions makes AMD's processors lose the
-     * pointers of the x87, so that once is not enough.
-     */
+    /** Reports a failure that happens again. */
     private void confirm(Failure failure) throws IOException {
         host.record(0).input().copyFrom(failure.input());
-        host.run(1);
-        if (comparison.compare(failure.program(), host.record(0), failure.single()) == null) {
+        if (again(failure.program(), failure.single()) == null) {
             unrepeatable++;
             return;
         }
         report(failure.program(), failure.difference());
         shrink(failure);
+    }
+
+    /**
+     * What differs every time for the state in the first record. The interpreter does the same each time, the host need
+     * not: a context switch between two instructions makes AMD's processors lose the pointers of the x87. Where they
+     * agree once, they agree.
+     */
+    private @Nullable String again(TestProgram program, boolean single) throws IOException {
+        String difference = null;
+        for (int i = 0; i < REPETITIONS; i++) {
+            host.run(1);
+            difference = comparison.compare(program, host.record(0), single);
+            if (difference == null) {
+                return null;
+            }
+        }
+        return difference;
     }
 
     private void report(TestProgram program, String difference) {
@@ -171,8 +189,9 @@ final class OracleRun implements AutoCloseable {
         Smallest smallest = new Smallest(failure);
         smallest.dropInstructions();
         smallest.clearState();
-        differences.put(
-                key(failure.program()), new Difference(known.count(), smallest.program + ":" + smallest.difference));
+        String example = smallest.program + ":" + smallest.difference;
+        System.out.println("different: " + example);
+        differences.put(key(failure.program()), new Difference(known.count(), example));
     }
 
     private final class Smallest {
@@ -189,20 +208,18 @@ final class OracleRun implements AutoCloseable {
             single = failure.single();
         }
 
-        /** What differs for the state in the first record. */
-        private @Nullable String again(TestProgram candidate) throws IOException {
-            host.run(1);
-            return comparison.compare(candidate, host.record(0), single);
-        }
-
         void dropInstructions() throws IOException {
             for (int i = program.instructions().size() - 1;
                     i >= 0 && program.instructions().size() > 1;
                     i--) {
                 TestProgram candidate = program.without(i);
+                if (!OracleScope.usesDefinedFlags(
+                        candidate.instructions().stream().map(in -> in.form).toList())) {
+                    continue;
+                }
                 host.record(0).input().copyFrom(input);
                 host.record(0).setCode(candidate.address(), candidate.code());
-                if (again(candidate) != null) {
+                if (again(candidate, single) != null) {
                     program = candidate;
                 }
             }
@@ -214,7 +231,7 @@ final class OracleRun implements AutoCloseable {
             record.input().copyFrom(input);
             record.setCode(program.address(), program.code());
             best.copyFrom(record.input());
-            String first = again(program);
+            String first = again(program, single);
             difference = first == null ? failure.difference() : first;
             // Registers, x87 and SSE registers, data: eight bytes at a time.
             for (int at = 0; at < CaseRecord.INPUT_SIZE; at += 8) {
@@ -224,7 +241,7 @@ final class OracleRun implements AutoCloseable {
                 }
                 record.input().copyFrom(best);
                 record.input().set(JAVA_LONG_UNALIGNED, at, 0);
-                String rest = again(program);
+                String rest = again(program, single);
                 if (rest != null) {
                     difference = rest;
                     best.set(JAVA_LONG_UNALIGNED, at, 0);

@@ -1,5 +1,6 @@
 package org.torte.hypervisor.software;
 
+import java.util.List;
 import org.torte.hypervisor.oracle.AddressSpace;
 import org.torte.hypervisor.oracle.CaseRecord;
 import org.torte.hypervisor.x86.Form;
@@ -141,6 +142,21 @@ final class OracleScope {
                 return possible;
             }
         }
+    }
+
+    /** Whether none of these forms, in this order, uses a flag that one before it leaves undefined. */
+    static boolean usesDefinedFlags(List<Form> forms) {
+        int undefined = 0;
+        boolean branched = false;
+        for (Form form : forms) {
+            if ((form.flagsRead() & undefined) != 0) {
+                return false;
+            }
+            branched |= branches(form);
+            int defined = branched || mayKeepFlags(form) ? 0 : form.flagsWritten();
+            undefined = undefined & ~defined | form.flagsUndefined();
+        }
+        return true;
     }
 
     /** Whether control may not reach the next instruction. */

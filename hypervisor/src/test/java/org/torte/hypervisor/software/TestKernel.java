@@ -11,6 +11,7 @@ import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
+import org.jspecify.annotations.Nullable;
 import org.torte.base.GuestMemory;
 import org.torte.base.RandomSource;
 import org.torte.base.StateContainerReader;
@@ -50,7 +51,8 @@ final class TestKernel {
         return new String(bytes(name), StandardCharsets.UTF_8).lines().toList();
     }
 
-    private static byte[] bytes(String name) {
+    /** A resource beside this class. */
+    static byte[] bytes(String name) {
         try (InputStream in = TestKernel.class.getResourceAsStream(name)) {
             if (in == null) {
                 throw new IllegalArgumentException("no resource " + name);
@@ -91,6 +93,10 @@ final class TestKernel {
     private final int processors;
     private final Host host;
     private final ManualTimers timers = new ManualTimers();
+    /** What the next partition goes on from; nothing at the kernel's entry. */
+    private byte[] state = {};
+    /** What a partition saves that has just been restored. */
+    private byte[] restored = {};
 
     private TestKernel(String name, int processors, int pauseEvery) {
         this.name = name;
@@ -113,6 +119,20 @@ final class TestKernel {
         return new TestKernel(name, processors, pauseEvery).run();
     }
 
+    /** Saved state of a machine with a kernel that has just printed so many lines. */
+    static byte[] stateAfter(String name, int processors, int lines) {
+        TestKernel kernel = new TestKernel(name, processors, lines);
+        assertThat(kernel.step()).isNull();
+        return kernel.state;
+    }
+
+    /** Lets a kernel go on from saved state; gives what it prints from there to its end. */
+    static Result resume(String name, int processors, byte[] state) {
+        TestKernel kernel = new TestKernel(name, processors, Integer.MAX_VALUE);
+        kernel.state = state;
+        return kernel.run();
+    }
+
     private Partition partition(GuestMemory memory) {
         return new SoftwareHypervisor()
                 .createPartition(new PartitionConfiguration(
@@ -120,29 +140,38 @@ final class TestKernel {
     }
 
     private Result run() {
-        byte[] state = {};
-        while (true) {
-            try (GuestMemory memory = GuestMemory.allocate(MEMORY);
-                    Partition partition = partition(memory)) {
-                if (state.length == 0) {
-                    byte[] image = bytes(name + ".bin");
-                    memory.write(BASE, image, 0, image.length);
-                    partition.processor(0).setState(entry(memory.getInt(BASE + 28)));
-                } else {
-                    restore(state, memory, partition);
-                    assertThat(save(memory, partition)).isEqualTo(state);
-                }
-                VirtualProcessor.Exit exit = runUntilPause(partition);
-                if (host.ended || exit == VirtualProcessor.Exit.SHUTDOWN || host.lines % host.pauseEvery != 0) {
-                    return new Result(
-                            host.output.toString().lines().toList(),
-                            exit,
-                            partition.processor(0).state());
-                }
-                state = save(memory, partition);
-            } catch (IOException e) {
-                throw new UncheckedIOException(e);
+        Result result = step();
+        while (result == null) {
+            byte[] saved = state;
+            result = step();
+            assertThat(restored).isEqualTo(saved);
+        }
+        return result;
+    }
+
+    /** Runs to the end, or to a pause, whose state is kept. */
+    private @Nullable Result step() {
+        try (GuestMemory memory = GuestMemory.allocate(MEMORY);
+                Partition partition = partition(memory)) {
+            if (state.length == 0) {
+                byte[] image = bytes(name + ".bin");
+                memory.write(BASE, image, 0, image.length);
+                partition.processor(0).setState(entry(memory.getInt(BASE + 28)));
+            } else {
+                restore(state, memory, partition);
+                restored = save(memory, partition);
             }
+            VirtualProcessor.Exit exit = runUntilPause(partition);
+            if (host.ended || exit == VirtualProcessor.Exit.SHUTDOWN || host.lines % host.pauseEvery != 0) {
+                return new Result(
+                        host.output.toString().lines().toList(),
+                        exit,
+                        partition.processor(0).state());
+            }
+            state = save(memory, partition);
+            return null;
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
         }
     }
 
