@@ -5,4 +5,6 @@ import org.jspecify.annotations.NullMarked;
 module org.torte.testing {
     requires transitive org.torte.worker;
     requires static org.jspecify;
+
+    exports org.torte.testing;
 }

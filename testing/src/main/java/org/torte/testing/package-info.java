@@ -1,2 +1,5 @@
-/** Placeholder. */
+/** What tests and benchmarks need to work with real virtual machines. */
+@NullMarked
 package org.torte.testing;
+
+import org.jspecify.annotations.NullMarked;

@@ -13,7 +13,6 @@ import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.regex.MatchResult;
 import java.util.regex.Pattern;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -63,21 +62,19 @@ class HostProgramsTest {
         return work;
     }
 
-    private static final Pattern LIBRARY = Pattern.compile("(/\\S+) \\(0x");
-
     @TempDir
     private Path folder;
 
     @Test
     void programsOfTheHostDoTheSameInAGuest() throws IOException, InterruptedException {
-        Map<String, byte[]> files = new HashMap<>();
+        HostPrograms programs = new HostPrograms();
         StringBuilder script = new StringBuilder();
         for (Map.Entry<String, String> entry : WORK.entrySet()) {
-            if (Files.isExecutable(Path.of(entry.getKey()))) {
-                addWithLibraries(entry.getKey(), files);
+            if (programs.add(entry.getKey())) {
                 script.append(entry.getValue());
             }
         }
+        Map<String, byte[]> files = new HashMap<>(programs.files());
         assumeTrue(!files.isEmpty(), "none of these programs is on this system: " + WORK.keySet());
         byte[] data = new byte[60_000];
         for (int i = 0; i < data.length; i++) {
@@ -93,7 +90,7 @@ class HostProgramsTest {
         GuestImages images = new GuestImages(step -> {});
         try {
             kernel = images.kernel(GuestImages.CLOUD_KERNEL);
-            String ready = "dmesg -n 1; chmod +x /usr/bin/* /lib*/* /lib/*/* 2>/dev/null; cd /torte\n";
+            String ready = "dmesg -n 1\n" + HostPrograms.MAKE_EXECUTABLE + "cd /torte\n";
             images.initrd(ready + script + "echo P:end\n", files, initrd);
         } catch (InputException e) {
             abort("no guest can be made from this system's packages: " + e.getMessage());
@@ -113,18 +110,6 @@ class HostProgramsTest {
                 console = machine.console().readAvailable();
             }
             assertThat(lines(console)).as("the lines of%n%s", console).containsSequence(expected);
-        }
-    }
-
-    /** Puts a program and what {@code ldd} says it needs at the same places in the guest. */
-    private void addWithLibraries(String program, Map<String, byte[]> files) throws IOException, InterruptedException {
-        files.put(program.substring(1), Files.readAllBytes(Path.of(program)));
-        List<String> libraries = LIBRARY.matcher(output("ldd", program))
-                .results()
-                .map((MatchResult found) -> found.group(1))
-                .toList();
-        for (String library : libraries) {
-            files.put(library.substring(1), Files.readAllBytes(Path.of(library)));
         }
     }
 
