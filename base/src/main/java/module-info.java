@@ -6,4 +6,5 @@ module org.torte.base {
     requires static org.jspecify;
 
     exports org.torte.base;
+    exports org.torte.base.net;
 }
