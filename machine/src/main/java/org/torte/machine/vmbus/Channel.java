@@ -110,25 +110,38 @@ public final class Channel {
      * @return false when there is no room: {@code serve} is called when there is
      */
     public boolean sendInBand(long transaction, boolean wantsCompletion, byte[] data, int length) {
-        return send(Packet.IN_BAND, wantsCompletion, transaction, NOTHING, data, length);
+        return send(Packet.IN_BAND, wantsCompletion, transaction, NOTHING, 0, data, length);
     }
 
     /** Answers a packet that wanted a completion; otherwise as {@link #sendInBand}. */
     public boolean sendCompletion(long transaction, byte[] data, int length) {
-        return send(Packet.COMPLETION, false, transaction, NOTHING, data, length);
+        return send(Packet.COMPLETION, false, transaction, NOTHING, 0, data, length);
     }
 
     /**
      * Sends a packet of any type.
      *
-     * @param descriptor what the type adds to the header, a multiple of 8 bytes
+     * @param descriptor what the type adds to the header
+     * @param descriptorLength how many bytes of it, a multiple of 8
      */
     public boolean send(
-            int type, boolean wantsCompletion, long transaction, byte[] descriptor, byte[] data, int length) {
+            int type,
+            boolean wantsCompletion,
+            long transaction,
+            byte[] descriptor,
+            int descriptorLength,
+            byte[] data,
+            int length) {
         sending.lock();
         try {
             boolean sent = outgoing.send(
-                    type, wantsCompletion ? Packet.FLAG_COMPLETION : 0, transaction, descriptor, data, length);
+                    type,
+                    wantsCompletion ? Packet.FLAG_COMPLETION : 0,
+                    transaction,
+                    descriptor,
+                    descriptorLength,
+                    data,
+                    length);
             full |= !sent;
             return sent;
         } finally {

@@ -1,5 +1,8 @@
 package org.torte.machine.vmbus;
 
+import static java.lang.foreign.ValueLayout.JAVA_BYTE;
+
+import java.lang.foreign.MemorySegment;
 import java.nio.ByteBuffer;
 import org.jspecify.annotations.Nullable;
 import org.torte.base.GuestMemory;
@@ -104,6 +107,17 @@ public final class GuestRange {
             int run = run(position + done, count - done);
             long address = address(position + done);
             host.memory().write(address, source, from + done, run);
+            host.memoryWritten(address, run);
+            done += run;
+        }
+    }
+
+    /** Copies bytes into guest memory and tells the back-end. */
+    public void write(BusHost host, int position, MemorySegment source, long from, int count) {
+        for (int done = 0; done < count; ) {
+            int run = run(position + done, count - done);
+            long address = address(position + done);
+            MemorySegment.copy(source, JAVA_BYTE, from + done, host.memory().segment(), JAVA_BYTE, address, run);
             host.memoryWritten(address, run);
             done += run;
         }

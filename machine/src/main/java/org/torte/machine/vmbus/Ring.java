@@ -176,11 +176,19 @@ final class Ring {
     /**
      * Puts a packet in, not yet visible.
      *
-     * @param descriptor what the type adds to the header, a multiple of 8 bytes
+     * @param descriptor what the type adds to the header
+     * @param descriptorLength how many bytes of it, a multiple of 8
      * @return false when there is no room; the guest then signals when there is
      */
-    boolean send(int type, int flags, long transaction, byte[] descriptor, byte[] data, int dataLength) {
-        int start = Packet.HEADER + descriptor.length;
+    boolean send(
+            int type,
+            int flags,
+            long transaction,
+            byte[] descriptor,
+            int descriptorLength,
+            byte[] data,
+            int dataLength) {
+        int start = Packet.HEADER + descriptorLength;
         int length = start + dataLength + ALIGNMENT & ~ALIGNMENT;
         int needed = length + TRAILER;
         if (needed >= size || length >> 3 > 0xffff) {
@@ -208,7 +216,7 @@ final class Ring {
         headerView.putLong(8, transaction);
         int begin = index;
         copyIn(begin, header, 0, Packet.HEADER);
-        copyIn(advance(begin, Packet.HEADER), descriptor, 0, descriptor.length);
+        copyIn(advance(begin, Packet.HEADER), descriptor, 0, descriptorLength);
         copyIn(advance(begin, start), data, 0, dataLength);
         int padding = length - start - dataLength;
         headerView.putLong(0, 0);
