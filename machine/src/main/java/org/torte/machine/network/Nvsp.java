@@ -27,12 +27,10 @@ import java.nio.ByteOrder;
  */
 sealed interface Nvsp {
     int OLD_LENGTH = 0x1c, LENGTH = 0x28;
-
     int INIT = 1, INIT_COMPLETE = 2;
     int NDIS_VERSION = 100, RECEIVE_BUFFER = 101, RECEIVE_BUFFER_COMPLETE = 102, REVOKE_RECEIVE_BUFFER = 103;
     int SEND_BUFFER = 104, SEND_BUFFER_COMPLETE = 105, REVOKE_SEND_BUFFER = 106;
     int RNDIS = 107, RNDIS_COMPLETE = 108, NDIS_CONFIGURATION = 125, SUBCHANNELS = 133;
-
     int VERSION_1 = 2, VERSION_2 = 0x30002, VERSION_4 = 0x40000, VERSION_5 = 0x50000, VERSION_6 = 0x60000;
     int VERSION_6_1 = 0x60001;
 
@@ -80,8 +78,7 @@ sealed interface Nvsp {
                 body < 2 ? new Unknown(type) : new ReceiveBufferRevoked(data.getShort(4) & 0xffff);
             case SEND_BUFFER ->
                 body < 6 ? new Unknown(type) : new SendBufferOffer(data.getInt(4), data.getShort(8) & 0xffff);
-            case REVOKE_SEND_BUFFER ->
-                body < 2 ? new Unknown(type) : new SendBufferRevoked(data.getShort(4) & 0xffff);
+            case REVOKE_SEND_BUFFER -> body < 2 ? new Unknown(type) : new SendBufferRevoked(data.getShort(4) & 0xffff);
             case NDIS_CONFIGURATION ->
                 body < 16 ? new Unknown(type) : new NdisConfiguration(data.getInt(4), data.getLong(12));
             case SUBCHANNELS -> body < 8 ? new Unknown(type) : new SubchannelRequest(data.getInt(4), data.getInt(8));

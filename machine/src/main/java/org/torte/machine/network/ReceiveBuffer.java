@@ -113,8 +113,25 @@ final class ReceiveBuffer {
         return true;
     }
 
+    /** Whether a group of at most so many places begins here that the guest does not have. */
+    boolean isGroup(int firstPlace, int most) {
+        if (firstPlace < 0 || firstPlace >= next.length || next[firstPlace] == FREE || first[firstPlace]) {
+            return false;
+        }
+        int count = 1;
+        for (int place = next[firstPlace]; place != END && count <= most; place = next[place]) {
+            count++;
+        }
+        return count <= most;
+    }
+
     void save(StateOutput state) {
-        state.putInt(handle).putInt(id).putInt(placeSize).putInt(next.length).putInts(next).putInts(used);
+        state.putInt(handle)
+                .putInt(id)
+                .putInt(placeSize)
+                .putInt(next.length)
+                .putInts(next)
+                .putInts(used);
         for (boolean head : first) {
             state.putBoolean(head);
         }

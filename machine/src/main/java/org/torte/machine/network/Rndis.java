@@ -27,7 +27,7 @@ sealed interface Rndis {
 
     int SUCCESS = 0, FAILURE = 0xc000_0001, NOT_SUPPORTED = 0xc000_00bb;
     int INVALID_LENGTH = 0xc001_0014, INVALID_DATA = 0xc001_0015;
-    int MEDIA_CONNECT = 0x4001_000b, MEDIA_DISCONNECT = 0x4001_000c, LINK_SPEED_CHANGE = 0x4001_0013;
+    int MEDIA_CONNECT = 0x4001_000b, MEDIA_DISCONNECT = 0x4001_000c;
 
     /** The length of a packet's header, and the places of its parts. */
     int PACKET_HEADER = 44;
@@ -111,11 +111,20 @@ sealed interface Rndis {
 
     /** Answers {@link Initialize}. */
     static byte[] initializeComplete(int request, int status, int longest) {
-        ByteBuffer out = begin(INITIALIZE | ANSWER, 52).putInt(request).putInt(status);
-        out.putInt(1).putInt(0); // version
-        out.putInt(1).putInt(0); // connectionless, IEEE 802.3
-        out.putInt(MAX_MESSAGES).putInt(longest).putInt(ALIGNMENT);
-        return out.array();
+        int version = 1;
+        int connectionless = 1;
+        int ethernet = 0;
+        return begin(INITIALIZE | ANSWER, 52)
+                .putInt(request)
+                .putInt(status)
+                .putInt(version)
+                .putInt(0)
+                .putInt(connectionless)
+                .putInt(ethernet)
+                .putInt(MAX_MESSAGES)
+                .putInt(longest)
+                .putInt(ALIGNMENT)
+                .array();
     }
 
     /** Answers {@link Query}. */
@@ -144,15 +153,8 @@ sealed interface Rndis {
         return begin(KEEP_ALIVE | ANSWER, 16).putInt(request).putInt(SUCCESS).array();
     }
 
-    /** Tells of something. */
-    static byte[] status(int status, int... values) {
-        ByteBuffer out = begin(STATUS, 20 + 4 * values.length)
-                .putInt(status)
-                .putInt(4 * values.length)
-                .putInt(values.length == 0 ? 0 : 12);
-        for (int value : values) {
-            out.putInt(value);
-        }
-        return out.array();
+    /** Tells of something that needs no values. */
+    static byte[] status(int status) {
+        return begin(STATUS, 20).putInt(status).putInt(0).putInt(0).array();
     }
 }
