@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assumptions.abort;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.io.IOException;
+import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -13,6 +14,7 @@ import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.regex.Pattern;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -82,6 +84,11 @@ class HostProgramsTest {
         }
         files.put("torte/data", data);
         Files.write(folder.resolve("data"), data);
+        // A program of ours for 32-bit Linux, which not every host can run: last, so that it may be missing there.
+        byte[] program = resource("i386.elf");
+        files.put("torte/i386", program);
+        Files.write(folder.resolve("i386"), program).toFile().setExecutable(true);
+        script.append("./i386\n");
         List<String> expected = lines(output("/bin/sh", "-c", script.toString()));
         assertThat(expected).hasSizeGreaterThan(1);
 
@@ -90,7 +97,7 @@ class HostProgramsTest {
         GuestImages images = new GuestImages(step -> {});
         try {
             kernel = images.kernel(GuestImages.CLOUD_KERNEL);
-            String ready = "dmesg -n 1\n" + HostPrograms.MAKE_EXECUTABLE + "cd /torte\n";
+            String ready = "dmesg -n 1\n" + HostPrograms.MAKE_EXECUTABLE + "cd /torte; chmod +x i386\n";
             images.initrd(ready + script + "echo P:end\n", files, initrd);
         } catch (InputException e) {
             abort("no guest can be made from this system's packages: " + e.getMessage());
@@ -110,6 +117,12 @@ class HostProgramsTest {
                 console = machine.console().readAvailable();
             }
             assertThat(lines(console)).as("the lines of%n%s", console).containsSequence(expected);
+        }
+    }
+
+    private static byte[] resource(String name) throws IOException {
+        try (InputStream in = HostProgramsTest.class.getResourceAsStream(name)) {
+            return Objects.requireNonNull(in, name).readAllBytes();
         }
     }
 

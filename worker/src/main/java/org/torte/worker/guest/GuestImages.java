@@ -42,6 +42,8 @@ public final class GuestImages {
             else
               setsid sh -c 'exec sh -i </dev/ttyS0 >/dev/ttyS0 2>&1'
             fi
+            # Power-off does not wait for what the port has still to send; setting a tty's modes does.
+            stty -F /dev/ttyS0 echo 2>/dev/null
             poweroff -f
             """;
 
