@@ -32,7 +32,9 @@ final class RunCommand implements Callable<Integer> {
     @Option(
             names = "--kernel",
             paramLabel = "FILE",
-            description = "Linux bzImage, ELF with a PVH note, or multiboot 1 image")
+            description =
+                    "Linux bzImage, ELF with a PVH note, or multiboot 1 image; without it, the kernel that is on a"
+                            + " --disk")
     @Nullable
     String kernel;
 
@@ -48,7 +50,10 @@ final class RunCommand implements Callable<Integer> {
             description = "multiboot module with a command line of its own, after those of --initrd; may be repeated")
     List<String> modules = new ArrayList<>();
 
-    @Option(names = "--append", paramLabel = "TEXT", description = "the kernel's command line")
+    @Option(
+            names = "--append",
+            paramLabel = "TEXT",
+            description = "the kernel's command line, or what is added to the one on the --disk")
     @Nullable
     String append;
 
@@ -120,11 +125,10 @@ final class RunCommand implements Callable<Integer> {
     }
 
     private VirtualMachine.Builder newMachine() {
-        if (kernel == null) {
-            throw new UsageException("there is nothing to boot; give a kernel with --kernel FILE");
+        VirtualMachine.Builder builder = VirtualMachine.builder().append(append == null ? "" : append);
+        if (kernel != null) {
+            builder.kernel(path("--kernel", kernel));
         }
-        VirtualMachine.Builder builder =
-                VirtualMachine.builder().kernel(path("--kernel", kernel)).append(append == null ? "" : append);
         for (String initrd : initrds) {
             builder.initrd(path("--initrd", initrd));
         }

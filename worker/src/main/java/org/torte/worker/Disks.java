@@ -2,8 +2,10 @@ package org.torte.worker;
 
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.SequencedMap;
 import java.util.TreeMap;
 import java.util.UUID;
 import org.jspecify.annotations.Nullable;
@@ -112,6 +114,13 @@ final class Disks implements AutoCloseable {
         Attached attached = new Attached(source, identifier, disk);
         units.put(unit, attached);
         return attached;
+    }
+
+    /** The disks by the names of their files, in the order of their units. */
+    synchronized SequencedMap<String, VirtualDisk> open() {
+        SequencedMap<String, VirtualDisk> disks = new LinkedHashMap<>();
+        units.values().forEach(attached -> disks.put(attached.source.file().toString(), attached.disk));
+        return disks;
     }
 
     /** Whether the machine has no controller for disks, and so none of them. */

@@ -14,22 +14,19 @@ import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
-import java.util.ArrayList;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 import org.torte.base.StateContainerReader;
 import org.torte.base.StateContainerWriter;
 import org.torte.base.StateException;
-import org.torte.base.StateInput;
 import org.torte.machine.Machine;
 import org.torte.machine.MachineConfiguration;
-import org.torte.machine.boot.BootSource;
 
 /** A machine in a file: the container of docs/state-format.md with what the machine starts from after a reset. */
 final class SavedMachine implements AutoCloseable {
     private static final String BOOT = "worker.boot";
-    private static final int BOOT_VERSION = 1;
-    private static final int MAX_MODULES = 1024;
+    /** Since version 2 the kernel may be on a disk. */
+    private static final int BOOT_VERSION = 2;
 
     private final Path file;
     private final InputStream stream;
@@ -44,7 +41,7 @@ final class SavedMachine implements AutoCloseable {
     }
 
     /** Writes a machine that stands still. The file appears complete, and on the disk, or not at all. */
-    static void write(Path file, Machine machine, Disks disks, @Nullable BootSource source) {
+    static void write(Path file, Machine machine, Disks disks, @Nullable StartSource source) {
         Path target = file.toAbsolutePath();
         Path folder = target.getParent();
         if (folder == null || Files.isDirectory(target)) {
@@ -59,15 +56,7 @@ final class SavedMachine implements AutoCloseable {
                 StateContainerWriter writer =
                         new StateContainerWriter(stream, machine.configuration().toText());
                 if (source != null) {
-                    writer.section(BOOT, BOOT_VERSION, body -> {
-                        body.putString(source.kernel().toAbsolutePath().toString());
-                        body.putString(source.commandLine());
-                        body.putInt(source.modules().size());
-                        for (BootSource.Module module : source.modules()) {
-                            body.putString(module.file().toAbsolutePath().toString());
-                            body.putString(module.arguments());
-                        }
-                    });
+                    writer.section(BOOT, BOOT_VERSION, source::save);
                 }
                 if (!disks.isEmpty()) {
                     writer.section(Disks.SECTION, Disks.VERSION, disks::save);
@@ -138,27 +127,15 @@ final class SavedMachine implements AutoCloseable {
 
     /** Puts the rest into a machine with its disks; gives what it starts from after a reset. */
     @Nullable
-    BootSource restore(Machine machine) {
+    StartSource restore(Machine machine) {
         try {
             machine.restore(reader);
-            BootSource source = reader.has(BOOT) ? source(reader.section(BOOT, BOOT_VERSION)) : null;
+            StartSource source = reader.has(BOOT) ? StartSource.load(reader.section(BOOT, BOOT_VERSION)) : null;
             reader.requireAllRead();
             return source;
         } catch (StateException e) {
             throw new InputException(file + ": " + e.getMessage());
         }
-    }
-
-    private static BootSource source(StateInput body) {
-        Path kernel = Path.of(body.getString());
-        String commandLine = body.getString();
-        int count = body.getInt();
-        body.check(count >= 0 && count <= MAX_MODULES, "there are " + count + " modules");
-        List<BootSource.Module> modules = new ArrayList<>();
-        for (int i = 0; i < count; i++) {
-            modules.add(new BootSource.Module(Path.of(body.getString()), body.getString()));
-        }
-        return new BootSource(kernel, modules, commandLine);
     }
 
     @Override

@@ -50,7 +50,7 @@ public final class VirtualMachine implements AutoCloseable {
     private final ExitCounter exits;
     private final Disks disks;
     private final @Nullable KernelLoader loader;
-    private final @Nullable BootSource source;
+    private final @Nullable StartSource source;
     private final boolean restored;
     private final long instructionsBefore;
     private final AtomicLong startedAt = new AtomicLong();
@@ -61,7 +61,7 @@ public final class VirtualMachine implements AutoCloseable {
             Console console,
             ExitCounter exits,
             Disks disks,
-            @Nullable BootSource source,
+            @Nullable StartSource source,
             boolean restored) {
         this.machine = machine;
         this.console = console;
@@ -70,7 +70,7 @@ public final class VirtualMachine implements AutoCloseable {
         this.source = source;
         this.restored = restored;
         instructionsBefore = instructions();
-        loader = source == null ? null : new KernelLoader(source);
+        loader = source == null ? null : source.loader(disks);
         if (loader != null) {
             machine.setBootLoader(loader);
         }
@@ -168,9 +168,9 @@ public final class VirtualMachine implements AutoCloseable {
             case MachineEnd.Exited(int status) -> new ExitReport.GuestExit(status);
             case MachineEnd.Crashed(var crash) -> new ExitReport.Crashed(CrashText.of(crash, machine.memory()));
             case MachineEnd.ResetWithoutBootLoader() ->
-                new ExitReport.Failed(
-                        new InputException(
-                                "the guest asked to start again, but nothing says from which kernel; restart it with --kernel"));
+                new ExitReport.Failed(new InputException(
+                        "the guest asked to start again, but nothing says from which kernel; restart it with"
+                                + " --kernel"));
             case MachineEnd.Stopped() -> new ExitReport.Stopped();
             case MachineEnd.Failed(Throwable cause) -> new ExitReport.Failed(cause);
         };
@@ -254,7 +254,10 @@ public final class VirtualMachine implements AutoCloseable {
 
         private Builder() {}
 
-        /** A Linux bzImage, an ELF file with a PVH note, or a multiboot 1 image. */
+        /**
+         * A Linux bzImage, an ELF file with a PVH note, or a multiboot 1 image. Without one the machine starts from its
+         * disks: as a boot loader does, it looks for a kernel in their file systems, anew at each start.
+         */
         public Builder kernel(Path file) {
             kernel = file;
             return this;
@@ -271,7 +274,7 @@ public final class VirtualMachine implements AutoCloseable {
             return this;
         }
 
-        /** The kernel's command line. */
+        /** The kernel's command line, or what is added to the one that is found on a disk. */
         public Builder append(String text) {
             commandLine = text;
             return this;
@@ -343,10 +346,7 @@ public final class VirtualMachine implements AutoCloseable {
             if (savedState != null) {
                 return restore(savedState);
             }
-            if (kernel == null) {
-                throw new InputException("there is nothing to boot; give a kernel with --kernel FILE");
-            }
-            BootSource source = new BootSource(kernel, modules, commandLine);
+            StartSource source = source();
             checkProcessors(processors);
             checkMemory(memory);
             exitPort.ifPresent(Builder::checkPort);
@@ -367,6 +367,22 @@ public final class VirtualMachine implements AutoCloseable {
             }
         }
 
+        private StartSource source() {
+            if (kernel != null) {
+                return new StartSource.Files(new BootSource(kernel, modules, commandLine));
+            }
+            if (disks.isEmpty()) {
+                throw new InputException(
+                        "there is nothing to boot; give a kernel with --kernel FILE, or a disk with one");
+            }
+            if (!modules.isEmpty()) {
+                throw new InputException(
+                        "an initial RAM disk needs a kernel that it belongs to; give that with --kernel, or leave both"
+                                + " out");
+            }
+            return new StartSource.FromDisks(commandLine);
+        }
+
         private VirtualMachine restore(Path file) {
             try (SavedMachine saved = SavedMachine.open(file)) {
                 MachineConfiguration configuration = saved.configuration();
@@ -377,7 +393,7 @@ public final class VirtualMachine implements AutoCloseable {
                 try {
                     open = saved.load(machine);
                     open.attach(machine);
-                    BootSource source = saved.restore(machine);
+                    StartSource source = saved.restore(machine);
                     return new VirtualMachine(
                             machine, new Console(machine.serial(0), consoleOutput), exits, open, source, true);
                 } catch (RuntimeException e) {

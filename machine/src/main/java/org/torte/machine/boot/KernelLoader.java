@@ -1,6 +1,11 @@
 package org.torte.machine.boot;
 
 import java.lang.foreign.Arena;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.SequencedMap;
+import java.util.function.Supplier;
+import org.torte.disk.VirtualDisk;
 import org.torte.machine.BootLoader;
 import org.torte.machine.BootTarget;
 
@@ -8,12 +13,31 @@ import org.torte.machine.BootTarget;
 public final class KernelLoader implements BootLoader {
     static final String INITRD = "initial RAM disk";
 
-    private final BootSource source;
+    private final Supplier<BootPlan> plans;
     private String description = "nothing loaded yet";
 
     /** A loader of these files, which are read anew each time the machine starts. */
     public KernelLoader(BootSource source) {
-        this.source = source;
+        BootPlan plan = BootPlan.of(source);
+        plans = () -> plan;
+    }
+
+    private KernelLoader(Supplier<BootPlan> plans) {
+        this.plans = plans;
+    }
+
+    /**
+     * A loader that finds a kernel on the disks of the machine, anew each time the machine starts.
+     *
+     * @param disks the disks in the order in which they count, with what users know them as; asked for at each start
+     * @param append what is added to the command line that is found
+     */
+    public static KernelLoader ofDisks(Supplier<? extends SequencedMap<String, VirtualDisk>> disks, String append) {
+        return new KernelLoader(() -> {
+            List<DiskBoot.Source> sources = new ArrayList<>();
+            disks.get().forEach((name, disk) -> sources.add(new DiskBoot.Source(disk, name)));
+            return DiskBoot.find(sources, append);
+        });
     }
 
     /** What was loaded last and how, for logs, such as {@code Linux 6.1.0 (bzImage, lz4, entered directly)}. */
@@ -29,12 +53,12 @@ public final class KernelLoader implements BootLoader {
      */
     @Override
     public void load(BootTarget target) {
-        LoadedKernel kernel = place(target);
+        LoadedKernel kernel = place(plans.get(), target);
         target.processor().setState(kernel.start());
         description = kernel.description();
     }
 
-    private LoadedKernel place(BootTarget target) {
+    private static LoadedKernel place(BootPlan source, BootTarget target) {
         if (source.commandLine().indexOf('\0') >= 0) {
             throw new BootException("the command line holds a zero byte, which would end it; remove it from --append");
         }
@@ -51,20 +75,19 @@ public final class KernelLoader implements BootLoader {
             if (ElfImage.matches(file)) {
                 ElfImage elf = ElfImage.parse(file);
                 if (elf.pvhEntry().isPresent()) {
-                    return PvhImage.load(
-                            elf, source, target, String.valueOf(source.kernel().getFileName()));
+                    return PvhImage.load(elf, source, target, source.kernel().shortName());
                 }
-                throw new BootException(
-                        "the ELF file " + file.name()
-                                + " has neither a PVH note nor a multiboot header; build Linux with CONFIG_PVH, or give its bzImage");
+                throw new BootException("the ELF file " + file.name()
+                        + " has neither a PVH note nor a multiboot header; build Linux with CONFIG_PVH, or"
+                        + " give its bzImage");
             }
-            throw new BootException(
-                    "the kernel " + file.name()
-                            + " is neither a Linux bzImage, nor an ELF file with a PVH note, nor a multiboot 1 image; give one of these, such as /boot/vmlinuz-*");
+            throw new BootException("the kernel " + file.name()
+                    + " is neither a Linux bzImage, nor an ELF file with a PVH note, nor a multiboot 1 image;"
+                    + " give one of these, such as /boot/vmlinuz-*");
         }
     }
 
-    static void requireOneModule(BootSource source) {
+    static void requireOneModule(BootPlan source) {
         if (source.modules().size() > 1) {
             throw new BootException("Linux takes one initial RAM disk, not "
                     + source.modules().size() + "; concatenate them into one file and give that with --initrd");

@@ -75,7 +75,7 @@ final class LinuxImage {
     }
 
     /** Loads it. Unpacked bytes live in {@code arena} until it is closed. */
-    LoadedKernel load(BootSource source, BootTarget target, Arena arena) {
+    LoadedKernel load(BootPlan source, BootTarget target, Arena arena) {
         RamLayout layout = new RamLayout(target);
         Entry entry = place(layout, arena);
         long zeroPage = zeroPage(layout, source, target, entry.codeAddress);
@@ -158,7 +158,7 @@ final class LinuxImage {
         return new Entry(wide ? address + ENTRY_64 : address, wide, address, how);
     }
 
-    private long zeroPage(RamLayout layout, BootSource source, BootTarget target, long codeAddress) {
+    private long zeroPage(RamLayout layout, BootPlan source, BootTarget target, long codeAddress) {
         GuestMemory memory = layout.memory();
         long page = layout.claimLow(GuestMemory.PAGE_SIZE, GuestMemory.PAGE_SIZE, 0x1000, "the zero page");
         layout.clear(page, GuestMemory.PAGE_SIZE);

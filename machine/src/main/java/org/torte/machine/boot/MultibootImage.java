@@ -3,7 +3,6 @@ package org.torte.machine.boot;
 import static org.torte.hypervisor.CpuState.RAX;
 import static org.torte.hypervisor.CpuState.RBX;
 
-import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
@@ -60,7 +59,7 @@ final class MultibootImage {
         return null;
     }
 
-    LoadedKernel load(BootSource source, BootTarget target) {
+    LoadedKernel load(BootPlan source, BootTarget target) {
         if ((flags & WANTS_VIDEO) != 0) {
             throw new BootException("the multiboot kernel " + file.name()
                     + " demands a video mode, and this machine has no display; build it without that flag");
@@ -84,7 +83,7 @@ final class MultibootImage {
         CpuState state = StartState.protectedMode(layout, entry);
         state.gpr[RAX] = START_MAGIC;
         state.gpr[RBX] = information(layout, source, target);
-        return new LoadedKernel(source.kernel().getFileName() + " (multiboot)", state);
+        return new LoadedKernel(source.kernel().shortName() + " (multiboot)", state);
     }
 
     /** The address fields of the header (3.1.3), which replace those of the file format. */
@@ -115,7 +114,7 @@ final class MultibootImage {
         return entry;
     }
 
-    private long information(RamLayout layout, BootSource source, BootTarget target) {
+    private long information(RamLayout layout, BootPlan source, BootTarget target) {
         GuestMemory memory = layout.memory();
         long info = layout.claimLow(INFO_SIZE, 8, LOW, "the multiboot information");
         layout.clear(info, INFO_SIZE);
@@ -126,9 +125,9 @@ final class MultibootImage {
         String line = withName(source.kernel(), source.commandLine());
         memory.putInt(info + 16, (int) layout.putString(line, LOW, "the command line"));
 
-        List<BootSource.Module> modules = source.modules();
+        List<BootPlan.Module> modules = source.modules();
         List<RamLayout.Range> loaded = new ArrayList<>();
-        for (BootSource.Module module : modules) {
+        for (BootPlan.Module module : modules) {
             loaded.add(layout.putFile(module.file(), "module", GuestMemory.HIGH_BASE));
         }
         memory.putInt(info + 20, modules.size());
@@ -136,7 +135,7 @@ final class MultibootImage {
             long list = layout.claimLow((long) modules.size() * MODULE_SIZE, 8, LOW, "the module list");
             memory.putInt(info + 24, (int) list);
             for (int i = 0; i < modules.size(); i++) {
-                BootSource.Module module = modules.get(i);
+                BootPlan.Module module = modules.get(i);
                 long at = list + (long) i * MODULE_SIZE;
                 String text = withName(module.file(), module.arguments());
                 memory.putInt(at, (int) loaded.get(i).address());
@@ -172,7 +171,7 @@ final class MultibootImage {
         return end - address;
     }
 
-    private static String withName(Path file, String arguments) {
-        return arguments.isEmpty() ? file.toString() : file + " " + arguments;
+    private static String withName(BootFile file, String arguments) {
+        return arguments.isEmpty() ? file.name() : file.name() + " " + arguments;
     }
 }

@@ -26,15 +26,15 @@ final class PvhImage {
 
     private PvhImage() {}
 
-    static LoadedKernel load(ElfImage elf, BootSource source, BootTarget target, String name) {
+    static LoadedKernel load(ElfImage elf, BootPlan source, BootTarget target, String name) {
         RamLayout layout = new RamLayout(target);
         GuestMemory memory = layout.memory();
         long entry = elf.pvhEntry().orElseThrow();
         elf.load(layout, entry);
 
-        List<BootSource.Module> modules = source.modules();
+        List<BootPlan.Module> modules = source.modules();
         List<RamLayout.Range> loaded = new ArrayList<>();
-        for (BootSource.Module module : modules) {
+        for (BootPlan.Module module : modules) {
             loaded.add(layout.putFile(module.file(), KernelLoader.INITRD, GuestMemory.HIGH_BASE));
         }
         long start = layout.claimLow(START_SIZE, 8, LOW, "the start information");

@@ -1,10 +1,7 @@
 package org.torte.machine.boot;
 
-import java.io.IOException;
 import java.lang.foreign.MemorySegment;
-import java.nio.channels.FileChannel;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
@@ -156,19 +153,11 @@ final class RamLayout {
     }
 
     /** Takes high memory for a file and reads it there; gives its range. */
-    Range putFile(Path file, String role, long limit) {
-        try (FileChannel channel = ImageFile.open(file, role)) {
-            long size = channel.size();
-            ImageFile.requireSize(file, role, size, memory.size());
-            long address = claimHigh(size, GuestMemory.PAGE_SIZE, limit, "the " + role + " " + file);
-            long got = ImageFile.fill(channel, memory.segment().asSlice(address, size));
-            if (got != size) {
-                throw new BootException("the " + role + " " + file
-                        + " became shorter while it was read; start again when it is complete");
-            }
+    Range putFile(BootFile file, String role, long limit) {
+        try (BootFile.Content content = file.open(role, memory.size())) {
+            long address = claimHigh(content.size(), GuestMemory.PAGE_SIZE, limit, "the " + role + " " + file.name());
+            content.readTo(memory.segment().asSlice(address, content.size()));
             return taken.getLast();
-        } catch (IOException e) {
-            throw ImageFile.unreadable(file, role, e);
         }
     }
 
