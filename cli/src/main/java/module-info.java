@@ -10,6 +10,8 @@ module org.torte.cli {
 
     opens org.torte.cli to
             info.picocli;
+    opens org.torte.cli.image to
+            info.picocli;
     opens org.torte.cli.output to
             info.picocli;
     opens org.torte.cli.vhd to

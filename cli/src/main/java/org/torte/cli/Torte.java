@@ -1,8 +1,10 @@
 package org.torte.cli;
 
 import java.util.Arrays;
+import java.util.Set;
 import java.util.concurrent.Callable;
 import org.torte.base.StateException;
+import org.torte.cli.image.ImageCommand;
 import org.torte.cli.vhd.VhdCommand;
 import org.torte.disk.DiskException;
 import org.torte.hypervisor.HypervisorException;
@@ -18,9 +20,12 @@ public final class Torte {
               run       runs one virtual machine in the foreground (torte run --help)
               demo      boots a Linux made from the distribution's packages (torte demo --help)
               vhd       makes, shows, checks and changes virtual disks (torte vhd --help)
+              image     makes disks with guests on them (torte image --help)
               help      shows this, or with a command's name its options
               version   shows the version
             """;
+
+    private static final Set<String> COMMANDS = Set.of("run", "demo", "vhd", "image");
 
     private Torte() {}
 
@@ -47,6 +52,7 @@ public final class Torte {
             case "run" -> execute(new RunCommand(), rest);
             case "demo" -> execute(new DemoCommand(), rest);
             case "vhd" -> execute(new VhdCommand(), rest);
+            case "image" -> execute(new ImageCommand(), rest);
             case "help", "--help", "-h" -> help(rest);
             case "version", "--version", "-V" -> {
                 System.out.println("torte " + Version.TEXT);
@@ -60,7 +66,7 @@ public final class Torte {
     }
 
     private static int help(String[] rest) {
-        if (rest.length > 0 && (rest[0].equals("run") || rest[0].equals("demo") || rest[0].equals("vhd"))) {
+        if (rest.length > 0 && COMMANDS.contains(rest[0])) {
             return run(new String[] {rest[0], "--help"});
         }
         System.out.print(USAGE);

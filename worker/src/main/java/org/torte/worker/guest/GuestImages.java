@@ -184,8 +184,17 @@ public final class GuestImages {
         return archive;
     }
 
-    /** Finds a file among those of unpacked packages. */
-    private interface Source<T> {
+    /** The folder in which everything is kept. */
+    Path cache() {
+        return cache;
+    }
+
+    void progress(String step) {
+        progress.accept(step);
+    }
+
+    /** Makes something of packages. */
+    interface Source<T> {
         T get(DebianPackages packages) throws IOException;
     }
 
@@ -204,22 +213,41 @@ public final class GuestImages {
     }
 
     private <T> T fetch(Source<T> source) {
+        return fetch(PackageSource.host(), source);
+    }
+
+    /** Gives a maker of things packages to download, and removes afterwards what it has left of them. */
+    <T> T fetch(PackageSource from, Source<T> source) {
         try {
             Files.createDirectories(cache);
             Path work = Files.createTempDirectory(cache, "packages");
             try {
-                progress.accept("reading the lists of this system's package sources");
-                return source.get(new DebianPackages(work));
+                progress.accept("reading the lists of the package sources");
+                return source.get(new DebianPackages(work, from));
             } finally {
                 DebianPackages.delete(work);
             }
         } catch (IOException e) {
-            throw new InputException("the cache folder " + cache + " cannot be used (" + e + "); check its "
-                    + "permissions and free space, or set XDG_CACHE_HOME to another one");
+            throw unusable(e);
         }
     }
 
-    private static Path find(Path folder, String prefix) throws IOException {
+    InputException unusable(IOException e) {
+        return new InputException("the cache folder " + cache + " cannot be used (" + e + "); check its "
+                + "permissions and free space, or set XDG_CACHE_HOME to another one");
+    }
+
+    static void deleteQuietly(Path file) {
+        try {
+            Files.deleteIfExists(file);
+        } catch (IOException e) {
+            // The error that led here is the one to tell.
+            return;
+        }
+    }
+
+    /** The largest file below a folder whose name begins with {@code prefix}. */
+    static Path find(Path folder, String prefix) throws IOException {
         try (Stream<Path> files = Files.walk(folder)) {
             return files.filter(file -> Files.isRegularFile(file)
                             && file.getFileName().toString().startsWith(prefix))

@@ -1,0 +1,40 @@
+package org.torte.cli.image;
+
+import java.util.concurrent.Callable;
+import org.torte.cli.UsageException;
+import picocli.CommandLine;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Option;
+
+/** {@code torte image}. */
+@Command(
+        name = "torte image",
+        description = "Makes disks with guests on them from the packages of a distribution.",
+        sortOptions = false,
+        subcommands = {ImageCommand.BuildCommand.class})
+public final class ImageCommand implements Callable<Integer> {
+    @Option(
+            names = {"-h", "--help"},
+            usageHelp = true,
+            scope = CommandLine.ScopeType.INHERIT,
+            description = "shows this")
+    boolean help;
+
+    @Override
+    public Integer call() {
+        throw new UsageException("torte image needs a command; torte image build --help lists what it can make");
+    }
+
+    /** {@code torte image build}. */
+    @Command(
+            name = "build",
+            description = "Makes a disk with a guest.",
+            sortOptions = false,
+            subcommands = {TinyCommand.class})
+    static final class BuildCommand implements Callable<Integer> {
+        @Override
+        public Integer call() {
+            throw new UsageException("say which guest: tiny; torte image build --help says more");
+        }
+    }
+}

@@ -1,0 +1,2 @@
+/** {@code torte image}: makes the disks of guests from a distribution's packages. */
+package org.torte.cli.image;
