@@ -7,4 +7,5 @@ module org.torte.network {
     requires static org.jspecify;
 
     exports org.torte.network;
+    exports org.torte.network.cable;
 }
