@@ -73,6 +73,13 @@ final class RunCommand implements Callable<Integer> {
                             + "ro not written; may be repeated")
     List<String> disks = new ArrayList<>();
 
+    @Option(
+            names = "--network",
+            paramLabel = "PLUG[,mac=A][,mtu=N]",
+            description = "a network adapter: cable:PATH is one end of a cable to another machine with the same path, "
+                    + "loopback gives back what it gets; may be repeated")
+    List<String> networks = new ArrayList<>();
+
     @Option(names = "--hypervisor", paramLabel = "NAME", description = "auto (the default), software or kvm")
     String hypervisor = "auto";
 
@@ -140,6 +147,9 @@ final class RunCommand implements Callable<Integer> {
         for (String disk : disks) {
             builder.disk(disk(disk));
         }
+        for (String network : networks) {
+            builder.network(NetworkOption.parse(network));
+        }
         if (memory != null) {
             builder.memory(Quantities.bytes("--memory", memory));
         }
@@ -161,6 +171,7 @@ final class RunCommand implements Callable<Integer> {
         refuse("--module", !modules.isEmpty());
         refuse("--append", append != null);
         refuse("--disk", !disks.isEmpty());
+        refuse("--network", !networks.isEmpty());
         refuse("--memory", memory != null);
         refuse("--processors", processors != null);
         refuse("--exit-port", exitPort != null);

@@ -15,6 +15,7 @@ import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
 import java.util.List;
+import java.util.UUID;
 import org.jspecify.annotations.Nullable;
 import org.torte.base.StateContainerReader;
 import org.torte.base.StateContainerWriter;
@@ -41,7 +42,7 @@ final class SavedMachine implements AutoCloseable {
     }
 
     /** Writes a machine that stands still. The file appears complete, and on the disk, or not at all. */
-    static void write(Path file, Machine machine, Disks disks, @Nullable StartSource source) {
+    static void write(Path file, Machine machine, Disks disks, Networks networks, @Nullable StartSource source) {
         Path target = file.toAbsolutePath();
         Path folder = target.getParent();
         if (folder == null || Files.isDirectory(target)) {
@@ -60,6 +61,9 @@ final class SavedMachine implements AutoCloseable {
                 }
                 if (!disks.isEmpty()) {
                     writer.section(Disks.SECTION, Disks.VERSION, disks::save);
+                }
+                if (!networks.isEmpty()) {
+                    writer.section(Networks.SECTION, Networks.VERSION, networks::save);
                 }
                 machine.save(writer);
                 writer.ram(machine.memory());
@@ -125,7 +129,18 @@ final class SavedMachine implements AutoCloseable {
         }
     }
 
-    /** Puts the rest into a machine with its disks; gives what it starts from after a reset. */
+    /** The ports of the machine's network adapters, open; after {@link #load}. */
+    Networks networks() {
+        try {
+            return reader.has(Networks.SECTION)
+                    ? Networks.open(reader.section(Networks.SECTION, Networks.VERSION))
+                    : Networks.open(List.of(), UUID.randomUUID());
+        } catch (StateException e) {
+            throw new InputException(file + ": " + e.getMessage());
+        }
+    }
+
+    /** Puts the rest into a machine with its disks and adapters; gives what it starts from after a reset. */
     @Nullable
     StartSource restore(Machine machine) {
         try {

@@ -1,11 +1,13 @@
 package org.torte.worker;
 
 import java.io.OutputStream;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.OptionalInt;
+import java.util.UUID;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
@@ -13,6 +15,7 @@ import java.util.concurrent.TimeoutException;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
+import org.torte.base.net.MacAddress;
 import org.torte.hypervisor.Hypervisor;
 import org.torte.hypervisor.PartitionConfiguration;
 import org.torte.machine.GuestCrash;
@@ -49,6 +52,7 @@ public final class VirtualMachine implements AutoCloseable {
     private final Console console;
     private final ExitCounter exits;
     private final Disks disks;
+    private final Networks networks;
     private final @Nullable KernelLoader loader;
     private final @Nullable StartSource source;
     private final boolean restored;
@@ -61,12 +65,14 @@ public final class VirtualMachine implements AutoCloseable {
             Console console,
             ExitCounter exits,
             Disks disks,
+            Networks networks,
             @Nullable StartSource source,
             boolean restored) {
         this.machine = machine;
         this.console = console;
         this.exits = exits;
         this.disks = disks;
+        this.networks = networks;
         this.source = source;
         this.restored = restored;
         instructionsBefore = instructions();
@@ -138,6 +144,35 @@ public final class VirtualMachine implements AutoCloseable {
         disks.remove(unit);
     }
 
+    /**
+     * Adds a network adapter; a guest that is running finds it by itself.
+     *
+     * @return its number, with which it can be removed
+     * @throws InputException when it cannot be plugged in
+     */
+    public int addNetwork(NetworkSource source) {
+        return networks.add(machine, source);
+    }
+
+    /**
+     * Removes a network adapter, also from under a guest that uses it.
+     *
+     * @param number what {@link #addNetwork} gave; those of the builder are counted from 0
+     * @throws InputException when there is none
+     */
+    public void removeNetwork(int number) {
+        networks.remove(machine, number);
+    }
+
+    /**
+     * The address of a network adapter, as the guest finds it.
+     *
+     * @throws InputException when there is no such adapter
+     */
+    public MacAddress networkAddress(int number) {
+        return networks.address(number);
+    }
+
     /** Stops processors and time; on return nothing in the machine moves. */
     public void pause() {
         machine.pause();
@@ -187,7 +222,7 @@ public final class VirtualMachine implements AutoCloseable {
         machine.pause();
         try {
             disks.flush();
-            SavedMachine.write(file, machine, disks, source);
+            SavedMachine.write(file, machine, disks, networks, source);
         } finally {
             if (wasRunning) {
                 machine.resume();
@@ -234,6 +269,7 @@ public final class VirtualMachine implements AutoCloseable {
     public void close() {
         machine.close();
         disks.close();
+        networks.close();
         console.close();
     }
 
@@ -250,6 +286,7 @@ public final class VirtualMachine implements AutoCloseable {
         private @Nullable OutputStream consoleOutput;
         private @Nullable Path savedState;
         private final List<DiskSource> disks = new ArrayList<>();
+        private final List<NetworkSource> networks = new ArrayList<>();
         private Consumer<String> guestFailure = message -> {};
 
         private Builder() {}
@@ -317,6 +354,24 @@ public final class VirtualMachine implements AutoCloseable {
         }
 
         /**
+         * A network adapter; the first one given is the first one the guest finds.
+         */
+        public Builder network(NetworkSource source) {
+            networks.add(source);
+            return this;
+        }
+
+        /** Tells machines apart for ever: what is the same for the same disk, if it writes one, otherwise anything. */
+        private UUID identity() {
+            return disks.stream()
+                    .filter(disk -> !disk.readOnly())
+                    .findFirst()
+                    .map(disk -> disk.file().toAbsolutePath().normalize().toString())
+                    .map(path -> UUID.nameUUIDFromBytes(path.getBytes(StandardCharsets.UTF_8)))
+                    .orElseGet(UUID::randomUUID);
+        }
+
+        /**
          * Who is told, in one line, when the guest's operating system reports that it has failed (Linux: a panic, if its
          * VMBus driver is loaded). Called on a thread of its own.
          */
@@ -356,13 +411,19 @@ public final class VirtualMachine implements AutoCloseable {
             }
             ExitCounter exits = new ExitCounter();
             Disks open = Disks.open(disks);
+            Networks plugged = null;
             try {
+                plugged = Networks.open(networks, identity());
                 Machine machine = create(configuration, exits);
                 open.attach(machine);
+                plugged.attach(machine);
                 return new VirtualMachine(
-                        machine, new Console(machine.serial(0), consoleOutput), exits, open, source, false);
+                        machine, new Console(machine.serial(0), consoleOutput), exits, open, plugged, source, false);
             } catch (RuntimeException e) {
                 open.close();
+                if (plugged != null) {
+                    plugged.close();
+                }
                 throw e;
             }
         }
@@ -390,16 +451,22 @@ public final class VirtualMachine implements AutoCloseable {
                 ExitCounter exits = new ExitCounter();
                 Machine machine = create(configuration, exits);
                 Disks open = null;
+                Networks plugged = null;
                 try {
                     open = saved.load(machine);
                     open.attach(machine);
+                    plugged = saved.networks();
+                    plugged.attach(machine);
                     StartSource source = saved.restore(machine);
                     return new VirtualMachine(
-                            machine, new Console(machine.serial(0), consoleOutput), exits, open, source, true);
+                            machine, new Console(machine.serial(0), consoleOutput), exits, open, plugged, source, true);
                 } catch (RuntimeException e) {
                     machine.close();
                     if (open != null) {
                         open.close();
+                    }
+                    if (plugged != null) {
+                        plugged.close();
                     }
                     throw e;
                 }

@@ -8,6 +8,7 @@ import java.nio.channels.Selector;
 import java.nio.channels.ServerSocketChannel;
 import java.nio.channels.SocketChannel;
 import java.nio.file.Path;
+import java.util.concurrent.atomic.LongAdder;
 import java.util.concurrent.locks.ReentrantLock;
 import org.jspecify.annotations.Nullable;
 import org.torte.base.net.FrameBatch;
@@ -64,9 +65,9 @@ public final class CableEnd implements NetworkPort {
     private boolean stalled;
 
     private volatile boolean roomAgain;
-    private volatile long framesReceived;
-    private volatile long bytesReceived;
-    private volatile long receivedDropped;
+    private final LongAdder framesReceived = new LongAdder();
+    private final LongAdder bytesReceived = new LongAdder();
+    private final LongAdder receivedDropped = new LongAdder();
 
     private CableEnd(Path path, int mtu) throws IOException {
         meeting = new Meeting(path);
@@ -178,7 +179,12 @@ public final class CableEnd implements NetworkPort {
         sending.lock();
         try {
             return new PortStatistics(
-                    framesSent, bytesSent, framesReceived, bytesReceived, sentDropped, receivedDropped);
+                    framesSent,
+                    bytesSent,
+                    framesReceived.sum(),
+                    bytesReceived.sum(),
+                    sentDropped,
+                    receivedDropped.sum());
         } finally {
             sending.unlock();
         }
@@ -412,16 +418,16 @@ public final class CableEnd implements NetworkPort {
         try {
             if (adapter == null) {
                 taken = batch.size() - given;
-                receivedDropped += taken;
+                receivedDropped.add(taken);
             } else {
                 taken = adapter.receive(batch, given);
-                framesReceived += taken;
+                framesReceived.add(taken);
             }
         } finally {
             calls.unlock();
         }
         for (int i = 0; i < taken; i++) {
-            bytesReceived += batch.length(given + i);
+            bytesReceived.add(batch.length(given + i));
         }
         given += taken;
     }

@@ -33,7 +33,6 @@ class CableTest {
         final List<byte[]> received = new ArrayList<>();
         final List<Integer> tags = new ArrayList<>();
         int room = Integer.MAX_VALUE;
-        int linkChanges;
         int roomNews;
 
         @Override
@@ -55,7 +54,6 @@ class CableTest {
 
         @Override
         public synchronized void linkChanged() {
-            linkChanges++;
             notifyAll();
         }
 

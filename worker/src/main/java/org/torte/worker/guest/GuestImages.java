@@ -54,6 +54,9 @@ public final class GuestImages {
     /** Modules for a guest with disks. */
     public static final List<String> DISK_MODULES = List.of("hv_storvsc", "sd_mod", "ext4");
 
+    /** Modules for a guest with network adapters. */
+    public static final List<String> NETWORK_MODULES = List.of("hv_netvsc");
+
     /**
      * A kernel with modules that fit it.
      *

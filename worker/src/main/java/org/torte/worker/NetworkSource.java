@@ -1,0 +1,41 @@
+package org.torte.worker;
+
+import java.nio.file.Path;
+import java.util.Optional;
+import org.torte.base.net.LinkState;
+import org.torte.base.net.MacAddress;
+
+/**
+ * What an adapter of a machine is plugged into.
+ *
+ * @param plug the network
+ * @param address the adapter's address; without one it follows from the machine's identity
+ * @param mtu the most bytes of a frame after its Ethernet header, 576 to 65535
+ */
+public record NetworkSource(Plug plug, Optional<MacAddress> address, int mtu) {
+    /** What there is to plug into. */
+    public sealed interface Plug {}
+
+    /** One end of a cable to another machine on this host, which gives the same path. */
+    public record Cable(Path path) implements Plug {}
+
+    /** Gives back every frame; for tests. */
+    public record Loopback() implements Plug {}
+
+    /** Checks the ranges. */
+    public NetworkSource {
+        if (mtu < LinkState.MIN_MTU || mtu > LinkState.MAX_MTU) {
+            throw new InputException("the MTU of a network is " + LinkState.MIN_MTU + " to " + LinkState.MAX_MTU
+                    + " bytes, not " + mtu + "; give another mtu=");
+        }
+        if (address.isPresent() && (address.get().isGroup() || address.get().value() == 0)) {
+            throw new InputException("the address " + address.get()
+                    + " is not one of a single station; give one whose first byte is even, such as 02:00:00:00:00:01");
+        }
+    }
+
+    /** A plug for frames of the usual size, with an address that follows from the machine's identity. */
+    public static NetworkSource of(Plug plug) {
+        return new NetworkSource(plug, Optional.empty(), LinkState.DEFAULT_MTU);
+    }
+}
