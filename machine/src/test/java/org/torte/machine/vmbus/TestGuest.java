@@ -206,8 +206,12 @@ public final class TestGuest implements SynicPort, AutoCloseable {
         return result.getInt() == 0;
     }
 
-    /** A packet as the guest gets it. */
-    public record Received(int type, long transaction, ByteBuffer data) {}
+    /**
+     * A packet as the guest gets it.
+     *
+     * @param descriptor what its type adds to the header
+     */
+    public record Received(int type, long transaction, ByteBuffer descriptor, ByteBuffer data) {}
 
     /** The guest's side of an open channel. */
     public final class OpenChannel {
@@ -319,7 +323,25 @@ public final class TestGuest implements SynicPort, AutoCloseable {
                 signal();
             }
             return new Received(
-                    view.getShort(0), view.getLong(8), ByteBuffer.wrap(data).order(ByteOrder.LITTLE_ENDIAN));
+                    view.getShort(0),
+                    view.getLong(8),
+                    ByteBuffer.wrap(get(out + 16, start - 16)).order(ByteOrder.LITTLE_ENDIAN),
+                    ByteBuffer.wrap(data).order(ByteOrder.LITTLE_ENDIAN));
+        }
+
+        /** What the ranges of a transfer-page packet hold, in a buffer with these pages. */
+        public List<ByteBuffer> transferRanges(Received packet, long[] bufferPages) {
+            List<ByteBuffer> contents = new ArrayList<>();
+            int count = packet.descriptor().getInt(4);
+            for (int i = 0; i < count; i++) {
+                byte[] content = new byte[packet.descriptor().getInt(8 + 8 * i)];
+                int from = packet.descriptor().getInt(12 + 8 * i);
+                for (int j = 0; j < content.length; j++) {
+                    content[j] = (byte) memory.getByte(bufferPages[(from + j) / PAGE] * PAGE + (from + j) % PAGE);
+                }
+                contents.add(ByteBuffer.wrap(content).order(ByteOrder.LITTLE_ENDIAN));
+            }
+            return contents;
         }
 
         private byte[] get(int at, int length) {
