@@ -13,6 +13,7 @@ module org.torte.machine {
     exports org.torte.machine;
     exports org.torte.machine.boot;
     exports org.torte.machine.chipset;
+    exports org.torte.machine.integration;
     exports org.torte.machine.network;
     exports org.torte.machine.storage;
     exports org.torte.machine.vmbus;

@@ -212,7 +212,22 @@ public final class GuestMemory implements AutoCloseable {
 
     /** Fills all RAM with zeroes and gives its pages back to the host. No thread may be in an access. */
     public void clear() {
-        Native.punchHole(fileDescriptor, top());
+        Native.punchHole(fileDescriptor, 0, top());
+    }
+
+    /**
+     * Fills whole pages with zeroes and gives them back to the host. Other threads may be in an access to them: each sees
+     * what was there or zeroes, and what it writes meanwhile may be lost.
+     *
+     * @param address and length multiples of the page size, inside one bank
+     */
+    public void release(long address, long length) {
+        if (((address | length) & PAGE_SIZE - 1) != 0 || !contains(address, length)) {
+            throw new IllegalArgumentException("no whole pages of RAM: " + length + " bytes at " + address);
+        }
+        if (length > 0) {
+            Native.punchHole(fileDescriptor, address, length);
+        }
     }
 
     /**
@@ -287,10 +302,10 @@ public final class GuestMemory implements AutoCloseable {
             }
         }
 
-        static void punchHole(int fd, long length) {
+        static void punchHole(int fd, long offset, long length) {
             try (Arena arena = Arena.ofConfined()) {
                 MemorySegment state = arena.allocate(CAPTURE);
-                int result = (int) FALLOCATE.invokeExact(state, fd, PUNCH_HOLE_KEEP_SIZE, 0L, length);
+                int result = (int) FALLOCATE.invokeExact(state, fd, PUNCH_HOLE_KEEP_SIZE, offset, length);
                 require(result, "fallocate", state);
             } catch (Throwable e) {
                 throw unexpected(e);

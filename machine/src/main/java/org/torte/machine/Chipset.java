@@ -25,6 +25,7 @@ import org.torte.machine.chipset.ResetPorts;
 import org.torte.machine.chipset.SerialDevice;
 import org.torte.machine.hyperv.HypervInterface;
 import org.torte.machine.hyperv.PartitionPort;
+import org.torte.machine.integration.IntegrationServices;
 import org.torte.machine.vmbus.BusHost;
 import org.torte.machine.vmbus.Vmbus;
 
@@ -44,6 +45,7 @@ final class Chipset implements ExitHandler {
     private final List<SerialDevice> serialPorts;
     private final HypervInterface hyperv;
     private final Vmbus vmbus;
+    private final IntegrationServices integration;
 
     /** In the order in which they are restored: first those that others reach with their wires. */
     private final List<Device> devices;
@@ -75,6 +77,7 @@ final class Chipset implements ExitHandler {
                 memory, new Port(), timers, configuration.tscFrequency(), configuration.processors(), control, crashed);
         vmbus = new Vmbus(new BusHost(memory, this::memoryWritten, executor, failed), hyperv);
         hyperv.connect(vmbus);
+        integration = new IntegrationServices(configuration.integration(), vmbus, timers, hyperv::referenceTime);
         devices = List.of(controller, timer, clock, serialPorts.get(0), serialPorts.get(1), power, resetPorts, hyperv);
 
         controller.connect(ports);
@@ -152,6 +155,10 @@ final class Chipset implements ExitHandler {
 
     Vmbus vmbus() {
         return vmbus;
+    }
+
+    IntegrationServices integration() {
+        return integration;
     }
 
     /** The machine begins to run. */

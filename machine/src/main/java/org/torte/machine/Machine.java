@@ -25,6 +25,7 @@ import org.torte.hypervisor.VirtualProcessor;
 import org.torte.machine.acpi.AcpiTables;
 import org.torte.machine.chipset.PowerControl;
 import org.torte.machine.hyperv.HypervCpuid;
+import org.torte.machine.integration.IntegrationServices;
 import org.torte.machine.vmbus.Vmbus;
 import org.torte.machine.vmbus.VmbusAcpi;
 
@@ -161,6 +162,11 @@ public final class Machine implements AutoCloseable {
     /** The bus of its synthetic devices, which may be attached and detached at any time. */
     public Vmbus vmbus() {
         return chipset.vmbus();
+    }
+
+    /** The integration services that it has: what is known of the guest and asked of it. */
+    public IntegrationServices integration() {
+        return chipset.integration();
     }
 
     /**

@@ -3,9 +3,11 @@ package org.torte.machine;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.OptionalInt;
+import java.util.Set;
 import org.torte.base.GuestMemory;
 import org.torte.base.StateException;
 import org.torte.hypervisor.PartitionConfiguration;
+import org.torte.machine.integration.IntegrationService;
 
 /**
  * What a machine is, apart from what it runs on: all that must be equal for saved state to fit. Its text form is stored
@@ -16,9 +18,15 @@ import org.torte.hypervisor.PartitionConfiguration;
  * @param cpuModel a name from {@link CpuModels}
  * @param tscFrequency ticks of the time-stamp counter per second
  * @param exitPort an I/O port through which the guest ends the machine with a status of its own, if wanted
+ * @param integration the integration services that it has
  */
 public record MachineConfiguration(
-        long memoryBytes, int processors, String cpuModel, long tscFrequency, OptionalInt exitPort) {
+        long memoryBytes,
+        int processors,
+        String cpuModel,
+        long tscFrequency,
+        OptionalInt exitPort,
+        Set<IntegrationService> integration) {
     /** The most RAM of one machine: 1 TiB, half of what the smallest physical address space could hold. */
     public static final long MAX_MEMORY = 1L << 40;
 
@@ -32,6 +40,7 @@ public record MachineConfiguration(
 
     /** Checks the ranges. */
     public MachineConfiguration {
+        integration = Set.copyOf(integration);
         if (memoryBytes < MIN_MEMORY || memoryBytes > MAX_MEMORY || memoryBytes % MEBIBYTE != 0) {
             throw new IllegalArgumentException(
                     "a machine has 2 MiB to 1 TiB of memory in whole MiB, not " + memoryBytes + " bytes");
@@ -49,14 +58,26 @@ public record MachineConfiguration(
         }
     }
 
-    /** A machine with the default processor model and no exit port. */
+    /** A machine with the default processor model, all integration services and no exit port. */
     public MachineConfiguration(long memoryBytes, int processors) {
-        this(memoryBytes, processors, CpuModels.DEFAULT, DEFAULT_TSC_FREQUENCY, OptionalInt.empty());
+        this(
+                memoryBytes,
+                processors,
+                CpuModels.DEFAULT,
+                DEFAULT_TSC_FREQUENCY,
+                OptionalInt.empty(),
+                IntegrationService.ALL);
     }
 
     /** The same machine with an exit port: the guest writes {@code v} there and the exit status is {@code v << 1 | 1}. */
     public MachineConfiguration withExitPort(int port) {
-        return new MachineConfiguration(memoryBytes, processors, cpuModel, tscFrequency, OptionalInt.of(port));
+        return new MachineConfiguration(
+                memoryBytes, processors, cpuModel, tscFrequency, OptionalInt.of(port), integration);
+    }
+
+    /** The same machine with these integration services and no others. */
+    public MachineConfiguration withIntegration(Set<IntegrationService> services) {
+        return new MachineConfiguration(memoryBytes, processors, cpuModel, tscFrequency, exitPort, services);
     }
 
     /** Reserves the RAM of such a machine. */
@@ -72,6 +93,11 @@ public record MachineConfiguration(
         text.append("cpu-model = ").append(cpuModel).append('\n');
         text.append("tsc-frequency = ").append(tscFrequency).append('\n');
         exitPort.ifPresent(port -> text.append("exit-port = ").append(port).append('\n'));
+        if (!integration.isEmpty()) {
+            text.append("integration = ")
+                    .append(IntegrationService.text(integration))
+                    .append('\n');
+        }
         return text.toString();
     }
 
@@ -94,12 +120,15 @@ public record MachineConfiguration(
         }
         try {
             String exitPort = values.remove("exit-port");
+            // Machines saved by older versions have no services.
+            String integration = values.remove("integration");
             MachineConfiguration result = new MachineConfiguration(
                     Long.parseLong(take(values, "memory")),
                     Integer.parseInt(take(values, "processors")),
                     take(values, "cpu-model"),
                     Long.parseLong(take(values, "tsc-frequency")),
-                    exitPort == null ? OptionalInt.empty() : OptionalInt.of(Integer.parseInt(exitPort)));
+                    exitPort == null ? OptionalInt.empty() : OptionalInt.of(Integer.parseInt(exitPort)),
+                    IntegrationService.parse(integration == null ? "" : integration));
             if (!values.isEmpty()) {
                 throw unreadable("unknown setting " + values.keySet().iterator().next());
             }

@@ -13,6 +13,17 @@ final class Hypercalls {
     private static final int FLUSH_SPACE = 2, FLUSH_LIST = 3, LONG_SPIN_WAIT = 8, SEND_INTERRUPT = 0xb;
     private static final int FLUSH_SPACE_EX = 0x13, FLUSH_LIST_EX = 0x14, SEND_INTERRUPT_EX = 0x15;
     private static final int GET_REGISTERS = 0x50, SET_REGISTERS = 0x51, POST_MESSAGE = 0x5c, SIGNAL_EVENT = 0x5d;
+    private static final int QUERY_CAPABILITIES = 0x8001, MEMORY_HINT = 0x8003;
+
+    /** The extended capability of {@link #MEMORY_HINT}, and the only hint there is: the content may be thrown away. */
+    private static final long DISCARD_CAPABILITY = 1 << 8;
+
+    private static final int DISCARD = 2;
+
+    /** A range of large pages: more pages in bits 0 to 10, large in 11, 1 GiB instead of 2 MiB in 12, address from 21 on. */
+    private static final int LARGE = 1 << 11, GIGABYTE = 1 << 12, MORE_PAGES = 0x7ff;
+
+    private static final int LARGE_PAGE = 2 << 20;
 
     private static final long FLUSH_ALL_PROCESSORS = 1;
     private static final int CONNECTION_BITS = 0xff_ffff;
@@ -76,6 +87,8 @@ final class Hypercalls {
             case SIGNAL_EVENT -> simple(input, 8, this::signalEvent);
             case GET_REGISTERS -> getRegisters(caller, input);
             case SET_REGISTERS -> setRegisters(caller, input);
+            case QUERY_CAPABILITIES -> single(queryCapabilities(input));
+            case MEMORY_HINT -> memoryHint(input);
             default -> single(HypercallStatus.INVALID_HYPERCALL_CODE);
         };
     }
@@ -95,6 +108,44 @@ final class Hypercalls {
         }
         HypercallStatus place = input.checkInput(bytes);
         return single(place == HypercallStatus.SUCCESS ? action.run(input) : place);
+    }
+
+    private HypercallStatus queryCapabilities(HypercallInput input) {
+        if (!input.wellFormed(false) || input.variableHeader() != 0) {
+            return HypercallStatus.INVALID_HYPERCALL_INPUT;
+        }
+        HypercallStatus place = input.checkOutput(Long.BYTES);
+        if (place == HypercallStatus.SUCCESS) {
+            memory.putLong(input.outputAddress(), DISCARD_CAPABILITY);
+            partition.memoryWritten(input.outputAddress(), Long.BYTES);
+        }
+        return place;
+    }
+
+    /** Free pages of the guest go back to the host (Linux include/asm-generic/hyperv-tlfs.h, {@code hv_memory_hint}). */
+    private Result memoryHint(HypercallInput input) {
+        int count = input.repetitions();
+        if (!input.wellFormed(true) || input.variableHeader() != 0) {
+            return single(HypercallStatus.INVALID_HYPERCALL_INPUT);
+        }
+        HypercallStatus place = input.checkInput(8 + count * Long.BYTES);
+        if (place != HypercallStatus.SUCCESS) {
+            return single(place);
+        }
+        if (input.word(0) != DISCARD) {
+            return single(HypercallStatus.INVALID_PARAMETER);
+        }
+        for (int i = input.firstRepetition(); i < count; i++) {
+            long range = input.word(8 + i * Long.BYTES);
+            long address = range & -LARGE_PAGE;
+            long length = ((range & MORE_PAGES) + 1) * LARGE_PAGE;
+            if ((range & LARGE) == 0 || (range & GIGABYTE) != 0 || !memory.contains(address, length)) {
+                return new Result(HypercallStatus.INVALID_PARAMETER, i);
+            }
+            memory.release(address, length);
+            partition.memoryWritten(address, length);
+        }
+        return new Result(HypercallStatus.SUCCESS, count);
     }
 
     @SuppressWarnings("ThreadPriorityCheck") // the processor that holds the lock may need this host processor

@@ -15,6 +15,7 @@ public final class HypervCpuid {
     private static final int HYPERCALL_REGISTERS = 1 << 5, PROCESSOR_INDEX = 1 << 6, RESET_REGISTER = 1 << 7;
     private static final int REFERENCE_PAGE = 1 << 9, IDLE_REGISTER = 1 << 10, FREQUENCIES = 1 << 11;
     private static final int POST_MESSAGES = 1 << 4, SIGNAL_EVENTS = 1 << 5, PROCESSOR_REGISTERS = 1 << 17;
+    private static final int EXTENDED_HYPERCALLS = 1 << 20;
     private static final int VECTOR_INPUT = 1 << 4, IDLE_STATE = 1 << 5, FREQUENCY_REGISTERS = 1 << 8;
     private static final int CRASH_REGISTERS = 1 << 10, DIRECT_TIMERS = 1 << 19;
     private static final int RELAXED_TIMING = 1 << 5, NO_AUTOMATIC_END = 1 << 9;
@@ -38,7 +39,7 @@ public final class HypervCpuid {
                         | REFERENCE_PAGE
                         | IDLE_REGISTER
                         | FREQUENCIES,
-                POST_MESSAGES | SIGNAL_EVENTS | PROCESSOR_REGISTERS,
+                POST_MESSAGES | SIGNAL_EVENTS | PROCESSOR_REGISTERS | EXTENDED_HYPERCALLS,
                 0,
                 VECTOR_INPUT | IDLE_STATE | FREQUENCY_REGISTERS | CRASH_REGISTERS | DIRECT_TIMERS);
         // Hypercalls for flushes and interrupts are there but not recommended: an exit costs more than what it

@@ -126,6 +126,11 @@ public final class HypervInterface implements Device, SynicPort {
         hypercalls.connect(connections);
     }
 
+    /** The partition reference time, in units of 100 ns. */
+    public long referenceTime() {
+        return time.now();
+    }
+
     /** OUT: whether this was the port of the hypercall page, and the write a call, which is now answered. */
     public boolean writePort(int processor, int port, int size) {
         if ((port | 1) != (WIDE_PORT | 1) || size != 1 || (hypercall & ENABLE) == 0) {

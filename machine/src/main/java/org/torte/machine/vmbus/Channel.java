@@ -88,6 +88,11 @@ public final class Channel {
         return host;
     }
 
+    /** The most bytes of data in one packet that its ring can ever hold, besides what the packet's type adds. */
+    public int largestData() {
+        return outgoing.largestData();
+    }
+
     /** The next packet from the guest, valid until the next call; null when there is none. Only inside {@code serve}. */
     public @Nullable Packet receive() {
         return incoming.receive(packet);

@@ -73,6 +73,11 @@ final class Ring {
         return index;
     }
 
+    /** The most bytes of data of a packet that this ring can hold, its type adding nothing. */
+    int largestData() {
+        return Math.min(size - TRAILER - Long.BYTES, 0xffff << 3) - Packet.HEADER;
+    }
+
     void restore(int saved, boolean wasBroken) {
         broken = wasBroken || !valid(saved);
         index = valid(saved) ? saved : 0;

@@ -22,7 +22,7 @@ class HypercallsTest {
     private static final int INVALID_CONNECTION = 18;
     private static final long INPUT = 0x8000, OUTPUT = 0x9000;
 
-    private final GuestMemory memory = GuestMemory.allocate(1 << 20);
+    private final GuestMemory memory = GuestMemory.allocate(8 << 20);
     private final FakePartition partition = new FakePartition(memory, 3);
     private final FakePartition.Registers cpu = partition.processor(1);
     private final HypervInterface hyperv = new HypervInterface(
@@ -90,6 +90,29 @@ class HypercallsTest {
         assertThat(call(0x5c, 0x8ff8, 0)).isEqualTo(INVALID_ALIGNMENT);
         assertThat(call(0x5c, 1L << 40, 0)).isEqualTo(INVALID_INPUT);
         assertThat(received).containsExactly("message 1 7 40", "message 9 7 0");
+    }
+
+    @Test
+    void freePagesAreThrownAwayInWholeLargePages() {
+        assertThat(call(0x8001, 0, OUTPUT)).isZero();
+        assertThat(memory.getLong(OUTPUT)).isEqualTo(1 << 8);
+        assertThat(call(0x8001, 0, OUTPUT + 4)).isEqualTo(INVALID_ALIGNMENT);
+        long large = 1 << 11;
+        memory.putLong(3 << 20, 1);
+        memory.putLong(5 << 20, 1);
+        memory.putLong(INPUT, 2);
+        memory.putLong(INPUT + 8, 2 << 20 | large);
+        memory.putLong(INPUT + 16, 4 << 20 | large | 1);
+        memory.putLong(INPUT + 24, 6 << 20 | large | 1);
+        assertThat(call(0x8003 | 3L << 32, INPUT, 0)).isEqualTo(INVALID_PARAMETER | 2L << 32);
+        assertThat(memory.nextData(2 << 20, 8 << 20))
+                .as("only the two that are RAM")
+                .isEqualTo(8 << 20);
+        memory.putLong(INPUT + 8, 2 << 20);
+        assertThat(call(0x8003 | 1L << 32, INPUT, 0)).as("small pages").isEqualTo(INVALID_PARAMETER);
+        memory.putLong(INPUT, 1);
+        assertThat(call(0x8003 | 1L << 32, INPUT, 0)).as("another hint").isEqualTo(INVALID_PARAMETER);
+        assertThat(call(0x8003, INPUT, 0)).as("no range").isEqualTo(INVALID_INPUT);
     }
 
     @Test
