@@ -5,6 +5,8 @@ import org.jspecify.annotations.NullMarked;
 module org.torte.cli {
     requires org.torte.worker;
     requires org.torte.disk;
+    requires com.fasterxml.jackson.core;
+    requires com.fasterxml.jackson.jr.ob;
     requires info.picocli;
     requires static org.jspecify;
 

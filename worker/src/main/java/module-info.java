@@ -4,11 +4,14 @@ import org.jspecify.annotations.NullMarked;
 @NullMarked
 module org.torte.worker {
     requires transitive org.torte.machine;
+    requires com.fasterxml.jackson.jr.ob;
+    requires jdk.net;
     requires org.tukaani.xz;
     requires static org.jspecify;
 
     uses org.torte.hypervisor.Hypervisor;
 
     exports org.torte.worker;
+    exports org.torte.worker.control;
     exports org.torte.worker.guest;
 }

@@ -1,12 +1,16 @@
 package org.torte.cli;
 
 import java.io.ByteArrayOutputStream;
+import java.nio.charset.StandardCharsets;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Separates what is typed for the guest from what is meant for Torte: Ctrl-A and a key. For one thread.
  */
 final class ConsoleKeys {
     static final int ESCAPE = 1;
+    private static final int INTERRUPT = 3, DELETE = 0x7f;
+    private static final int MAX_COMMAND = 4096;
 
     /** What a key after Ctrl-A does. */
     interface Actions {
@@ -21,10 +25,21 @@ final class ConsoleKeys {
 
         /** b: sends a break. */
         void sendBreak();
+
+        /** c: a command is typed from now on. */
+        void prompt();
+
+        /** What is to be shown of it. */
+        void echo(String text);
+
+        /** It is complete; empty when it has been given up. */
+        void command(String line);
     }
 
     private final Actions actions;
     private boolean escaped;
+    /** A command for Torte that is being typed. */
+    private @Nullable ByteArrayOutputStream line;
 
     ConsoleKeys(Actions actions) {
         this.actions = actions;
@@ -35,6 +50,11 @@ final class ConsoleKeys {
         ByteArrayOutputStream forGuest = new ByteArrayOutputStream(length);
         for (int i = 0; i < length; i++) {
             int key = typed[i];
+            ByteArrayOutputStream command = line;
+            if (command != null) {
+                edit(command, key);
+                continue;
+            }
             if (!escaped) {
                 if (key == ESCAPE) {
                     escaped = true;
@@ -49,6 +69,10 @@ final class ConsoleKeys {
                 case 'h', 'H', '?' -> actions.help();
                 case 's', 'S' -> actions.save();
                 case 'b', 'B' -> actions.sendBreak();
+                case 'c', 'C' -> {
+                    line = new ByteArrayOutputStream();
+                    actions.prompt();
+                }
                 case ESCAPE -> forGuest.write(ESCAPE);
                 // Any other key was not meant for Torte, and neither was the one before.
                 default -> {
@@ -58,5 +82,35 @@ final class ConsoleKeys {
             }
         }
         return forGuest.toByteArray();
+    }
+
+    private void edit(ByteArrayOutputStream command, int key) {
+        switch (key) {
+            case '\r', '\n' -> {
+                line = null;
+                actions.echo("\r\n");
+                actions.command(command.toString(StandardCharsets.UTF_8));
+            }
+            case ESCAPE, INTERRUPT, '\u001b' -> {
+                line = null;
+                actions.echo("\r\n");
+                actions.command("");
+            }
+            case '\b', DELETE -> {
+                String text = command.toString(StandardCharsets.UTF_8);
+                if (!text.isEmpty()) {
+                    command.reset();
+                    command.writeBytes(text.substring(0, text.offsetByCodePoints(text.length(), -1))
+                            .getBytes(StandardCharsets.UTF_8));
+                    actions.echo("\b \b");
+                }
+            }
+            default -> {
+                if ((key < 0 || key >= ' ') && command.size() < MAX_COMMAND) {
+                    command.write(key);
+                    actions.echo(key < 0 ? "" : String.valueOf((char) key));
+                }
+            }
+        }
     }
 }

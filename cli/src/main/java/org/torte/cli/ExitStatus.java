@@ -17,5 +17,8 @@ final class ExitStatus {
     /** The time given with {@code --timeout} was over. */
     static final int TIMEOUT = 4;
 
+    /** The machine or its guest refused what {@code torte control} asked. */
+    static final int REFUSED = 5;
+
     private ExitStatus() {}
 }

@@ -8,6 +8,7 @@ import java.io.PrintStream;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Locale;
+import java.util.Map;
 import java.util.concurrent.CountDownLatch;
 import org.jspecify.annotations.Nullable;
 import org.torte.base.StateException;
@@ -16,6 +17,8 @@ import org.torte.worker.ExitReport;
 import org.torte.worker.InputException;
 import org.torte.worker.Statistics;
 import org.torte.worker.VirtualMachine;
+import org.torte.worker.control.ControlCommands;
+import org.torte.worker.control.ControlException;
 
 /**
  * Runs one machine in the foreground: its console on standard input and output, and the terminal raw meanwhile, if there
@@ -26,6 +29,7 @@ final class ForegroundRun {
             \r
             Ctrl-A x       quit: the guest is turned off\r
             Ctrl-A s       save to the --save file and quit\r
+            Ctrl-A c       type one command of torte control, such as status or shutdown\r
             Ctrl-A b       send a break (Linux: SysRq)\r
             Ctrl-A Ctrl-A  send Ctrl-A\r
             Ctrl-A h       this help\r
@@ -194,6 +198,38 @@ final class ForegroundRun {
         @Override
         public void sendBreak() {
             machine.console().sendBreak();
+        }
+
+        @Override
+        public void prompt() {
+            messages.print("\r\ntorte> ");
+        }
+
+        @Override
+        public void echo(String text) {
+            messages.print(text);
+        }
+
+        @Override
+        public void command(String line) {
+            if (!line.isBlank()) {
+                Thread _ = Thread.ofVirtual().start(() -> carryOut(line));
+            }
+        }
+
+        private void carryOut(String line) {
+            try {
+                ControlWords.Request request = ControlWords.parse(ControlWords.split(line));
+                Map<String, Object> result = new ControlCommands(machine)
+                        .execute(request.method(), request.parameters(), text -> print("(" + text + ")\n"));
+                print(result.isEmpty() ? "done\n" : ControlWords.text(result));
+            } catch (UsageException | ControlException e) {
+                print("torte: " + e.getMessage() + "\n");
+            }
+        }
+
+        private void print(String text) {
+            messages.print(text.replace("\n", "\r\n"));
         }
     }
 }

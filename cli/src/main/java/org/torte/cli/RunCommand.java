@@ -6,12 +6,16 @@ import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.EnumSet;
 import java.util.List;
+import java.util.Set;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
 import org.torte.disk.DiskFormat;
+import org.torte.machine.integration.IntegrationService;
 import org.torte.worker.DiskSource;
 import org.torte.worker.VirtualMachine;
+import org.torte.worker.control.ControlServer;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
 
@@ -23,7 +27,7 @@ import picocli.CommandLine.Option;
         footer = {
             "",
             "Keys: Ctrl-A x quits, Ctrl-A s saves to the --save file and quits, Ctrl-A b sends a break,",
-            "Ctrl-A Ctrl-A sends Ctrl-A, Ctrl-A h lists these.",
+            "Ctrl-A c takes one command of torte control, Ctrl-A Ctrl-A sends Ctrl-A, Ctrl-A h lists these.",
             "",
             "Exit status: 0 the guest powered off or was quit, 1 Torte failed, 2 wrong usage or unreadable input,",
             "3 the guest crashed, 4 timeout; with --exit-port, (what the guest wrote there << 1 | 1) & 255."
@@ -80,6 +84,14 @@ final class RunCommand implements Callable<Integer> {
                     + "loopback gives back what it gets; may be repeated")
     List<String> networks = new ArrayList<>();
 
+    @Option(
+            names = "--no-integration",
+            paramLabel = "SERVICE,...",
+            description = "integration services that the machine does not have: heartbeat, shutdown, time, kvp, vss, "
+                    + "memory, keyboard, or all")
+    @Nullable
+    String noIntegration;
+
     @Option(names = "--hypervisor", paramLabel = "NAME", description = "auto (the default), software or kvm")
     String hypervisor = "auto";
 
@@ -96,6 +108,13 @@ final class RunCommand implements Callable<Integer> {
 
     @Option(names = "--stats", description = "prints what the machine has done, at the end, on standard error")
     boolean statistics;
+
+    @Option(
+            names = "--control",
+            paramLabel = "PATH",
+            description = "a Unix-domain socket on which torte control and other programs steer the machine")
+    @Nullable
+    String control;
 
     @Option(
             names = "--save",
@@ -126,7 +145,8 @@ final class RunCommand implements Callable<Integer> {
         builder.consoleOutput(new FileOutputStream(FileDescriptor.out));
         Duration limit = timeout == null ? null : Quantities.duration("--timeout", timeout);
         Path target = save == null ? null : path("--save", save);
-        try (VirtualMachine machine = builder.build()) {
+        try (VirtualMachine machine = builder.build();
+                ControlServer _ = control == null ? null : ControlServer.open(path("--control", control), machine)) {
             return new ForegroundRun(machine, limit, statistics, target, System.err).run();
         }
     }
@@ -150,6 +170,9 @@ final class RunCommand implements Callable<Integer> {
         for (String network : networks) {
             builder.network(NetworkOption.parse(network));
         }
+        if (noIntegration != null) {
+            builder.integration(without(noIntegration));
+        }
         if (memory != null) {
             builder.memory(Quantities.bytes("--memory", memory));
         }
@@ -172,6 +195,7 @@ final class RunCommand implements Callable<Integer> {
         refuse("--append", append != null);
         refuse("--disk", !disks.isEmpty());
         refuse("--network", !networks.isEmpty());
+        refuse("--no-integration", noIntegration != null);
         refuse("--memory", memory != null);
         refuse("--processors", processors != null);
         refuse("--exit-port", exitPort != null);
@@ -181,6 +205,16 @@ final class RunCommand implements Callable<Integer> {
     private static void refuse(String option, boolean given) {
         if (given) {
             throw new UsageException(option + " is part of the saved machine; leave it out with --restore");
+        }
+    }
+
+    private static Set<IntegrationService> without(String names) {
+        try {
+            EnumSet<IntegrationService> services = EnumSet.allOf(IntegrationService.class);
+            services.removeAll(names.equals("all") ? IntegrationService.ALL : IntegrationService.parse(names));
+            return services;
+        } catch (IllegalArgumentException e) {
+            throw new UsageException("--no-integration: " + e.getMessage(), e);
         }
     }
 

@@ -18,6 +18,7 @@ public final class Torte {
             usage: torte COMMAND [OPTION...]
 
               run       runs one virtual machine in the foreground (torte run --help)
+              control   steers a machine that torte run --control runs (torte control --help)
               demo      boots a Linux made from the distribution's packages (torte demo --help)
               vhd       makes, shows, checks and changes virtual disks (torte vhd --help)
               image     makes disks with guests on them (torte image --help)
@@ -25,7 +26,7 @@ public final class Torte {
               version   shows the version
             """;
 
-    private static final Set<String> COMMANDS = Set.of("run", "demo", "vhd", "image");
+    private static final Set<String> COMMANDS = Set.of("run", "control", "demo", "vhd", "image");
 
     private Torte() {}
 
@@ -50,6 +51,7 @@ public final class Torte {
         String[] rest = Arrays.copyOfRange(arguments, 1, arguments.length);
         return switch (arguments[0]) {
             case "run" -> execute(new RunCommand(), rest);
+            case "control" -> execute(new ControlCommand(), rest);
             case "demo" -> execute(new DemoCommand(), rest);
             case "vhd" -> execute(new VhdCommand(), rest);
             case "image" -> execute(new ImageCommand(), rest);

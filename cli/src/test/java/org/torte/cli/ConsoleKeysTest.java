@@ -9,6 +9,7 @@ import org.junit.jupiter.api.Test;
 
 class ConsoleKeysTest {
     private final List<String> done = new ArrayList<>();
+    private final StringBuilder echoed = new StringBuilder();
     private final ConsoleKeys keys = new ConsoleKeys(new ConsoleKeys.Actions() {
         @Override
         public void quit() {
@@ -29,6 +30,21 @@ class ConsoleKeysTest {
         public void sendBreak() {
             done.add("break");
         }
+
+        @Override
+        public void prompt() {
+            done.add("prompt");
+        }
+
+        @Override
+        public void echo(String text) {
+            echoed.append(text);
+        }
+
+        @Override
+        public void command(String line) {
+            done.add("command " + line);
+        }
     });
 
     @Test
@@ -41,6 +57,14 @@ class ConsoleKeysTest {
     void ctrlAAndAKeyAreForTorte() {
         assertThat(type("a\1hb\1sc\1bd\1xe")).isEqualTo("abcde");
         assertThat(done).containsExactly("help", "save", "break", "quit");
+    }
+
+    @Test
+    void aCommandIsTypedEditedAndKeptFromTheGuest() {
+        assertThat(type("a\1cstatuss\b\rb")).isEqualTo("ab");
+        assertThat(type("\1cpause\1c")).isEqualTo("c");
+        assertThat(done).containsExactly("prompt", "command status", "prompt", "command ");
+        assertThat(echoed).hasToString("statuss\b \b\r\npause\r\n");
     }
 
     @Test

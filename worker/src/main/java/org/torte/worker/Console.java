@@ -4,9 +4,12 @@ import java.io.OutputStream;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.ArrayDeque;
+import java.util.List;
+import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.IntConsumer;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
@@ -26,6 +29,7 @@ public final class Console implements AutoCloseable {
     private final SerialPort port;
     private final @Nullable ConsoleOutput copy;
     private final Endpoint endpoint = new Endpoint();
+    private final List<IntConsumer> listeners = new CopyOnWriteArrayList<>();
 
     private final ReentrantLock lock = new ReentrantLock();
     /** Output has come, input is wanted or there, or the console has closed. */
@@ -184,6 +188,16 @@ public final class Console implements AutoCloseable {
         }
     }
 
+    /** Has each byte of output told from now on, on a thread of the guest: the listener is short and does not block. */
+    public void listen(IntConsumer listener) {
+        listeners.add(listener);
+    }
+
+    /** Removes a listener. */
+    public void unlisten(IntConsumer listener) {
+        listeners.remove(listener);
+    }
+
     /** Ends the console's threads after what is left of the output has been copied. */
     @Override
     public void close() {
@@ -267,6 +281,9 @@ public final class Console implements AutoCloseable {
         public boolean transmit(int value) {
             if (copy != null && !copy.offer(value)) {
                 return false;
+            }
+            if (!listeners.isEmpty()) {
+                listeners.forEach(listener -> listener.accept(value));
             }
             lock.lock();
             try {

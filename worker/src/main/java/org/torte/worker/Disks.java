@@ -123,6 +123,13 @@ final class Disks implements AutoCloseable {
         return disks;
     }
 
+    /** What there is, by unit. */
+    synchronized Map<Integer, DiskSource> sources() {
+        Map<Integer, DiskSource> sources = new TreeMap<>();
+        units.forEach((unit, attached) -> sources.put(unit, attached.source));
+        return sources;
+    }
+
     /** Whether the machine has no controller for disks, and so none of them. */
     synchronized boolean isEmpty() {
         return controller == null && units.isEmpty();

@@ -6,9 +6,12 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.OptionalInt;
+import java.util.Set;
 import java.util.UUID;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
@@ -26,6 +29,8 @@ import org.torte.machine.MachineHost;
 import org.torte.machine.MachineListener;
 import org.torte.machine.boot.BootSource;
 import org.torte.machine.boot.KernelLoader;
+import org.torte.machine.integration.IntegrationService;
+import org.torte.machine.integration.IntegrationServices;
 
 /**
  * One virtual machine in this process. All methods may be called by any thread.
@@ -48,6 +53,16 @@ public final class VirtualMachine implements AutoCloseable {
     /** RAM of a machine whose builder is told nothing else. */
     public static final long DEFAULT_MEMORY = 512L << 20;
 
+    /** What it does. */
+    public enum State {
+        /** It has not been started. */
+        NEW,
+        RUNNING,
+        /** It stands and can go on. */
+        PAUSED,
+        ENDED
+    }
+
     private final Machine machine;
     private final Console console;
     private final ExitCounter exits;
@@ -59,6 +74,7 @@ public final class VirtualMachine implements AutoCloseable {
     private final long instructionsBefore;
     private final AtomicLong startedAt = new AtomicLong();
     private final AtomicLong endedAt = new AtomicLong();
+    private final List<Consumer<State>> listeners = new CopyOnWriteArrayList<>();
 
     private VirtualMachine(
             Machine machine,
@@ -80,7 +96,35 @@ public final class VirtualMachine implements AutoCloseable {
         if (loader != null) {
             machine.setBootLoader(loader);
         }
-        CompletableFuture<MachineEnd> _ = machine.end().whenComplete((_, _) -> endedAt.set(System.nanoTime()));
+        CompletableFuture<MachineEnd> _ = machine.end().whenComplete((_, _) -> {
+            endedAt.set(System.nanoTime());
+            tell(State.ENDED);
+        });
+    }
+
+    private void tell(State state) {
+        listeners.forEach(listener -> listener.accept(state));
+    }
+
+    /** Has changes of the state told from now on; listeners are short and do not block. */
+    public void listen(Consumer<State> listener) {
+        listeners.add(listener);
+    }
+
+    /** Removes a listener. */
+    public void unlisten(Consumer<State> listener) {
+        listeners.remove(listener);
+    }
+
+    /** What it does now. */
+    public State state() {
+        if (machine.end().isDone()) {
+            return State.ENDED;
+        }
+        if (machine.isRunning()) {
+            return State.RUNNING;
+        }
+        return startedAt.get() == 0 ? State.NEW : State.PAUSED;
     }
 
     /** Describes a new machine. */
@@ -102,11 +146,17 @@ public final class VirtualMachine implements AutoCloseable {
         } else if (loader != null) {
             machine.start(loader);
         }
+        tell(State.RUNNING);
     }
 
     /** The serial console, COM1. */
     public Console console() {
         return console;
+    }
+
+    /** What is known of the guest and asked of it, by services that it has drivers for. */
+    public IntegrationServices integration() {
+        return machine.integration();
     }
 
     /** What was booted and how, for logs. */
@@ -173,14 +223,25 @@ public final class VirtualMachine implements AutoCloseable {
         return networks.address(number);
     }
 
+    /** Its disks, by unit. */
+    public Map<Integer, DiskSource> disks() {
+        return disks.sources();
+    }
+
     /** Stops processors and time; on return nothing in the machine moves. */
     public void pause() {
         machine.pause();
+        if (state() == State.PAUSED) {
+            tell(State.PAUSED);
+        }
     }
 
     /** Lets a paused machine go on. */
     public void resume() {
         machine.resume();
+        if (state() == State.RUNNING) {
+            tell(State.RUNNING);
+        }
     }
 
     /** Waits until the machine has ended. */
@@ -287,6 +348,7 @@ public final class VirtualMachine implements AutoCloseable {
         private @Nullable Path savedState;
         private final List<DiskSource> disks = new ArrayList<>();
         private final List<NetworkSource> networks = new ArrayList<>();
+        private Set<IntegrationService> integration = IntegrationService.ALL;
         private Consumer<String> guestFailure = message -> {};
 
         private Builder() {}
@@ -353,6 +415,12 @@ public final class VirtualMachine implements AutoCloseable {
             return this;
         }
 
+        /** The integration services that it has; all of them if nothing else is said. */
+        public Builder integration(Set<IntegrationService> services) {
+            integration = services;
+            return this;
+        }
+
         /**
          * A network adapter; the first one given is the first one the guest finds.
          */
@@ -405,7 +473,8 @@ public final class VirtualMachine implements AutoCloseable {
             checkProcessors(processors);
             checkMemory(memory);
             exitPort.ifPresent(Builder::checkPort);
-            MachineConfiguration configuration = new MachineConfiguration(memory, processors);
+            MachineConfiguration configuration =
+                    new MachineConfiguration(memory, processors).withIntegration(integration);
             if (exitPort.isPresent()) {
                 configuration = configuration.withExitPort(exitPort.getAsInt());
             }

@@ -1,91 +1,31 @@
 package org.torte.cli.output;
 
-import java.util.Iterator;
-import java.util.List;
-import java.util.Map;
+import com.fasterxml.jackson.core.util.DefaultIndenter;
+import com.fasterxml.jackson.core.util.DefaultPrettyPrinter;
+import com.fasterxml.jackson.core.util.Separators;
+import com.fasterxml.jackson.jr.ob.JSON;
+import java.io.IOException;
+import java.io.UncheckedIOException;
 
-/**
- * Writes maps, lists, strings, numbers and booleans as JSON (RFC 8259). It only writes, which takes fewer lines than
- * setting up a library, and costs nothing when a command starts.
- */
+/** Maps, lists, strings, numbers and booleans as JSON (RFC 8259) for people and programs: one member a line. */
 public final class Json {
+    private static final DefaultIndenter LINES = new DefaultIndenter("  ", "\n");
+    private static final JSON WRITER = JSON.std.with(new DefaultPrettyPrinter()
+            .withArrayIndenter(LINES)
+            .withObjectIndenter(LINES)
+            .withSeparators(Separators.createDefaultInstance()
+                    .withObjectFieldValueSpacing(Separators.Spacing.AFTER)
+                    .withArrayEmptySeparator("")
+                    .withObjectEmptySeparator("")));
+
     private Json() {}
 
-    /** The text of a value, indented, with a line feed at its end. */
+    /** The text, with a line end. */
     public static String of(Object value) {
-        StringBuilder out = new StringBuilder();
-        write(out, value, 0);
-        return out.append('\n').toString();
-    }
-
-    private static void write(StringBuilder out, Object value, int depth) {
-        switch (value) {
-            case Map<?, ?> map -> object(out, map, depth);
-            case List<?> list -> array(out, list, depth);
-            case Number number -> out.append(number);
-            case Boolean flag -> out.append(flag);
-            default -> string(out, value.toString());
+        try {
+            return WRITER.asString(value) + "\n";
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
         }
-    }
-
-    private static void object(StringBuilder out, Map<?, ?> map, int depth) {
-        if (map.isEmpty()) {
-            out.append("{}");
-            return;
-        }
-        out.append('{');
-        Iterator<? extends Map.Entry<?, ?>> entries = map.entrySet().iterator();
-        while (entries.hasNext()) {
-            Map.Entry<?, ?> entry = entries.next();
-            line(out, depth + 1);
-            string(out, String.valueOf(entry.getKey()));
-            out.append(": ");
-            write(out, entry.getValue(), depth + 1);
-            out.append(entries.hasNext() ? "," : "");
-        }
-        line(out, depth);
-        out.append('}');
-    }
-
-    private static void array(StringBuilder out, List<?> list, int depth) {
-        if (list.isEmpty()) {
-            out.append("[]");
-            return;
-        }
-        out.append('[');
-        Iterator<?> values = list.iterator();
-        while (values.hasNext()) {
-            line(out, depth + 1);
-            write(out, values.next(), depth + 1);
-            out.append(values.hasNext() ? "," : "");
-        }
-        line(out, depth);
-        out.append(']');
-    }
-
-    private static void line(StringBuilder out, int depth) {
-        out.append('\n').repeat("  ", depth);
-    }
-
-    private static void string(StringBuilder out, String text) {
-        out.append('"');
-        for (int i = 0; i < text.length(); i++) {
-            char c = text.charAt(i);
-            switch (c) {
-                case '"' -> out.append("\\\"");
-                case '\\' -> out.append("\\\\");
-                case '\n' -> out.append("\\n");
-                case '\t' -> out.append("\\t");
-                default -> {
-                    // Lone surrogates cannot be written as UTF-8.
-                    if (c < 0x20 || c == 0x7f || Character.isSurrogate(c)) {
-                        out.append(String.format("\\u%04x", (int) c));
-                    } else {
-                        out.append(c);
-                    }
-                }
-            }
-        }
-        out.append('"');
     }
 }

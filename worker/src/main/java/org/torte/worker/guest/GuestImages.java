@@ -9,6 +9,7 @@ import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.util.List;
 import java.util.Map;
+import java.util.TreeMap;
 import java.util.function.Consumer;
 import java.util.stream.Stream;
 import org.torte.worker.InputException;
@@ -57,13 +58,22 @@ public final class GuestImages {
     /** Modules for a guest with network adapters. */
     public static final List<String> NETWORK_MODULES = List.of("hv_netvsc");
 
+    /** Modules for a guest with disks and integration services, but not dynamic memory, which takes an option. */
+    public static final List<String> SERVICE_GUEST_MODULES =
+            List.of("hv_storvsc", "sd_mod", "ext4", "hv_utils", "hyperv_keyboard");
+
     /**
      * A kernel with modules that fit it.
      *
      * @param kernel the kernel's file
      * @param modules the folder of its modules for Hyper-V
      */
-    public record GuestKernel(Path kernel, Path modules) {}
+    public record GuestKernel(Path kernel, Path modules) {
+        /** One of its modules, unpacked, for a guest that loads it by itself. */
+        public byte[] module(String name) throws IOException {
+            return Files.readAllBytes(modules.resolve(name + ".ko"));
+        }
+    }
 
     private final Path cache;
     private final Consumer<String> progress;
@@ -131,6 +141,30 @@ public final class GuestImages {
                 DebianPackages.delete(made);
             }
             return complete;
+        });
+    }
+
+    /**
+     * The distribution's daemons for key-value exchange and backup, and the libraries they need, for {@link #initrd}:
+     * {@code usr/sbin/hv_kvp_daemon} and {@code hv_vss_daemon}; downloaded unless they have been before. The guest has to
+     * make them executable.
+     *
+     * @throws InputException when they can be had neither from the cache nor from the package sources
+     */
+    public Map<String, byte[]> daemons() throws IOException {
+        Map<String, byte[]> files = new TreeMap<>();
+        for (String name : List.of("hv_kvp_daemon", "hv_vss_daemon")) {
+            files.put("usr/sbin/" + name, Files.readAllBytes(packaged("hyperv-daemons", name)));
+        }
+        files.put("lib64/ld-linux-x86-64.so.2", Files.readAllBytes(packaged("libc6", "ld-linux-x86-64.so.2")));
+        files.put("lib/x86_64-linux-gnu/libc.so.6", Files.readAllBytes(packaged("libc6", "libc.so.6")));
+        return files;
+    }
+
+    private Path packaged(String name, String file) {
+        return cached(file, "", packages -> {
+            progress.accept("downloading " + name);
+            return find(packages.unpack(name), file);
         });
     }
 

@@ -1,0 +1,62 @@
+package org.torte.cli;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import org.junit.jupiter.api.Test;
+
+class ControlWordsTest {
+    private static String request(String line) {
+        ControlWords.Request request = ControlWords.parse(ControlWords.split(line));
+        return request.method() + " " + new java.util.TreeMap<>(request.parameters());
+    }
+
+    @Test
+    void commandsAreRequests() {
+        assertThat(request("status")).isEqualTo("status {}");
+        assertThat(request("shutdown force")).isEqualTo("shutdown {force=true}");
+        assertThat(request(" save  \"/tmp/a b\" keep-running")).isEqualTo("save {file=/tmp/a b, keep-running=true}");
+        assertThat(request("kvp get")).isEqualTo("kvp.get {}");
+        assertThat(request("kvp get * guest")).isEqualTo("kvp.get {pool=guest}");
+        assertThat(request("kvp set key \"\"")).isEqualTo("kvp.set {key=key, value=}");
+        assertThat(request("freeze 20")).isEqualTo("freeze {hold=20}");
+        assertThat(request("memory 256M")).isEqualTo("memory {size=268435456}");
+        assertThat(request("disk add /a,b.img,ro,format=vhd"))
+                .isEqualTo("disk.add {file=/a,b.img, format=vhd, read-only=true}");
+        assertThat(request("disk remove 2")).isEqualTo("disk.remove {unit=2}");
+    }
+
+    @Test
+    void othersAreRefusedWithTheirForm() {
+        for (String line : List.of(
+                "",
+                "nothing",
+                "status now",
+                "shutdown please",
+                "save",
+                "save a b",
+                "kvp",
+                "kvp set a",
+                "kvp remove",
+                "freeze a",
+                "memory 3",
+                "disk",
+                "disk add",
+                "disk remove x",
+                "type")) {
+            assertThatThrownBy(() -> request(line)).as(line).isInstanceOf(UsageException.class);
+        }
+    }
+
+    @Test
+    void resultsAreNamesAndValuesWithoutControlCharacters() {
+        Map<String, Object> result = new LinkedHashMap<>();
+        result.put("state", "running");
+        result.put("pairs", Map.of("a", "\u001b[31m"));
+        result.put("disks", List.of(Map.of("unit", 0)));
+        assertThat(ControlWords.text(result)).isEqualTo("state: running\npairs.a: ?[31m\ndisks.0.unit: 0\n");
+    }
+}

@@ -1,0 +1,238 @@
+package org.torte.worker.control;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermissions;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Random;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
+import org.torte.worker.InputException;
+import org.torte.worker.VirtualMachine;
+
+@Timeout(120)
+class ControlServerTest {
+    /** MOV DX, 3F8h; MOV AL, '!'; OUT DX, AL; CLI; HLT; JMP to the HLT: says one thing and sleeps for ever. */
+    private static final int[] CODE = {0x66, 0xba, 0xf8, 0x03, 0xb0, 0x21, 0xee, 0xfa, 0xf4, 0xeb, 0xfd};
+
+    private static final int ADDRESS = 1 << 20, HEADER = 32;
+
+    @TempDir
+    Path folder;
+
+    private VirtualMachine machine;
+    private ControlServer server;
+
+    ControlServerTest(@TempDir Path shared) throws IOException {
+        Path kernel = shared.resolve("kernel");
+        ByteBuffer image = ByteBuffer.allocate(HEADER + CODE.length).order(ByteOrder.LITTLE_ENDIAN);
+        int magic = 0x1bad_b002;
+        int flags = 1 << 16;
+        image.putInt(magic).putInt(flags).putInt(-(magic + flags));
+        image.putInt(ADDRESS).putInt(ADDRESS).putInt(0).putInt(0).putInt(ADDRESS + HEADER);
+        for (int code : CODE) {
+            image.put((byte) code);
+        }
+        Files.write(kernel, image.array());
+        machine = VirtualMachine.builder()
+                .kernel(kernel)
+                .hypervisor("software")
+                .memory(16 << 20)
+                .build();
+        server = ControlServer.open(shared.resolve("socket"), machine);
+    }
+
+    @BeforeEach
+    void begin() {
+        assertThat(machine.state()).isEqualTo(VirtualMachine.State.NEW);
+    }
+
+    @AfterEach
+    void end() {
+        server.close();
+        machine.close();
+    }
+
+    private ControlClient connect() {
+        return ControlClient.connect(server.path());
+    }
+
+    private static Map<String, Object> ask(ControlClient client, String method, Map<String, Object> parameters) {
+        return client.ask(method, parameters, text -> {});
+    }
+
+    private static String code(ControlClient client, String method, Map<String, Object> parameters) {
+        try {
+            return "result " + ask(client, method, parameters);
+        } catch (ControlException e) {
+            return e.code().text();
+        }
+    }
+
+    @Test
+    void theSocketIsItsOwnersAndGoesWithTheMachine() throws IOException {
+        Path path = server.path();
+        assertThat(PosixFilePermissions.toString(Files.getPosixFilePermissions(path)))
+                .isEqualTo("rw-------");
+        assertThatThrownBy(() -> ControlServer.open(path, machine))
+                .isInstanceOf(InputException.class)
+                .hasMessageContaining("another machine listens");
+        server.close();
+        assertThat(path).doesNotExist();
+        Files.writeString(path, "no socket");
+        assertThatThrownBy(() -> ControlServer.open(path, machine))
+                .isInstanceOf(InputException.class)
+                .hasMessageContaining("is no socket");
+        assertThatThrownBy(() -> ControlServer.open(folder.resolve("x".repeat(120)), machine))
+                .isInstanceOf(InputException.class);
+        assertThatThrownBy(() -> ControlServer.open(folder.resolve("none/socket"), machine))
+                .isInstanceOf(InputException.class)
+                .hasMessageContaining("there is no folder");
+        try (var files = Files.list(path.getParent())) {
+            assertThat(files.map(file -> file.getFileName().toString())).noneMatch(name -> name.startsWith(".t"));
+        }
+    }
+
+    @Test
+    void aMachineIsPausedResumedSavedAndTurnedOff() {
+        machine.start();
+        try (ControlClient client = connect()) {
+            assertThat(ask(client, "status", Map.of()))
+                    .containsEntry("state", "running")
+                    .containsEntry("processors", 1)
+                    .containsKeys("memory", "heartbeat", "file-systems", "disks");
+            assertThat(ask(client, "pause", Map.of())).containsEntry("state", "paused");
+            assertThat(ask(client, "status", Map.of())).containsEntry("state", "paused");
+            assertThat(ask(client, "resume", Map.of())).containsEntry("state", "running");
+            Path file = folder.resolve("saved");
+            List<String> progress = new ArrayList<>();
+            assertThat(client.ask("save", Map.of("file", file.toString(), "keep-running", true), progress::add))
+                    .containsEntry("file", file.toString());
+            assertThat(progress).containsExactly("saving");
+            assertThat(file).isNotEmptyFile();
+            assertThat(ask(client, "status", Map.of())).containsEntry("state", "running");
+            assertThat(code(client, "save", Map.of("file", "/no/such/folder/file")))
+                    .isEqualTo("host");
+            assertThat(ask(client, "status", Map.of())).containsEntry("state", "running");
+            ask(client, "stop", Map.of());
+            assertThat(code(client, "pause", Map.of())).isEqualTo("wrong-state");
+        }
+    }
+
+    @Test
+    void whatTheGuestCannotDoIsSaid() {
+        machine.start();
+        try (ControlClient client = connect()) {
+            assertThat(ask(client, "heartbeat", Map.of())).containsEntry("state", "no-contact");
+            for (String method : List.of("shutdown", "restart", "kvp.get", "freeze")) {
+                assertThat(code(client, method, Map.of())).as(method).isEqualTo("guest");
+            }
+            assertThat(code(client, "type", Map.of("text", "a"))).isEqualTo("guest");
+            assertThat(code(client, "memory", Map.of("size", 8 << 20))).isEqualTo("guest");
+            assertThat(ask(client, "kvp.set", Map.of("key", "k", "value", "v"))).containsEntry("delivered", false);
+            ask(client, "pause", Map.of());
+            assertThat(code(client, "shutdown", Map.of())).isEqualTo("wrong-state");
+        }
+    }
+
+    @Test
+    void wrongRequestsAreRefusedAndTheNextOneIsAnswered() throws IOException {
+        machine.start();
+        try (ControlClient client = connect()) {
+            for (String line : List.of(
+                    "{",
+                    "[]",
+                    "1",
+                    "null",
+                    "{\"id\":1}",
+                    "{\"id\":[],\"method\":\"status\"}",
+                    "{\"method\":\"status\"}",
+                    "{\"id\":1,\"method\":2}",
+                    "{\"id\":1,\"method\":\"status\",\"params\":[]}",
+                    "\u0000",
+                    "[".repeat(5000),
+                    "{\"id\":1,\"method\":\"subscribe\",\"params\":{\"events\":[\"all\"]}}")) {
+                client.send(line);
+                assertThat(client.receive().get("error")).as(line).isInstanceOf(Map.class);
+            }
+            for (Map<String, Object> parameters : List.<Map<String, Object>>of(
+                    Map.of("file", "relative"), Map.of("file", 1), Map.of("file", "/tmp/x", "other", 1), Map.of())) {
+                assertThat(code(client, "save", parameters)).isEqualTo("bad-request");
+            }
+            assertThat(code(client, "freeze", Map.of("hold", 0))).isEqualTo("bad-request");
+            assertThat(code(client, "type", Map.of("text", "ß"))).isEqualTo("bad-request");
+            assertThat(code(client, "kvp.get", Map.of("pool", "swimming"))).isEqualTo("bad-request");
+            assertThat(code(client, "disk.add", Map.of("file", "/no/such.vhdx")))
+                    .isEqualTo("host");
+            assertThat(code(client, "disk.remove", Map.of("unit", 3))).isEqualTo("host");
+            assertThat(code(client, "nonsense", Map.of())).isEqualTo("bad-request");
+            assertThat(ask(client, "status", Map.of())).containsEntry("state", "running");
+        }
+    }
+
+    @Test
+    void subscribersHearOfTheStateAndTheConsoleUntilTheEnd() throws IOException {
+        try (ControlClient client = connect()) {
+            ask(client, "subscribe", Map.of("events", List.of("state", "console")));
+            machine.start();
+            List<String> heard = new ArrayList<>();
+            while (!heard.contains("console {bytes=!}") || !heard.contains("state {state=running}")) {
+                Map<String, Object> line = client.receive();
+                heard.add(line.get("event") + " " + line.get("data"));
+            }
+            machine.powerOff();
+            Map<String, Object> last = client.receive();
+            assertThat(last.get("event") + " " + last.get("data")).isEqualTo("state {state=ended}");
+            server.close();
+            assertThatThrownBy(client::receive).isInstanceOf(IOException.class);
+        }
+    }
+
+    @Test
+    void aLineWithoutEndAndAClientTooManyAreSentAway() throws IOException {
+        machine.start();
+        try (ControlClient client = connect()) {
+            client.send("x".repeat(ControlSession.MAX_LINE + 1));
+            assertThat(String.valueOf(client.receive().get("error"))).contains("at most");
+            assertThatThrownBy(client::receive).isInstanceOf(IOException.class);
+        }
+        List<ControlClient> clients = new ArrayList<>();
+        assertThatThrownBy(() -> {
+                    while (clients.size() <= 2 * ControlServer.MAX_CLIENTS) {
+                        clients.add(connect());
+                    }
+                })
+                .isInstanceOf(InputException.class);
+        ask(clients.getFirst(), "status", Map.of());
+        clients.forEach(ControlClient::close);
+    }
+
+    @Test
+    void aClientThatOnlyWritesIsDroppedAndOthersAreServed() throws IOException {
+        machine.start();
+        long seed = Long.getLong("torte.seed", 1);
+        System.out.println("seed " + seed);
+        Random random = new Random(seed);
+        try (ControlClient deaf = connect();
+                ControlClient client = connect()) {
+            assertThatThrownBy(() -> {
+                        while (true) {
+                            deaf.send("{\"id\":" + random.nextInt() + ",\"method\":\"status\"}");
+                        }
+                    })
+                    .isInstanceOf(IOException.class);
+            assertThat(ask(client, "status", Map.of())).containsEntry("state", "running");
+        }
+    }
+}
