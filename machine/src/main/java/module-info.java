@@ -12,6 +12,7 @@ module org.torte.machine {
 
     exports org.torte.machine;
     exports org.torte.machine.boot;
+    exports org.torte.machine.filesystem;
     exports org.torte.machine.chipset;
     exports org.torte.machine.integration;
     exports org.torte.machine.network;

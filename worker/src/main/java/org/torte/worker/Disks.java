@@ -15,6 +15,7 @@ import org.torte.disk.DiskAccess;
 import org.torte.disk.DiskException;
 import org.torte.disk.DiskFormat;
 import org.torte.disk.DiskOptions;
+import org.torte.disk.DiskStorage;
 import org.torte.disk.VirtualDisk;
 import org.torte.disk.VirtualDisks;
 import org.torte.machine.Machine;
@@ -38,15 +39,20 @@ final class Disks implements AutoCloseable {
     /** The saved machine had a controller, though perhaps no disk any more. */
     private boolean controllerSaved;
 
-    private Disks() {}
+    private final DiskStorage storage;
+
+    private Disks(DiskStorage storage) {
+        this.storage = storage;
+    }
 
     /**
      * Opens disks.
      *
+     * @param storage where their files are
      * @throws InputException when one cannot be opened; none is open then
      */
-    static Disks open(List<DiskSource> sources) {
-        Disks disks = new Disks();
+    static Disks open(List<DiskSource> sources, DiskStorage storage) {
+        Disks disks = new Disks(storage);
         try {
             for (DiskSource source : sources) {
                 disks.open(disks.freeUnit(), source, NIL);
@@ -60,7 +66,7 @@ final class Disks implements AutoCloseable {
 
     /** Opens the disks of a saved machine. */
     static Disks open(StateInput state) {
-        Disks disks = new Disks();
+        Disks disks = new Disks(DiskStorage.host());
         try {
             disks.controllerSaved = true;
             int count = state.getInt();
@@ -98,8 +104,9 @@ final class Disks implements AutoCloseable {
     }
 
     private Attached open(int unit, DiskSource source, UUID known) {
-        DiskOptions options =
-                DiskOptions.readWrite().withAccess(source.readOnly() ? DiskAccess.READ_ONLY : DiskAccess.READ_WRITE);
+        DiskOptions options = DiskOptions.readWrite()
+                .withAccess(source.readOnly() ? DiskAccess.READ_ONLY : DiskAccess.READ_WRITE)
+                .withStorage(storage);
         VirtualDisk disk;
         try {
             disk = VirtualDisks.open(source.file(), source.format(), options);

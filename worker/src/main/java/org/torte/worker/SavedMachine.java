@@ -20,6 +20,7 @@ import org.jspecify.annotations.Nullable;
 import org.torte.base.StateContainerReader;
 import org.torte.base.StateContainerWriter;
 import org.torte.base.StateException;
+import org.torte.disk.DiskStorage;
 import org.torte.machine.Machine;
 import org.torte.machine.MachineConfiguration;
 
@@ -121,7 +122,7 @@ final class SavedMachine implements AutoCloseable {
             reader.readRest(machine.memory());
             return reader.has(Disks.SECTION)
                     ? Disks.open(reader.section(Disks.SECTION, Disks.VERSION))
-                    : Disks.open(List.of());
+                    : Disks.open(List.of(), DiskStorage.host());
         } catch (IOException e) {
             throw unreadable(file, e);
         } catch (StateException e) {

@@ -19,6 +19,7 @@ import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 import org.torte.base.net.MacAddress;
+import org.torte.disk.DiskStorage;
 import org.torte.hypervisor.Hypervisor;
 import org.torte.hypervisor.PartitionConfiguration;
 import org.torte.machine.GuestCrash;
@@ -337,6 +338,7 @@ public final class VirtualMachine implements AutoCloseable {
     /** Describes a machine. Setters check nothing; {@link #build} does. For one thread. */
     public static final class Builder {
         private @Nullable Path kernel;
+        private DiskStorage storage = DiskStorage.host();
         private final List<BootSource.Module> modules = new ArrayList<>();
         private String commandLine = "";
         private long memory = DEFAULT_MEMORY;
@@ -406,6 +408,12 @@ public final class VirtualMachine implements AutoCloseable {
         /** An I/O port through which the guest can end the machine with a status. */
         public Builder exitPort(int port) {
             exitPort = OptionalInt.of(port);
+            return this;
+        }
+
+        /** Where the files of a new machine's disks are: the host's own storage, or one that watches it. */
+        public Builder diskStorage(DiskStorage place) {
+            storage = place;
             return this;
         }
 
@@ -479,7 +487,7 @@ public final class VirtualMachine implements AutoCloseable {
                 configuration = configuration.withExitPort(exitPort.getAsInt());
             }
             ExitCounter exits = new ExitCounter();
-            Disks open = Disks.open(disks);
+            Disks open = Disks.open(disks, storage);
             Networks plugged = null;
             try {
                 plugged = Networks.open(networks, identity());
