@@ -22,7 +22,7 @@ import org.torte.worker.guest.GuestImages;
 /** The distribution's kernels talk to each other over a cable with their own driver. */
 class NetworkGuestTest {
     private static final Duration PATIENCE = Duration.ofMinutes(6);
-    private static final int MEBIBYTES = 6;
+    private static final int MEBIBYTES = 4;
 
     /** Both guests run this, with another SELF, OTHER and ROLE. */
     private static final String COMMON = """
