@@ -30,11 +30,11 @@ public final class ImageCommand implements Callable<Integer> {
             name = "build",
             description = "Makes a disk with a guest.",
             sortOptions = false,
-            subcommands = {TinyCommand.class})
+            subcommands = {TinyCommand.class, DebianCommand.class})
     static final class BuildCommand implements Callable<Integer> {
         @Override
         public Integer call() {
-            throw new UsageException("say which guest: tiny; torte image build --help says more");
+            throw new UsageException("say which guest: tiny or debian; torte image build --help says more");
         }
     }
 }

@@ -72,7 +72,7 @@ final class TinyCommand implements Callable<Integer> {
         return 0;
     }
 
-    private static Path path(String text) {
+    static Path path(String text) {
         try {
             return Path.of(text);
         } catch (InvalidPathException e) {

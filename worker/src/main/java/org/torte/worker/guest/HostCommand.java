@@ -5,6 +5,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Function;
 import org.torte.worker.InputException;
@@ -24,13 +25,30 @@ final class HostCommand {
      */
     static String run(Path folder, List<String> command, Function<List<String>, InputException> failure)
             throws IOException {
+        return run(folder, command, Map.of(), failure);
+    }
+
+    /** The same with more in the program's environment. */
+    static String run(
+            Path folder,
+            List<String> command,
+            Map<String, String> environment,
+            Function<List<String>, InputException> failure)
+            throws IOException {
         Path errors = Files.createTempFile("torte", ".errors");
         ProcessBuilder builder = new ProcessBuilder(command)
                 .directory(folder.toFile())
                 .redirectInput(ProcessBuilder.Redirect.from(Path.of("/dev/null").toFile()))
                 .redirectError(errors.toFile());
         builder.environment().put("LC_ALL", "C");
-        Process process = builder.start();
+        builder.environment().putAll(environment);
+        Process process;
+        try {
+            process = builder.start();
+        } catch (IOException e) {
+            Files.deleteIfExists(errors);
+            throw failure.apply(List.of(command.getFirst() + " is not installed"));
+        }
         try {
             String output = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
             if (!process.waitFor(MINUTES, TimeUnit.MINUTES) || process.exitValue() != 0) {

@@ -3,21 +3,11 @@ package org.torte.worker.guest;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
-import java.lang.foreign.Arena;
-import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.UUID;
-import org.torte.disk.CreateOptions;
-import org.torte.disk.DiskException;
-import org.torte.disk.DiskFormat;
-import org.torte.disk.DiskOptions;
-import org.torte.disk.Extent;
-import org.torte.disk.VirtualDisk;
-import org.torte.disk.VirtualDisks;
 import org.torte.worker.DiskSource;
 import org.torte.worker.InputException;
 import org.torte.worker.VirtualMachine;
@@ -37,9 +27,6 @@ public final class TinyGuest {
 
     /** The prompt of its shell, after which it takes commands. */
     public static final String PROMPT = "/root # ";
-
-    private static final int CHUNK = 1 << 20;
-    private static final int BLOCK_SIZE = 2 << 20;
 
     private final Path folder;
     private final Path kernel;
@@ -98,74 +85,8 @@ public final class TinyGuest {
             throw new InputException(
                     "a tiny guest's disk has at least " + (MIN_SIZE >> 20) + " MiB and whole MiB; give another --size");
         }
-        DiskFormat format = DiskSource.formatOf(file);
-        CreateOptions create = CreateOptions.dynamic(size);
-        switch (format) {
-            case RAW -> create = CreateOptions.fixed(size);
-            case VHDX -> create = create.withBlockSize(BLOCK_SIZE);
-            case VHD -> {}
-        }
-        boolean made = false;
-        try {
-            VirtualDisks.create(file, format, create, DiskOptions.readWrite());
-            made = true;
-            fill(file, format);
-            made = false;
-        } catch (DiskException e) {
-            throw new InputException(String.valueOf(e.getMessage()));
-        } catch (IOException e) {
-            throw new InputException("the disk " + file + " cannot be made (" + e
-                    + "); check the free space there and in " + System.getProperty("java.io.tmpdir"));
-        } finally {
-            if (made) {
-                GuestImages.deleteQuietly(file);
-            }
-        }
-    }
-
-    private void fill(Path file, DiskFormat format) throws IOException {
-        Path parent = file.toAbsolutePath().getParent();
-        Path volume = Files.createTempFile(parent == null ? Path.of("/") : parent, ".torte-", ".part.raw");
-        try (VirtualDisk disk = VirtualDisks.open(file, format, DiskOptions.readWrite())) {
-            Ext4Volume.make(root(), GptTable.room(disk.size()), id, "tiny", volume);
-            UUID diskId = identifier(id + " disk");
-            GptTable.write(disk, diskId, identifier(id + " partition"), GptTable.ROOT, "tiny");
-            try (VirtualDisk source = VirtualDisks.open(volume, DiskFormat.RAW, DiskOptions.readOnly())) {
-                copy(source, disk, GptTable.ALIGNMENT);
-            }
-            disk.flush();
-        } finally {
-            Files.deleteIfExists(volume);
-        }
-    }
-
-    /** Copies what is not zero. */
-    private static void copy(VirtualDisk source, VirtualDisk target, long offset) {
-        try (Arena arena = Arena.ofConfined()) {
-            MemorySegment buffer = arena.allocate(CHUNK, 4096);
-            for (long at = 0; at < source.size(); ) {
-                Extent extent = source.extent(at, source.size() - at);
-                for (long end = extent.end(); at < end; ) {
-                    long length = Math.min(CHUNK, end - at);
-                    if (extent.kind() == Extent.Kind.MAPPED) {
-                        source.read(at, buffer, 0, length);
-                        if (!isZero(buffer, length)) {
-                            target.write(offset + at, buffer, 0, length);
-                        }
-                    }
-                    at += length;
-                }
-            }
-        }
-    }
-
-    private static boolean isZero(MemorySegment buffer, long length) {
-        for (long at = 0; at < length; at += 8) {
-            if (buffer.get(ValueLayout.JAVA_LONG, at) != 0) {
-                return false;
-            }
-        }
-        return true;
+        GuestDisk.make(
+                file, size, id, "tiny", volume -> Ext4Volume.make(root(), GptTable.room(size), id, "tiny", volume));
     }
 
     /** The text of one of the files that come with this class. */
