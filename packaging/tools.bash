@@ -19,7 +19,7 @@ build_packages=("openjdk-$jdk_release-jdk-headless" maven)
 test_packages=(acpica-tools binutils busybox-static debootstrap e2fsprogs libvhdi-utils lz4 mmdebstrap procps qemu-system-x86 qemu-utils shellcheck)
 
 # Flags of every Torte JVM; docs/performance.md says what each is worth. The AOT cache is trained with the same.
-native_modules=org.torte.base,org.torte.hypervisor,org.torte.disk,org.torte.network,org.torte.cli,com.github.luben.zstd_jni
+native_modules=org.torte.base,org.torte.hypervisor,org.torte.disk,org.torte.network,org.torte.cli,com.github.luben.zstd_jni,org.xerial.sqlitejdbc
 torte_jvm=(
   -XX:+UseSerialGC
   -Xmn16m

@@ -3,16 +3,22 @@ import org.jspecify.annotations.NullMarked;
 /** The torte command. */
 @NullMarked
 module org.torte.cli {
-    requires org.torte.worker;
-    requires org.torte.disk;
     requires com.fasterxml.jackson.core;
+    requires com.fasterxml.jackson.databind;
     requires com.fasterxml.jackson.jr.ob;
+    requires java.logging;
+    requires java.net.http;
+    requires org.torte.disk;
+    requires org.torte.management;
+    requires org.torte.worker;
     requires info.picocli;
     requires static org.jspecify;
 
     opens org.torte.cli to
             info.picocli;
     opens org.torte.cli.image to
+            info.picocli;
+    opens org.torte.cli.management to
             info.picocli;
     opens org.torte.cli.output to
             info.picocli;

@@ -7,13 +7,13 @@ import org.jspecify.annotations.Nullable;
 /**
  * Separates what is typed for the guest from what is meant for Torte: Ctrl-A and a key. For one thread.
  */
-final class ConsoleKeys {
+public final class ConsoleKeys {
     static final int ESCAPE = 1;
     private static final int INTERRUPT = 3, DELETE = 0x7f;
     private static final int MAX_COMMAND = 4096;
 
     /** What a key after Ctrl-A does. */
-    interface Actions {
+    public interface Actions {
         /** x: ends Torte and with it the guest. */
         void quit();
 
@@ -41,12 +41,13 @@ final class ConsoleKeys {
     /** A command for Torte that is being typed. */
     private @Nullable ByteArrayOutputStream line;
 
-    ConsoleKeys(Actions actions) {
+    /** Acts on keys as it is told. */
+    public ConsoleKeys(Actions actions) {
         this.actions = actions;
     }
 
     /** Takes typed bytes, acts on those meant for Torte, and gives those meant for the guest. */
-    byte[] filter(byte[] typed, int length) {
+    public byte[] filter(byte[] typed, int length) {
         ByteArrayOutputStream forGuest = new ByteArrayOutputStream(length);
         for (int i = 0; i < length; i++) {
             int key = typed[i];

@@ -136,7 +136,7 @@ final class ControlWords {
     private static Request disk(List<String> rest) {
         String what = rest.isEmpty() ? "" : rest.getFirst();
         if (what.equals("add") && rest.size() == 2) {
-            var source = RunCommand.disk(rest.get(1));
+            var source = DiskOption.parse("disk add", rest.get(1));
             return new Request(
                     "disk.add",
                     Map.of(

@@ -22,7 +22,7 @@ import org.jspecify.annotations.Nullable;
  * <p>Whoever is killed cannot clean up; so a shell waits beside this process while the terminal is raw, and puts it back
  * if this process ends without having done so.
  */
-final class HostTerminal {
+public final class HostTerminal {
     private static final int STANDARD_INPUT = 0;
     /** Flushes nothing: what has been typed ahead stays. */
     private static final int TCSADRAIN = 1;
@@ -40,7 +40,7 @@ final class HostTerminal {
     }
 
     /** The terminal on standard input, or null when that is none. */
-    static @Nullable HostTerminal find() {
+    public static @Nullable HostTerminal find() {
         Linker linker = Linker.nativeLinker();
         MethodHandle get = linker.downcallHandle(
                 linker.defaultLookup().findOrThrow("tcgetattr"), FunctionDescriptor.of(JAVA_INT, JAVA_INT, ADDRESS));
@@ -56,7 +56,7 @@ final class HostTerminal {
     }
 
     /** Passes every key on as it is typed. */
-    synchronized void makeRaw() {
+    public synchronized void makeRaw() {
         if (raw) {
             return;
         }
@@ -75,7 +75,7 @@ final class HostTerminal {
     }
 
     /** Puts the terminal back as it was found. Does nothing when it is not raw. */
-    synchronized void restore() {
+    public synchronized void restore() {
         if (!raw) {
             return;
         }

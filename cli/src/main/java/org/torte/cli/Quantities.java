@@ -39,7 +39,7 @@ public final class Quantities {
      *
      * @throws UsageException when it is not one, or not positive
      */
-    static Duration duration(String option, String text) {
+    public static Duration duration(String option, String text) {
         int end = 0;
         while (end < text.length() && Character.digit(text.charAt(end), 10) >= 0) {
             end++;
@@ -63,7 +63,7 @@ public final class Quantities {
      *
      * @throws UsageException when it is not one
      */
-    static int integer(String option, String text) {
+    public static int integer(String option, String text) {
         try {
             return Integer.decode(text);
         } catch (NumberFormatException e) {

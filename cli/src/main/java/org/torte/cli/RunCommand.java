@@ -2,7 +2,6 @@ package org.torte.cli;
 
 import java.io.FileDescriptor;
 import java.io.FileOutputStream;
-import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -11,9 +10,7 @@ import java.util.List;
 import java.util.Set;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
-import org.torte.disk.DiskFormat;
 import org.torte.machine.integration.IntegrationService;
-import org.torte.worker.DiskSource;
 import org.torte.worker.VirtualMachine;
 import org.torte.worker.control.ControlServer;
 import picocli.CommandLine.Command;
@@ -144,9 +141,10 @@ final class RunCommand implements Callable<Integer> {
         builder.onGuestFailure(line -> System.err.print("\r\ntorte: the guest's system has failed: " + line + "\r\n"));
         builder.consoleOutput(new FileOutputStream(FileDescriptor.out));
         Duration limit = timeout == null ? null : Quantities.duration("--timeout", timeout);
-        Path target = save == null ? null : path("--save", save);
+        Path target = save == null ? null : DiskOption.path("--save", save);
         try (VirtualMachine machine = builder.build();
-                ControlServer _ = control == null ? null : ControlServer.open(path("--control", control), machine)) {
+                ControlServer _ =
+                        control == null ? null : ControlServer.open(DiskOption.path("--control", control), machine)) {
             return new ForegroundRun(machine, limit, statistics, target, System.err).run();
         }
     }
@@ -154,18 +152,18 @@ final class RunCommand implements Callable<Integer> {
     private VirtualMachine.Builder newMachine() {
         VirtualMachine.Builder builder = VirtualMachine.builder().append(append == null ? "" : append);
         if (kernel != null) {
-            builder.kernel(path("--kernel", kernel));
+            builder.kernel(DiskOption.path("--kernel", kernel));
         }
         for (String initrd : initrds) {
-            builder.initrd(path("--initrd", initrd));
+            builder.initrd(DiskOption.path("--initrd", initrd));
         }
         for (String module : modules) {
             int space = module.indexOf(' ');
             String file = space < 0 ? module : module.substring(0, space);
-            builder.module(path("--module", file), space < 0 ? "" : module.substring(space + 1));
+            builder.module(DiskOption.path("--module", file), space < 0 ? "" : module.substring(space + 1));
         }
         for (String disk : disks) {
-            builder.disk(disk(disk));
+            builder.disk(DiskOption.parse("--disk", disk));
         }
         for (String network : networks) {
             builder.network(NetworkOption.parse(network));
@@ -199,7 +197,7 @@ final class RunCommand implements Callable<Integer> {
         refuse("--memory", memory != null);
         refuse("--processors", processors != null);
         refuse("--exit-port", exitPort != null);
-        return VirtualMachine.builder().savedState(path("--restore", file));
+        return VirtualMachine.builder().savedState(DiskOption.path("--restore", file));
     }
 
     private static void refuse(String option, boolean given) {
@@ -216,46 +214,5 @@ final class RunCommand implements Callable<Integer> {
         } catch (IllegalArgumentException e) {
             throw new UsageException("--no-integration: " + e.getMessage(), e);
         }
-    }
-
-    /** What follows the last commas are options if it looks like one; file names may have commas, too. */
-    static DiskSource disk(String text) {
-        String file = text;
-        boolean readOnly = false;
-        DiskFormat format = null;
-        while (true) {
-            int comma = file.lastIndexOf(',');
-            String option = comma < 0 ? "" : file.substring(comma + 1);
-            if (option.equals("ro")) {
-                readOnly = true;
-            } else if (option.startsWith("format=")) {
-                format = format(option.substring("format=".length()));
-            } else {
-                break;
-            }
-            file = file.substring(0, comma);
-        }
-        Path path = path("--disk", file);
-        return new DiskSource(path, format == null ? DiskSource.formatOf(path) : format, readOnly);
-    }
-
-    private static DiskFormat format(String name) {
-        return switch (name) {
-            case "raw" -> DiskFormat.RAW;
-            case "vhd" -> DiskFormat.VHD;
-            case "vhdx" -> DiskFormat.VHDX;
-            default -> throw new UsageException("--disk knows the formats raw, vhd and vhdx, not \"" + name + "\"");
-        };
-    }
-
-    private static Path path(String option, String text) {
-        try {
-            if (!text.isEmpty()) {
-                return Path.of(text);
-            }
-        } catch (InvalidPathException e) {
-            throw new UsageException(option + " takes the path of a file, not \"" + text + "\"", e);
-        }
-        throw new UsageException(option + " takes the path of a file, not an empty one");
     }
 }

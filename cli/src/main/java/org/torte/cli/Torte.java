@@ -5,10 +5,18 @@ import java.util.Set;
 import java.util.concurrent.Callable;
 import org.torte.base.StateException;
 import org.torte.cli.image.ImageCommand;
+import org.torte.cli.management.EventCommand;
+import org.torte.cli.management.HostCommand;
+import org.torte.cli.management.ServiceCommand;
+import org.torte.cli.management.TaskCommand;
+import org.torte.cli.management.TokenCommand;
+import org.torte.cli.management.VmCommand;
+import org.torte.cli.management.WorkerCommand;
 import org.torte.cli.vhd.VhdCommand;
 import org.torte.disk.DiskException;
 import org.torte.hypervisor.HypervisorException;
 import org.torte.machine.boot.BootException;
+import org.torte.management.Problem;
 import org.torte.worker.InputException;
 import picocli.CommandLine;
 
@@ -22,11 +30,18 @@ public final class Torte {
               demo      boots a Linux made from the distribution's packages (torte demo --help)
               vhd       makes, shows, checks and changes virtual disks (torte vhd --help)
               image     makes disks with guests on them (torte image --help)
+              service   looks after virtual machines, each in a process of its own (torte service --help)
+              vm        makes, shows, changes, starts and stops those (torte vm --help)
+              task      shows what goes on, and cancels it
+              event     shows what has happened
+              host      shows the service
+              token     makes and removes tokens for others
               help      shows this, or with a command's name its options
               version   shows the version
             """;
 
-    private static final Set<String> COMMANDS = Set.of("run", "control", "demo", "vhd", "image");
+    private static final Set<String> COMMANDS =
+            Set.of("run", "control", "demo", "vhd", "image", "service", "vm", "task", "event", "host", "token");
 
     private Torte() {}
 
@@ -55,6 +70,13 @@ public final class Torte {
             case "demo" -> execute(new DemoCommand(), rest);
             case "vhd" -> execute(new VhdCommand(), rest);
             case "image" -> execute(new ImageCommand(), rest);
+            case "service" -> execute(new ServiceCommand(), rest);
+            case "worker" -> execute(new WorkerCommand(), rest);
+            case "vm" -> execute(new VmCommand(), rest);
+            case "task" -> execute(new TaskCommand(), rest);
+            case "event" -> execute(new EventCommand(), rest);
+            case "host" -> execute(new HostCommand(), rest);
+            case "token" -> execute(new TokenCommand(), rest);
             case "help", "--help", "-h" -> help(rest);
             case "version", "--version", "-V" -> {
                 System.out.println("torte " + Version.TEXT);
@@ -89,7 +111,8 @@ public final class Torte {
                     BootException _,
                     StateException _,
                     HypervisorException _,
-                    DiskException _ -> complain(e);
+                    DiskException _,
+                    Problem _ -> complain(e);
             default -> reportInternal(e);
         });
         // "--append -x" is a value, not an option; "--" must not surprise either.

@@ -1,5 +1,6 @@
 package org.torte.worker.control;
 
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -31,6 +32,8 @@ public final class ControlCommands {
     private static final int DEFAULT_SECONDS = 180, MAX_SECONDS = 3600;
     private static final int DEFAULT_HOLD = 60;
     private static final int MAX_TYPED = 1024;
+    /** Of what is written to the console, so much waits for the guest, in bytes. */
+    private static final int MAX_PENDING = 64 << 10;
 
     private final VirtualMachine machine;
 
@@ -111,6 +114,7 @@ public final class ControlCommands {
                 yield disks();
             }
             case "type" -> type(parameters);
+            case "console.write" -> writeConsole(parameters);
             default -> throw ControlParameters.bad("there is no method \"" + method + "\"");
         };
     }
@@ -338,6 +342,21 @@ public final class ControlCommands {
             await(memory.setSize(parameters.number("size", 1, Long.MAX_VALUE, null)), parameters);
         }
         return memoryStatus();
+    }
+
+    private Map<String, Object> writeConsole(ControlParameters parameters) {
+        parameters.allow("bytes");
+        requireAlive();
+        String bytes = parameters.text("bytes");
+        if (bytes.chars().anyMatch(c -> c > 0xff)) {
+            throw ControlParameters.bad("\"bytes\" has one character, U+0000 to U+00FF, for each byte");
+        }
+        if (machine.console().pendingInput() > MAX_PENDING) {
+            throw new ControlException(
+                    ControlException.Code.BUSY, "the guest has not read what was written to its console before");
+        }
+        machine.console().type(bytes.getBytes(StandardCharsets.ISO_8859_1));
+        return Map.of();
     }
 
     private Map<String, Object> type(ControlParameters parameters) {

@@ -1,0 +1,110 @@
+package org.torte.cli.management;
+
+import java.nio.file.InvalidPathException;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
+import org.torte.cli.DiskOption;
+import org.torte.cli.Quantities;
+import org.torte.cli.UsageException;
+import org.torte.worker.DiskSource;
+import picocli.CommandLine.Option;
+
+/** The options that say what a virtual machine is. */
+final class Definition {
+    @Option(names = "--processors", paramLabel = "N", description = "virtual processors, 1 to 64")
+    @Nullable
+    String processors;
+
+    @Option(names = "--memory", paramLabel = "SIZE", description = "RAM, such as 512M or 2G")
+    @Nullable
+    String memory;
+
+    @Option(names = "--kernel", paramLabel = "FILE", description = "what it starts from; without one, its first disk")
+    @Nullable
+    String kernel;
+
+    @Option(names = "--initrd", paramLabel = "FILE", description = "initial RAM disk; may be repeated")
+    List<String> initrds = new ArrayList<>();
+
+    @Option(names = "--append", paramLabel = "TEXT", description = "the kernel's command line")
+    @Nullable
+    String append;
+
+    @Option(
+            names = "--disk",
+            paramLabel = "FILE[,ro][,format=F]",
+            description = "a disk: raw, vhd or vhdx, as its name or format= says; may be repeated")
+    List<String> disks = new ArrayList<>();
+
+    @Option(names = "--hypervisor", paramLabel = "NAME", description = "auto, software or kvm")
+    @Nullable
+    String hypervisor;
+
+    @Option(
+            names = "--automatic-start",
+            paramLabel = "WHEN",
+            description = "nothing, if-it-ran or always: what happens when the service starts")
+    @Nullable
+    String automaticStart;
+
+    @Option(names = "--notes", paramLabel = "TEXT", description = "free text")
+    @Nullable
+    String notes;
+
+    /** What was given, as the service wants it. */
+    Map<String, Object> given() {
+        Map<String, Object> body = new LinkedHashMap<>();
+        if (processors != null) {
+            body.put("processors", Quantities.integer("--processors", processors));
+        }
+        if (memory != null) {
+            body.put("memory", Quantities.bytes("--memory", memory));
+        }
+        if (kernel != null || append != null || !initrds.isEmpty()) {
+            Map<String, Object> boot = new LinkedHashMap<>();
+            if (kernel != null) {
+                boot.put("kernel", absolute("--kernel", kernel));
+            }
+            boot.put(
+                    "initrds",
+                    initrds.stream().map(file -> absolute("--initrd", file)).toList());
+            boot.put("commandLine", append == null ? "" : append);
+            body.put("boot", boot);
+        }
+        if (!disks.isEmpty()) {
+            body.put("disks", disks.stream().map(text -> disk("--disk", text)).toList());
+        }
+        put(body, "hypervisor", hypervisor);
+        put(body, "automaticStart", automaticStart);
+        put(body, "notes", notes);
+        return body;
+    }
+
+    private static void put(Map<String, Object> body, String name, @Nullable String value) {
+        if (value != null) {
+            body.put(name, value);
+        }
+    }
+
+    /** A disk, as the service wants it. */
+    static Map<String, Object> disk(String option, String text) {
+        DiskSource source = DiskOption.parse(option, text);
+        Map<String, Object> disk = new LinkedHashMap<>();
+        disk.put("path", absolute(option, source.file().toString()));
+        disk.put("format", source.format().name().toLowerCase(java.util.Locale.ROOT));
+        disk.put("readOnly", source.readOnly());
+        return disk;
+    }
+
+    private static String absolute(String option, String file) {
+        try {
+            return Path.of(file).toAbsolutePath().normalize().toString();
+        } catch (InvalidPathException e) {
+            throw new UsageException(option + " takes the path of a file, not \"" + file + "\"", e);
+        }
+    }
+}

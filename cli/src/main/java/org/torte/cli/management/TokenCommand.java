@@ -1,0 +1,83 @@
+package org.torte.cli.management;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.Callable;
+import org.torte.cli.UsageException;
+import org.torte.cli.output.Output;
+import picocli.CommandLine;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+
+/** {@code torte token}. */
+@Command(
+        name = "torte token",
+        description = "Makes, lists and removes the tokens with which others may ask the service.",
+        sortOptions = false,
+        subcommands = {TokenCommand.ListTokens.class, TokenCommand.New.class, TokenCommand.Remove.class})
+public final class TokenCommand implements Callable<Integer> {
+    @Option(
+            names = {"-h", "--help"},
+            usageHelp = true,
+            scope = CommandLine.ScopeType.INHERIT,
+            description = "shows this")
+    boolean help;
+
+    @Override
+    public Integer call() {
+        throw new UsageException("torte token needs a command; torte token --help lists them");
+    }
+
+    @Command(name = "list", description = "Lists tokens.", sortOptions = false)
+    static final class ListTokens extends ServiceOptions {
+        @Override
+        public Integer call() {
+            JsonNode tokens = service().get("/api/v1/tokens");
+            List<List<String>> rows = new ArrayList<>();
+            rows.add(List.of("NAME", "ROLE", "MADE"));
+            for (JsonNode token : tokens) {
+                rows.add(List.of(
+                        token.path("name").asText(),
+                        token.path("role").asText(),
+                        token.path("created").asText()));
+            }
+            show(tokens, Output.table(rows));
+            return 0;
+        }
+    }
+
+    @Command(name = "new", description = "Makes a token, and shows it this once.", sortOptions = false)
+    static final class New extends ServiceOptions {
+        @Parameters(index = "0", paramLabel = "NAME", description = "what it is to be called")
+        String name = "";
+
+        @Option(
+                names = "--role",
+                required = true,
+                paramLabel = "ROLE",
+                description = "viewer (looks), operator (starts and stops too) or administrator (everything)")
+        String role = "";
+
+        @Override
+        public Integer call() {
+            JsonNode token = service().call("POST", "/api/v1/tokens", Map.of("name", name, "role", role));
+            show(token, token.path("token").asText() + "\n");
+            return 0;
+        }
+    }
+
+    @Command(name = "remove", description = "Removes a token.", sortOptions = false)
+    static final class Remove extends ServiceOptions {
+        @Parameters(index = "0", paramLabel = "NAME", description = "which")
+        String name = "";
+
+        @Override
+        public Integer call() {
+            show(service().call("DELETE", "/api/v1/tokens/" + ServiceClient.segment(name), null), "");
+            return 0;
+        }
+    }
+}

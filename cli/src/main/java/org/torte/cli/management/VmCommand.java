@@ -1,0 +1,49 @@
+package org.torte.cli.management;
+
+import java.util.concurrent.Callable;
+import org.torte.cli.UsageException;
+import picocli.CommandLine;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Option;
+
+/** {@code torte vm}. */
+@Command(
+        name = "torte vm",
+        description = "Makes, shows, changes, starts and stops the virtual machines of this host.",
+        sortOptions = false,
+        subcommands = {
+            VmListCommand.class,
+            VmGetCommand.class,
+            VmNewCommand.class,
+            VmSetCommand.class,
+            VmRegisterCommand.class,
+            VmRemoveCommand.class,
+            VmConnectCommand.class,
+            VmActionCommand.Start.class,
+            VmActionCommand.Stop.class,
+            VmActionCommand.Restart.class,
+            VmActionCommand.Pause.class,
+            VmActionCommand.Resume.class,
+            VmActionCommand.Save.class,
+            VmActionCommand.Discard.class,
+        },
+        footer = {
+            "",
+            "The service that does it is started if it does not run. What takes a while is a task; commands wait for its end",
+            "unless --no-wait is given.",
+            "",
+            "Exit status: 0 done, 1 Torte failed, 2 wrong usage, or it could not be done."
+        })
+public final class VmCommand implements Callable<Integer> {
+    @Option(
+            names = {"-h", "--help"},
+            usageHelp = true,
+            scope = CommandLine.ScopeType.INHERIT,
+            description = "shows this")
+    boolean help;
+
+    @Override
+    public Integer call() {
+        throw new UsageException("torte vm needs a command; torte vm --help lists them");
+    }
+}

@@ -1,0 +1,434 @@
+package org.torte.management;
+
+import java.io.IOException;
+import java.lang.System.Logger.Level;
+import java.nio.file.DirectoryStream;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.InstantSource;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.LinkedHashMap;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import java.util.UUID;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.function.UnaryOperator;
+import java.util.stream.Stream;
+import org.torte.disk.CreateOptions;
+import org.torte.disk.DiskException;
+import org.torte.disk.DiskFormat;
+import org.torte.disk.DiskOptions;
+import org.torte.disk.DiskType;
+import org.torte.disk.VirtualDisks;
+import org.torte.management.definition.Json;
+import org.torte.management.definition.VmDefinition;
+import org.torte.management.definition.VmDefinition.Disk;
+import org.torte.management.process.VmFolder;
+import org.torte.management.process.WorkerEnd;
+import org.torte.management.process.Workers;
+import org.torte.management.store.Database;
+import org.torte.management.store.DurableFile;
+import org.torte.management.store.Reason;
+
+/** The virtual machines of one data folder, with their tasks and events. Safe for several threads. */
+public final class Host implements AutoCloseable {
+    private static final System.Logger LOG = System.getLogger(Host.class.getName());
+
+    private final DataFolder data;
+    private final Workers workers;
+    private final InstantSource clock;
+    private final Database database;
+    private final Events events;
+    private final Tasks tasks;
+    private final Map<UUID, Vm> machines = new ConcurrentHashMap<>();
+    /** Folders whose definition cannot be read, and why: shown, never touched. */
+    private final Map<Path, Problem> unreadable = new ConcurrentHashMap<>();
+
+    private final Object changing = new Object();
+    private final Set<Path> registered = new LinkedHashSet<>();
+
+    private Host(DataFolder data, Workers workers, InstantSource clock) {
+        this.data = data;
+        this.workers = workers;
+        this.clock = clock;
+        database = Database.open(data.database());
+        events = new Events(database, clock);
+        tasks = new Tasks(database, events, clock);
+    }
+
+    /**
+     * Opens a data folder, takes over the workers that run already, and starts what is to start by itself.
+     *
+     * @throws Problem when the folder cannot be used
+     */
+    public static Host open(DataFolder data, Workers workers, InstantSource clock) {
+        Host host = new Host(data, workers, clock);
+        try {
+            host.load();
+        } catch (RuntimeException e) {
+            host.database.close();
+            throw e;
+        }
+        return host;
+    }
+
+    private void load() {
+        readRegistered();
+        List<Path> folders = new ArrayList<>(registered);
+        try (DirectoryStream<Path> children = Files.newDirectoryStream(data.machines(), Files::isDirectory)) {
+            children.forEach(folders::add);
+        } catch (IOException e) {
+            throw new Problem(
+                    Problem.Kind.UNAVAILABLE,
+                    "the folder " + data.machines() + " cannot be read (" + Reason.of(e) + ")",
+                    "give the user of the service permission to read it",
+                    e);
+        }
+        folders.forEach(this::load);
+        events.add("service.started", "", Map.of("machines", machines.size(), "unreadable", unreadable.size()));
+        machines.values().forEach(Vm::adopt);
+        machines.values().forEach(this::startByItself);
+    }
+
+    private void load(Path path) {
+        VmFolder folder = new VmFolder(path);
+        try {
+            VmDefinition definition = folder.read();
+            refuseTaken(definition);
+            machines.put(definition.id(), vm(folder, definition));
+        } catch (Problem e) {
+            unreadable.put(path, e);
+            LOG.log(Level.WARNING, e.line());
+        }
+    }
+
+    private Vm vm(VmFolder folder, VmDefinition definition) {
+        return new Vm(folder, definition, workers, tasks, events, clock);
+    }
+
+    private void startByItself(Vm vm) {
+        Vm.View view = vm.view();
+        boolean wanted = switch (view.definition().automaticStart()) {
+            case NOTHING -> false;
+            case ALWAYS -> true;
+            case IF_IT_RAN -> view.lastEnd() != null && view.lastEnd().cause() == WorkerEnd.Cause.DIED;
+        };
+        if (wanted && (view.state() == VmState.OFF || view.state() == VmState.SAVED)) {
+            vm.start("service");
+        }
+    }
+
+    /** The virtual machines, by name. */
+    public List<Vm.View> list() {
+        return machines.values().stream()
+                .map(Vm::view)
+                .sorted(Comparator.comparing(
+                        view -> VmDefinition.key(view.definition().name())))
+                .toList();
+    }
+
+    /** Folders whose definition cannot be read, and why. */
+    public Map<Path, Problem> unreadable() {
+        return Map.copyOf(unreadable);
+    }
+
+    /**
+     * Finds a virtual machine.
+     *
+     * @param name its name, or its id
+     * @throws Problem NOT_FOUND
+     */
+    public Vm find(String name) {
+        Optional<Vm> byId = Optional.empty();
+        try {
+            byId = Optional.ofNullable(machines.get(UUID.fromString(name)));
+        } catch (IllegalArgumentException e) {
+            // Then it is a name.
+            byId = Optional.empty();
+        }
+        return byId.or(() -> named(name)).orElseThrow(() -> {
+            VmDefinition.checkName(name);
+            return new Problem(
+                    Problem.Kind.NOT_FOUND,
+                    "there is no virtual machine \"" + name + "\"",
+                    "torte vm list shows those that there are");
+        });
+    }
+
+    private Optional<Vm> named(String name) {
+        String key = VmDefinition.key(name);
+        return machines.values().stream()
+                .filter(vm -> VmDefinition.key(vm.view().definition().name()).equals(key))
+                .findFirst();
+    }
+
+    private void refuseTaken(VmDefinition definition) {
+        if (machines.containsKey(definition.id())) {
+            throw new Problem(
+                    Problem.Kind.EXISTS,
+                    "there is a virtual machine with the id " + definition.id() + " already",
+                    "this is a copy of it: give it another id in its definition, or remove one of them");
+        }
+        refuseName(definition);
+    }
+
+    private void refuseName(VmDefinition definition) {
+        named(definition.name()).ifPresent(other -> {
+            if (!other.id().equals(definition.id())) {
+                throw new Problem(
+                        Problem.Kind.EXISTS,
+                        "there is a virtual machine called " + definition.name() + " already",
+                        "choose another name");
+            }
+        });
+    }
+
+    /**
+     * Makes a virtual machine, with a folder of its own.
+     *
+     * @throws Problem what is wrong with it; nothing is left then
+     */
+    public Vm create(NewVm wish) {
+        synchronized (changing) {
+            UUID id = UUID.randomUUID();
+            VmFolder folder = new VmFolder(data.machines().resolve(id.toString()));
+            List<Disk> disks = new ArrayList<>();
+            Disk image = wish.image();
+            if (image != null) {
+                disks.add(new Disk("disk." + image.format(), image.format(), false));
+            }
+            if (wish.disks() != null) {
+                disks.addAll(wish.disks());
+            }
+            VmDefinition definition = wish.definition(id, disks);
+            refuseTaken(definition);
+            refuseMissing(folder, definition, image == null ? 0 : 1);
+            if (definition.kernel().isEmpty() && disks.isEmpty()) {
+                throw new Problem(
+                        Problem.Kind.INVALID,
+                        "there is nothing to start from",
+                        "give a kernel (boot.kernel), a disk (disks) or an image (image)");
+            }
+            boolean done = false;
+            try {
+                DurableFile.makeFolder(folder.path());
+                if (image != null) {
+                    differencing(folder, image, disks.getFirst());
+                }
+                folder.write(definition);
+                DurableFile.forceFolder(data.machines());
+                done = true;
+            } catch (IOException e) {
+                throw new Problem(
+                        Problem.Kind.UNAVAILABLE,
+                        "the folder " + folder.path() + " cannot be made (" + Reason.of(e) + ")",
+                        "make room, and give the user of the service permission to write there",
+                        e);
+            } finally {
+                if (!done) {
+                    deleteQuietly(folder.path());
+                }
+            }
+            Vm vm = vm(folder, definition);
+            machines.put(id, vm);
+            events.add("vm.created", id.toString(), Map.of("name", definition.name()));
+            return vm;
+        }
+    }
+
+    /** What the definition names has to be there now; later it may go and come as its owner likes. */
+    private static void refuseMissing(VmFolder folder, VmDefinition definition, int made) {
+        Stream<String> boot = Stream.concat(definition.kernel().stream(), definition.boot().initrds().stream());
+        Stream<String> images = definition.disks().stream().skip(made).map(Disk::path);
+        Stream.concat(boot, images).forEach(file -> {
+            if (!Files.isReadable(folder.resolve(file))) {
+                throw new Problem(
+                        Problem.Kind.INVALID,
+                        "there is no file " + file + " that the service can read",
+                        "give the absolute path of one");
+            }
+        });
+    }
+
+    private static void differencing(VmFolder folder, Disk image, Disk child) {
+        DiskFormat format = DiskFormat.valueOf(image.format().toUpperCase(java.util.Locale.ROOT));
+        if (format == DiskFormat.RAW) {
+            throw new Problem(
+                    Problem.Kind.INVALID,
+                    "a raw image can have no differencing disks",
+                    "convert it with torte vhd convert, or give it as a disk");
+        }
+        try {
+            VirtualDisks.create(
+                    folder.resolve(child.path()),
+                    format,
+                    new CreateOptions(DiskType.DIFFERENCING, 0, 0, 0, 0, Optional.of(folder.resolve(image.path()))),
+                    DiskOptions.readWrite());
+        } catch (DiskException e) {
+            throw new Problem(Problem.Kind.INVALID, "the image cannot be used: " + e.getMessage(), "give another", e);
+        }
+    }
+
+    /** Takes in the folder of a virtual machine that lies elsewhere, and leaves it there. */
+    public Vm register(Path path) {
+        synchronized (changing) {
+            Path absolute = path.toAbsolutePath().normalize();
+            VmFolder folder = new VmFolder(absolute);
+            VmDefinition definition = folder.read();
+            refuseTaken(definition);
+            registered.add(absolute);
+            writeRegistered();
+            unreadable.remove(absolute);
+            Vm vm = vm(folder, definition);
+            machines.put(definition.id(), vm);
+            vm.adopt();
+            events.add("vm.registered", definition.id().toString(), Map.of("name", definition.name()));
+            return vm;
+        }
+    }
+
+    /**
+     * Changes a definition.
+     *
+     * @param change makes the new one of the old one; it may be called more than once
+     */
+    public Vm.View change(Vm vm, UnaryOperator<VmDefinition> change) {
+        synchronized (changing) {
+            vm.change(old -> {
+                VmDefinition changed = change.apply(old);
+                refuseName(changed);
+                return changed;
+            });
+        }
+        return vm.view();
+    }
+
+    /**
+     * Removes a virtual machine that does not run: its definition and saved state. Its disks stay where they are.
+     *
+     * @return the disks
+     */
+    public List<Path> remove(Vm vm) {
+        synchronized (changing) {
+            vm.remove();
+            VmFolder folder = vm.view().folder();
+            VmDefinition definition = vm.view().definition();
+            try {
+                DurableFile.delete(folder.definition());
+                DurableFile.delete(folder.savedState());
+            } catch (IOException e) {
+                throw new Problem(
+                        Problem.Kind.UNAVAILABLE,
+                        "the definition " + folder.definition() + " cannot be deleted (" + Reason.of(e) + ")",
+                        "give the user of the service permission to write there, and restart it",
+                        e);
+            }
+            machines.remove(definition.id());
+            if (registered.remove(folder.path())) {
+                writeRegistered();
+            }
+            deleteQuietly(folder.run());
+            // Goes only if nothing else is in it.
+            deleteIfEmpty(folder.path());
+            events.add("vm.removed", definition.id().toString(), Map.of("name", definition.name()));
+            return definition.disks().stream()
+                    .map(disk -> folder.resolve(disk.path()))
+                    .toList();
+        }
+    }
+
+    private static void deleteIfEmpty(Path folder) {
+        try (Stream<Path> children = Files.list(folder)) {
+            if (children.findAny().isEmpty()) {
+                Files.delete(folder);
+            }
+        } catch (IOException e) {
+            LOG.log(Level.WARNING, "the folder " + folder + " stays", e);
+        }
+    }
+
+    private static void deleteQuietly(Path folder) {
+        try (Stream<Path> all = Files.walk(folder)) {
+            for (Path file : all.sorted(Comparator.reverseOrder()).toList()) {
+                Files.delete(file);
+            }
+        } catch (java.nio.file.NoSuchFileException e) {
+            // There is nothing to delete.
+            return;
+        } catch (IOException e) {
+            LOG.log(Level.WARNING, "the folder " + folder + " stays", e);
+        }
+    }
+
+    private void readRegistered() {
+        if (!Files.exists(data.registered())) {
+            return;
+        }
+        try {
+            for (String line : Json.read(
+                    Files.readAllBytes(data.registered()),
+                    String[].class,
+                    data.registered().toString())) {
+                registered.add(Path.of(line));
+            }
+        } catch (IOException e) {
+            throw new Problem(
+                    Problem.Kind.UNAVAILABLE,
+                    data.registered() + " cannot be read (" + Reason.of(e) + ")",
+                    "make it readable",
+                    e);
+        }
+    }
+
+    private void writeRegistered() {
+        try {
+            DurableFile.replace(
+                    data.registered(),
+                    Json.pretty(registered.stream().map(Path::toString).toList()));
+        } catch (IOException e) {
+            throw new Problem(
+                    Problem.Kind.UNAVAILABLE,
+                    data.registered() + " cannot be written (" + Reason.of(e) + ")",
+                    "make room, and give the user of the service permission to write there",
+                    e);
+        }
+    }
+
+    /** How many virtual machines are in each state. */
+    public Map<VmState, Long> counts() {
+        Map<VmState, Long> counts = new LinkedHashMap<>();
+        machines.values().forEach(vm -> counts.merge(vm.view().state(), 1L, Long::sum));
+        return counts;
+    }
+
+    /** What goes on and has gone on. */
+    public Tasks tasks() {
+        return tasks;
+    }
+
+    /** What has happened. */
+    public Events events() {
+        return events;
+    }
+
+    /** The answers that were given, for requests that come again. */
+    public Database database() {
+        return database;
+    }
+
+    /** The data folder. */
+    public DataFolder data() {
+        return data;
+    }
+
+    /** Lets go of everything; workers go on. */
+    @Override
+    public void close() {
+        machines.values().forEach(Vm::detach);
+        database.close();
+    }
+}

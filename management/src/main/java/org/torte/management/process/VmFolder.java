@@ -1,0 +1,120 @@
+package org.torte.management.process;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
+import org.torte.management.Problem;
+import org.torte.management.definition.Json;
+import org.torte.management.definition.VmDefinition;
+import org.torte.management.store.DurableFile;
+import org.torte.management.store.Reason;
+
+/**
+ * The folder of a virtual machine: its definition, its saved state, what belongs to its worker, and usually its disks.
+ *
+ * @param path absolute
+ */
+public record VmFolder(Path path) {
+    private static final int MAX_DEFINITION = 1 << 20;
+
+    /** What it is. */
+    public Path definition() {
+        return path.resolve("definition.json");
+    }
+
+    /** Its memory and devices, while it is saved. */
+    public Path savedState() {
+        return path.resolve("saved.state");
+    }
+
+    /** What exists only while a worker runs, and what the last one left. */
+    public Path run() {
+        return path.resolve("run");
+    }
+
+    /** A path of the definition: absolute, or relative to this folder. */
+    public Path resolve(String file) {
+        return path.resolve(file).normalize();
+    }
+
+    /**
+     * Reads the definition.
+     *
+     * @throws Problem what is wrong with it
+     */
+    public VmDefinition read() {
+        byte[] text;
+        try {
+            if (Files.size(definition()) > MAX_DEFINITION) {
+                throw new Problem(
+                        Problem.Kind.INVALID,
+                        "the definition " + definition() + " is larger than " + MAX_DEFINITION + " bytes",
+                        "put back the right file");
+            }
+            text = Files.readAllBytes(definition());
+        } catch (NoSuchFileException e) {
+            throw new Problem(
+                    Problem.Kind.NOT_FOUND,
+                    "there is no definition " + definition(),
+                    "put it back, or remove the folder",
+                    e);
+        } catch (IOException e) {
+            throw new Problem(
+                    Problem.Kind.UNAVAILABLE,
+                    "the definition " + definition() + " cannot be read (" + Reason.of(e) + ")",
+                    "give the user of the service permission to read it",
+                    e);
+        }
+        String what = "the definition " + definition();
+        int version = Json.read(text, com.fasterxml.jackson.databind.JsonNode.class, what)
+                .path("version")
+                .asInt(0);
+        if (version != VmDefinition.VERSION) {
+            throw new Problem(
+                    Problem.Kind.INVALID,
+                    what + " has version " + version + ", which this Torte does not know",
+                    "use the Torte that wrote it; this one writes version " + VmDefinition.VERSION);
+        }
+        return Json.read(text, VmDefinition.class, what);
+    }
+
+    /**
+     * Writes the definition, durably.
+     *
+     * @throws Problem UNAVAILABLE; the old one is untouched then
+     */
+    public void write(VmDefinition value) {
+        try {
+            DurableFile.replace(definition(), Json.pretty(value));
+        } catch (IOException e) {
+            throw new Problem(
+                    Problem.Kind.UNAVAILABLE,
+                    "the definition " + definition() + " cannot be written (" + Reason.of(e) + ")",
+                    "make room, and give the user of the service permission to write there",
+                    e);
+        }
+    }
+
+    /**
+     * Throws away the saved state, durably.
+     *
+     * @throws Problem UNAVAILABLE; it is still there then
+     */
+    public void forgetSavedState() {
+        try {
+            DurableFile.delete(savedState());
+        } catch (IOException e) {
+            throw new Problem(
+                    Problem.Kind.UNAVAILABLE,
+                    "the saved state " + savedState() + " cannot be deleted (" + Reason.of(e) + ")",
+                    "give the user of the service permission to write there",
+                    e);
+        }
+    }
+
+    /** Whether it is saved. */
+    public boolean isSaved() {
+        return Files.exists(savedState());
+    }
+}

@@ -1,0 +1,33 @@
+package org.torte.management.process;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import java.util.Map;
+import java.util.concurrent.CompletableFuture;
+
+/** The worker process of a running virtual machine, seen from the service. Safe for several threads. */
+public interface Worker {
+    /** The number of the process. */
+    long processId();
+
+    /**
+     * Completes when its virtual machine has been made and can be asked, exceptionally with a {@link
+     * org.torte.management.Problem} when there will be none.
+     */
+    CompletableFuture<Void> ready();
+
+    /** Completes when the process is gone. */
+    CompletableFuture<WorkerEnd> end();
+
+    /**
+     * Asks it for something, by the control protocol.
+     *
+     * @return completes with the answer, or exceptionally with a {@link org.torte.management.Problem}
+     */
+    CompletableFuture<JsonNode> ask(String command, Map<String, ?> arguments);
+
+    /** Ends the process without asking it. */
+    void kill();
+
+    /** Forgets it: it goes on by itself. */
+    void detach();
+}

@@ -1,0 +1,216 @@
+package org.torte.management.process;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.atomic.AtomicLong;
+import org.jspecify.annotations.Nullable;
+import org.torte.management.Problem;
+import org.torte.management.definition.Json;
+import org.torte.worker.InputException;
+import org.torte.worker.control.ControlClient;
+
+/** A worker that is a process: a connection to its control socket, a thread that reads from it, and an eye on the process. */
+final class WorkerProcess implements Worker {
+    private static final Duration POLL = Duration.ofMillis(10);
+    private static final int LOG_LINES = 10;
+    private static final long LOG_BYTES = 16 << 10;
+
+    private final VmFolder folder;
+    private final Path control;
+    private final ProcessHandle process;
+    /** The process as a child, whose exit status can be had; not if an earlier service started it. */
+    private final @Nullable Process child;
+
+    private final CompletableFuture<Void> ready = new CompletableFuture<>();
+    private final CompletableFuture<WorkerEnd> end = new CompletableFuture<>();
+    private final Map<Long, CompletableFuture<JsonNode>> asked = new ConcurrentHashMap<>();
+    private final AtomicLong lastId = new AtomicLong();
+    private volatile @Nullable ControlClient client;
+    private volatile boolean detached;
+
+    WorkerProcess(VmFolder folder, Path control, ProcessHandle process, @Nullable Process child) {
+        this.folder = folder;
+        this.control = control;
+        this.process = process;
+        this.child = child;
+        CompletableFuture<Void> _ = process.onExit().thenAccept(_ -> exited());
+        Thread.ofVirtual().name("worker-" + process.pid()).start(this::converse);
+    }
+
+    @Override
+    public long processId() {
+        return process.pid();
+    }
+
+    @Override
+    public CompletableFuture<Void> ready() {
+        return ready;
+    }
+
+    @Override
+    public CompletableFuture<WorkerEnd> end() {
+        return end;
+    }
+
+    /** Connects as soon as the worker listens, and hands its answers to those who asked, until it is gone. */
+    private void converse() {
+        try {
+            ControlClient connected = connect();
+            if (connected == null) {
+                return;
+            }
+            try (connected) {
+                client = connected;
+                ready.complete(null);
+                while (!detached) {
+                    answer(connected.receive());
+                }
+            }
+        } catch (IOException e) {
+            // It has closed the connection: its process ends, or it was ended.
+            client = null;
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        } catch (RuntimeException e) {
+            ready.completeExceptionally(new Problem(
+                    Problem.Kind.FAILED,
+                    "the worker says what it should not (" + e.getMessage() + ")",
+                    "turn it off",
+                    e));
+        } finally {
+            client = null;
+            asked.values().forEach(one -> one.completeExceptionally(gone()));
+        }
+    }
+
+    private @Nullable ControlClient connect() throws InterruptedException {
+        while (process.isAlive() && !detached) {
+            if (Files.exists(control)) {
+                try {
+                    return ControlClient.connect(control);
+                } catch (InputException e) {
+                    // A socket that an earlier worker left, or one that does not listen: the next look tells.
+                    Thread.sleep(POLL);
+                }
+            }
+            Thread.sleep(POLL);
+        }
+        return null;
+    }
+
+    private void answer(Map<String, Object> line) {
+        if (!(line.get("id") instanceof Number id)) {
+            return;
+        }
+        if (line.containsKey("progress")) {
+            return;
+        }
+        CompletableFuture<JsonNode> waiting = asked.remove(id.longValue());
+        if (waiting == null) {
+            return;
+        }
+        if (line.get("error") instanceof Map<?, ?> error) {
+            waiting.completeExceptionally(problem(error));
+        } else {
+            waiting.complete(Json.MAPPER.valueToTree(line.get("result")));
+        }
+    }
+
+    private static Problem problem(Map<?, ?> error) {
+        String message = String.valueOf(error.get("message"));
+        int end = message.indexOf("; ");
+        return new Problem(
+                switch (String.valueOf(error.get("code"))) {
+                    case "bad-request" -> Problem.Kind.INVALID;
+                    case "wrong-state", "busy" -> Problem.Kind.CONFLICT;
+                    case "timeout" -> Problem.Kind.TIMEOUT;
+                    default -> Problem.Kind.FAILED;
+                },
+                end < 0 ? message : message.substring(0, end),
+                end < 0 ? "look at the console of the guest" : message.substring(end + 2));
+    }
+
+    @Override
+    public CompletableFuture<JsonNode> ask(String command, Map<String, ?> arguments) {
+        ControlClient to = client;
+        if (to == null) {
+            return CompletableFuture.failedFuture(gone());
+        }
+        long id = lastId.incrementAndGet();
+        CompletableFuture<JsonNode> answer = new CompletableFuture<>();
+        asked.put(id, answer);
+        try {
+            synchronized (this) {
+                to.send(Json.text(Map.of("id", id, "method", command, "params", arguments)));
+            }
+        } catch (IOException e) {
+            asked.remove(id);
+            return CompletableFuture.failedFuture(gone());
+        }
+        if (client == null) {
+            // It went in between, and whoever told those who wait may have missed this one.
+            answer.completeExceptionally(gone());
+        }
+        return answer;
+    }
+
+    private static Problem gone() {
+        return new Problem(Problem.Kind.FAILED, "the worker is gone", "look at why it ended with torte vm get");
+    }
+
+    private void exited() {
+        if (detached) {
+            return;
+        }
+        WorkerEnd why = WorkerRecord.end(folder).orElseGet(() -> {
+            String status = child == null ? "" : " with status " + child.exitValue();
+            return new WorkerEnd(
+                    WorkerEnd.Cause.DIED,
+                    "the worker's process " + process.pid() + " ended without a word" + status + log(folder));
+        });
+        WorkerRecord.forget(folder);
+        ready.completeExceptionally(new Problem(
+                Problem.Kind.FAILED, why.detail(), "look at " + folder.run().resolve("worker.log")));
+        end.complete(why);
+    }
+
+    /** The end of a worker's log. */
+    static String log(VmFolder folder) {
+        Path file = folder.run().resolve("worker.log");
+        try {
+            long size = Files.size(file);
+            try (var channel = Files.newByteChannel(file)) {
+                channel.position(Math.max(0, size - LOG_BYTES));
+                byte[] bytes = new byte[(int) Math.min(size, LOG_BYTES)];
+                int length = Math.max(0, channel.read(java.nio.ByteBuffer.wrap(bytes)));
+                List<String> lines = new String(bytes, 0, length, StandardCharsets.UTF_8)
+                        .lines()
+                        .toList();
+                List<String> last = lines.subList(Math.max(0, lines.size() - LOG_LINES), lines.size());
+                return last.isEmpty() ? "" : ": " + String.join(" | ", last);
+            }
+        } catch (IOException e) {
+            return "";
+        }
+    }
+
+    @Override
+    public void kill() {
+        process.destroyForcibly();
+    }
+
+    @Override
+    public void detach() {
+        detached = true;
+        Optional.ofNullable(client).ifPresent(ControlClient::close);
+    }
+}

@@ -1,0 +1,199 @@
+package org.torte.management.rest;
+
+import com.fasterxml.jackson.core.JsonProcessingException;
+import io.javalin.Javalin;
+import io.javalin.config.JavalinConfig;
+import io.javalin.http.Context;
+import io.javalin.http.HandlerType;
+import io.javalin.http.HttpResponseException;
+import io.javalin.json.JavalinJackson;
+import io.javalin.security.RouteRole;
+import java.lang.System.Logger.Level;
+import java.time.InstantSource;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import org.torte.management.Host;
+import org.torte.management.Names;
+import org.torte.management.Problem;
+import org.torte.management.definition.Json;
+
+/** The service's face: HTTP on a loopback address. */
+public final class RestServer implements AutoCloseable {
+    private static final System.Logger LOG = System.getLogger(RestServer.class.getName());
+    private static final String LOOPBACK = "127.0.0.1";
+    private static final long MAX_BODY = 1 << 20;
+    private static final String OWNER = "owner";
+    private static final String PROBLEM = "application/problem+json";
+
+    private final Host host;
+    private final Access access;
+    private final Repetition repetition;
+    private final Javalin server;
+
+    /** Makes it, not started. */
+    public RestServer(Host host, Access access, InstantSource clock) {
+        this.host = host;
+        this.access = access;
+        repetition = new Repetition(host.database(), clock);
+        server = Javalin.create(this::configure);
+    }
+
+    /**
+     * Starts to listen.
+     *
+     * @param port 0 for any
+     * @return the port
+     * @throws Problem when it is taken
+     */
+    public int start(int port) {
+        try {
+            return server.start(LOOPBACK, port).port();
+        } catch (RuntimeException e) {
+            throw new Problem(
+                    Problem.Kind.UNAVAILABLE,
+                    "port " + port + " cannot be used (" + e.getMessage() + ")",
+                    "give another with --port, or 0 for any",
+                    e);
+        }
+    }
+
+    private void configure(JavalinConfig config) {
+        config.startup.showJavalinBanner = false;
+        config.startup.showOldJavalinVersionWarning = false;
+        config.startup.startupWatcherEnabled = false;
+        config.concurrency.useVirtualThreads = true;
+        config.http.maxRequestSize = MAX_BODY;
+        config.http.prefer405over404 = true;
+        config.jsonMapper(new JavalinJackson(Json.MAPPER, true));
+        config.routes.beforeMatched(this::admit);
+        config.routes.after(repetition::remember);
+        new VmRoutes(host).add(config.routes);
+        new TaskRoutes(host).add(config.routes);
+        new EventRoutes(host.events()).add(config.routes);
+        new HostRoutes(host, access).add(config.routes);
+        config.routes.exception(Problem.class, (e, context) -> answer(context, e));
+        config.routes.exception(HttpResponseException.class, (e, context) -> {
+            if (e.getStatus() == 404) {
+                String cause = "there is nothing at " + context.path();
+                answer(context, 404, "not-found", cause, "look at /openapi.yaml");
+            } else {
+                answer(context, e.getStatus(), "http", String.valueOf(e.getMessage()), "look at /openapi.yaml");
+            }
+        });
+        config.routes.exception(Exception.class, (e, context) -> {
+            LOG.log(Level.ERROR, context.method() + " " + context.path(), e);
+            answer(context, 500, "internal", "Torte failed", "look at the log of the service, and report it");
+        });
+    }
+
+    /** Who asks, whether they may, and whether it is really they: pages of other sites have a name or an origin of theirs. */
+    private void admit(Context context) {
+        context.header("Cache-Control", "no-store");
+        context.header("X-Content-Type-Options", "nosniff");
+        Set<RouteRole> needed = context.routeRoles();
+        String name = Requests.orEmpty(context.header("Host")).replaceFirst(":\\d+$", "");
+        if (!Set.of(LOOPBACK, "localhost", "[::1]").contains(name)) {
+            throw new Problem(
+                    Problem.Kind.FORBIDDEN,
+                    "the Host header names another host",
+                    "ask at " + LOOPBACK + " or localhost");
+        }
+        String origin = context.header("Origin");
+        if (origin != null && !origin.equals("http://" + context.header("Host"))) {
+            throw new Problem(Problem.Kind.FORBIDDEN, "this comes from a page of another site", "ask without it");
+        }
+        if (needed.isEmpty()) {
+            return;
+        }
+        Access.Token token = token(context);
+        context.attribute(OWNER, token.name());
+        for (RouteRole role : needed) {
+            if (!token.role().includes((Role) role)) {
+                throw new Problem(
+                        Problem.Kind.FORBIDDEN,
+                        "the token " + token.name() + " has the role " + Names.of(token.role()) + ", this needs "
+                                + Names.of((Role) role),
+                        "ask an administrator for another token");
+            }
+        }
+        if (repetition.answered(context, token.name())) {
+            context.skipRemainingHandlers();
+        }
+    }
+
+    private Access.Token token(Context context) {
+        String header = Requests.orEmpty(context.header("Authorization"));
+        String prefix = "Bearer ";
+        Optional<Access.Token> token = header.regionMatches(true, 0, prefix, 0, prefix.length())
+                ? access.find(header.substring(prefix.length()).strip())
+                : Optional.empty();
+        if (token.isPresent()) {
+            return token.get();
+        }
+        throw new Problem(
+                Problem.Kind.UNAUTHENTICATED,
+                header.isEmpty() ? "there is no token" : "the token is not one of this service",
+                "send the header Authorization: Bearer TOKEN; the owner's token is in service.json in the data folder");
+    }
+
+    /** Whose token came with a request. */
+    static String owner(Context context) {
+        return Requests.orEmpty(context.attribute(OWNER));
+    }
+
+    private static void answer(Context context, Problem problem) {
+        if (problem.kind() == Problem.Kind.UNAUTHENTICATED) {
+            context.header("WWW-Authenticate", "Bearer");
+        }
+        answer(context, status(problem.kind()), Names.of(problem.kind()), problem.cause(), problem.remedy());
+    }
+
+    private static int status(Problem.Kind kind) {
+        return switch (kind) {
+            case INVALID -> 400;
+            case UNAUTHENTICATED -> 401;
+            case FORBIDDEN -> 403;
+            case NOT_FOUND -> 404;
+            case EXISTS, CONFLICT, CANCELLED -> 409;
+            case CHANGED -> 412;
+            case FAILED -> 502;
+            case UNAVAILABLE -> 503;
+            case TIMEOUT -> 504;
+        };
+    }
+
+    /** RFC 9457, with the remedy. */
+    private static void answer(Context context, int status, String kind, String cause, String remedy) {
+        Map<String, Object> body = new LinkedHashMap<>();
+        body.put("type", "urn:torte:problem:" + kind);
+        body.put("title", kind.replace('-', ' '));
+        body.put("status", status);
+        body.put("detail", cause);
+        body.put("remedy", remedy);
+        try {
+            // A HEAD request has no body, but the same head.
+            byte[] text = context.method().equals(HandlerType.HEAD) ? new byte[0] : Json.MAPPER.writeValueAsBytes(body);
+            context.status(status).contentType(PROBLEM).result(text);
+        } catch (JsonProcessingException e) {
+            throw new IllegalStateException(e);
+        }
+    }
+
+    /** Every call that there is, such as {@code get /api/v1/vms}. */
+    List<String> calls() {
+        return server.unsafe.internalRouter.allHttpHandlers().stream()
+                .map(handler -> handler.endpoint)
+                .filter(endpoint -> endpoint.method.isHttpMethod())
+                .map(endpoint -> endpoint.method.name().toLowerCase(Locale.ROOT) + " " + endpoint.path)
+                .toList();
+    }
+
+    @Override
+    public void close() {
+        server.stop();
+    }
+}

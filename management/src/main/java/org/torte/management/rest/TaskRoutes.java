@@ -1,0 +1,78 @@
+package org.torte.management.rest;
+
+import io.javalin.config.RoutesConfig;
+import io.javalin.http.Context;
+import java.time.Duration;
+import java.util.List;
+import java.util.concurrent.TimeUnit;
+import org.torte.management.Host;
+import org.torte.management.Problem;
+import org.torte.management.Task;
+import org.torte.management.rest.Answers.Page;
+import org.torte.management.rest.Answers.TaskAnswer;
+
+/** Tasks. */
+final class TaskRoutes {
+    private final Host host;
+
+    TaskRoutes(Host host) {
+        this.host = host;
+    }
+
+    void add(RoutesConfig routes) {
+        routes.get("/api/v1/tasks", this::list, Role.VIEWER);
+        routes.get("/api/v1/tasks/{task}", this::get, Role.VIEWER);
+        routes.post("/api/v1/tasks/{task}/cancel", this::cancel, Role.OPERATOR);
+    }
+
+    /** The answer to a request that began a task. */
+    static void accepted(Context context, Task task) {
+        context.status(202).header("Location", "/api/v1/tasks/" + task.id()).json(Answers.of(task.view()));
+    }
+
+    private void list(Context context) {
+        Requests.only(context, "limit", "cursor");
+        int limit = Requests.limit(context);
+        long before = Requests.number(context, "cursor", Long.MAX_VALUE, 1, Long.MAX_VALUE);
+        List<TaskAnswer> found =
+                host.tasks().before(before, limit + 1).stream().map(Answers::of).toList();
+        boolean more = found.size() > limit;
+        List<TaskAnswer> page = more ? found.subList(0, limit) : found;
+        context.json(new Page<>(page, more ? Long.toString(page.getLast().id()) : null));
+    }
+
+    private void get(Context context) throws InterruptedException {
+        Requests.only(context, "wait");
+        Duration wait = Requests.wait(context);
+        long id = id(context);
+        Task running = host.tasks().running(id).orElse(null);
+        if (running != null && wait.isPositive()) {
+            // The answer is the same whether its end has come or not: what is known of it then.
+            boolean _ = running.await(wait.toMillis(), TimeUnit.MILLISECONDS);
+        }
+        context.json(Answers.of(host.tasks().find(id).orElseThrow(() -> unknown(id))));
+    }
+
+    private void cancel(Context context) {
+        Requests.only(context);
+        long id = id(context);
+        Task task = host.tasks()
+                .running(id)
+                .orElseThrow(() -> host.tasks()
+                        .find(id)
+                        .map(view -> new Problem(
+                                Problem.Kind.CONFLICT, "task " + id + " has ended already", "nothing needs to be done"))
+                        .orElseGet(() -> unknown(id)));
+        task.cancel();
+        accepted(context, task);
+    }
+
+    private static long id(Context context) {
+        return Requests.number("the task", context.pathParam("task"), 1, Long.MAX_VALUE);
+    }
+
+    private static Problem unknown(long id) {
+        return new Problem(
+                Problem.Kind.NOT_FOUND, "there is no task " + id, "torte task list shows those that there are");
+    }
+}

@@ -1,0 +1,158 @@
+package org.torte.management.rest;
+
+import io.javalin.config.RoutesConfig;
+import io.javalin.http.Context;
+import java.time.Duration;
+import java.util.List;
+import java.util.Map;
+import java.util.function.BiFunction;
+import org.torte.management.Host;
+import org.torte.management.NewVm;
+import org.torte.management.Problem;
+import org.torte.management.Task;
+import org.torte.management.Vm;
+import org.torte.management.VmState;
+import org.torte.management.definition.VmDefinition;
+import org.torte.management.rest.Answers.Page;
+import org.torte.management.rest.Answers.VmAnswer;
+
+/** Virtual machines. */
+final class VmRoutes {
+    private static final String ONE = "/api/v1/vms/{vm}";
+    private static final long DEFAULT_STOP = 120;
+    private static final long MAX_STOP = 24 * 3600;
+
+    private final Host host;
+
+    VmRoutes(Host host) {
+        this.host = host;
+    }
+
+    /** What a folder elsewhere is taken in with. */
+    record Registration(String folder) {}
+
+    void add(RoutesConfig routes) {
+        routes.get("/api/v1/vms", this::list, Role.VIEWER);
+        routes.post("/api/v1/vms", this::create, Role.ADMINISTRATOR);
+        routes.post("/api/v1/registrations", this::register, Role.ADMINISTRATOR);
+        routes.get(ONE, this::get, Role.VIEWER);
+        routes.patch(ONE, this::change, Role.ADMINISTRATOR);
+        routes.delete(ONE, this::remove, Role.ADMINISTRATOR);
+        routes.get(ONE + "/guest", this::guest, Role.VIEWER);
+        action(routes, "start", Vm::start);
+        action(routes, "turn-off", Vm::turnOff);
+        action(routes, "pause", Vm::pause);
+        action(routes, "resume", Vm::resume);
+        action(routes, "restart", Vm::restart);
+        action(routes, "save", Vm::save);
+        action(routes, "discard", Vm::discard);
+        routes.post(ONE + "/stop", this::stop, Role.OPERATOR);
+    }
+
+    private void action(RoutesConfig routes, String name, BiFunction<Vm, String, Task> action) {
+        routes.post(
+                ONE + "/" + name,
+                context -> {
+                    Requests.only(context);
+                    TaskRoutes.accepted(context, action.apply(vm(context), RestServer.owner(context)));
+                },
+                Role.OPERATOR);
+    }
+
+    private Vm vm(Context context) {
+        return host.find(context.pathParam("vm"));
+    }
+
+    private void list(Context context) {
+        Requests.only(context, "limit", "cursor", "state", "name");
+        int limit = Requests.limit(context);
+        String after = Requests.orEmpty(context.queryParam("cursor"));
+        String state = context.queryParam("state");
+        String name = VmDefinition.key(Requests.orEmpty(context.queryParam("name")));
+        if (state != null
+                && List.of(VmState.values()).stream()
+                        .noneMatch(one -> one.label().equals(state))) {
+            throw Requests.invalid("there is no state \"" + state + "\"", "give one such as Running or Off");
+        }
+        List<VmAnswer> found = host.list().stream()
+                .filter(view -> VmDefinition.key(view.definition().name()).compareTo(after) > 0)
+                .filter(view -> state == null || view.state().label().equals(state))
+                .filter(view -> VmDefinition.key(view.definition().name()).startsWith(name))
+                .limit(limit + 1L)
+                .map(Answers::of)
+                .toList();
+        boolean more = found.size() > limit;
+        List<VmAnswer> page = more ? found.subList(0, limit) : found;
+        context.json(new Page<>(page, more ? VmDefinition.key(page.getLast().name()) : null));
+    }
+
+    private void create(Context context) {
+        Requests.only(context);
+        show(
+                context.status(201),
+                host.create(Requests.body(context, NewVm.class)).view());
+    }
+
+    private void register(Context context) {
+        Requests.only(context);
+        Registration wish = Requests.body(context, Registration.class);
+        if (wish.folder() == null || !wish.folder().startsWith("/")) {
+            throw Requests.invalid("folder is no absolute path", "give the folder of a virtual machine");
+        }
+        show(
+                context.status(201),
+                host.register(java.nio.file.Path.of(wish.folder())).view());
+    }
+
+    private void get(Context context) {
+        Requests.only(context);
+        show(context, vm(context).view());
+    }
+
+    private static void show(Context context, Vm.View view) {
+        context.header("ETag", Requests.etag(view.definition())).json(Answers.of(view));
+    }
+
+    private void change(Context context) {
+        Requests.only(context);
+        VmChange wish = Requests.body(context, VmChange.class);
+        show(context, host.change(vm(context), old -> {
+            Requests.match(context, old);
+            return wish.apply(old);
+        }));
+    }
+
+    private void remove(Context context) {
+        Requests.only(context);
+        Vm vm = vm(context);
+        Requests.match(context, vm.view().definition());
+        context.json(Map.of(
+                "disks",
+                host.remove(vm).stream().map(java.nio.file.Path::toString).toList()));
+    }
+
+    private void stop(Context context) {
+        Requests.only(context, "timeout");
+        Duration limit = Duration.ofSeconds(Requests.number(context, "timeout", DEFAULT_STOP, 1, MAX_STOP));
+        TaskRoutes.accepted(context, vm(context).stop(RestServer.owner(context), limit));
+    }
+
+    /** What the worker says of the guest: heartbeat, addresses, memory. */
+    private void guest(Context context) {
+        Requests.only(context);
+        Vm vm = vm(context);
+        context.future(() -> vm.ask("status", Map.of())
+                .orTimeout(5, java.util.concurrent.TimeUnit.SECONDS)
+                .handle((status, e) -> {
+                    if (e == null) {
+                        context.json(status);
+                        return null;
+                    }
+                    Throwable cause = e.getCause() == null ? e : e.getCause();
+                    throw cause instanceof Problem problem
+                            ? problem
+                            : new Problem(
+                                    Problem.Kind.TIMEOUT, "the worker does not answer", "try again, or turn it off", e);
+                }));
+    }
+}

@@ -1,0 +1,356 @@
+package org.torte.management.rest;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import java.io.BufferedReader;
+import java.io.IOException;
+import java.io.InputStreamReader;
+import java.net.InetAddress;
+import java.net.Socket;
+import java.net.URI;
+import java.net.http.HttpClient;
+import java.net.http.HttpRequest;
+import java.net.http.HttpRequest.BodyPublishers;
+import java.net.http.HttpResponse;
+import java.net.http.HttpResponse.BodyHandlers;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.InstantSource;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeSet;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.torte.management.DataFolder;
+import org.torte.management.FakeWorkers;
+import org.torte.management.Host;
+import org.torte.management.definition.Json;
+
+class RestServerTest {
+    @TempDir
+    Path folder;
+
+    private final HttpClient client = HttpClient.newHttpClient();
+    private DataFolder data;
+    private Host host;
+    private Access access;
+    private RestServer server;
+    private int port;
+    private String token;
+    private String kernel;
+
+    @BeforeEach
+    void startServer() throws IOException {
+        kernel = Files.writeString(folder.resolve("vmlinuz"), "kernel").toString();
+        data = DataFolder.open(folder.resolve("data"));
+        host = Host.open(data, new FakeWorkers(), InstantSource.system());
+        access = new Access(data.tokens(), InstantSource.system());
+        token = access.owner();
+        server = new RestServer(host, access, InstantSource.system());
+        port = server.start(0);
+    }
+
+    @AfterEach
+    void stopServer() {
+        client.shutdownNow();
+        server.close();
+        host.close();
+        data.close();
+    }
+
+    private HttpRequest.Builder request(String path) {
+        return HttpRequest.newBuilder(URI.create("http://127.0.0.1:" + port + path))
+                .header("Authorization", "Bearer " + token);
+    }
+
+    private HttpResponse<String> send(HttpRequest.Builder request) {
+        try {
+            return client.send(request.build(), BodyHandlers.ofString());
+        } catch (IOException | InterruptedException e) {
+            throw new AssertionError(e);
+        }
+    }
+
+    private HttpResponse<String> get(String path) {
+        return send(request(path));
+    }
+
+    private HttpResponse<String> send(String method, String path, Object body) {
+        return send(request(path)
+                .header("Content-Type", "application/json")
+                .method(method, BodyPublishers.ofString(body instanceof String text ? text : Json.text(body))));
+    }
+
+    private static JsonNode json(HttpResponse<String> response) {
+        return Json.read(response.body().getBytes(StandardCharsets.UTF_8), JsonNode.class, "the answer");
+    }
+
+    private JsonNode make(String name) {
+        HttpResponse<String> made = send("POST", "/api/v1/vms", Map.of("name", name, "boot", Map.of("kernel", kernel)));
+        assertThat(made.statusCode()).as(made.body()).isEqualTo(201);
+        return json(made);
+    }
+
+    private JsonNode act(String name, String action) {
+        HttpResponse<String> accepted = send("POST", "/api/v1/vms/" + name + "/" + action, "");
+        assertThat(accepted.statusCode()).as(accepted.body()).isEqualTo(202);
+        return json(get(accepted.headers().firstValue("Location").orElseThrow() + "?wait=30"));
+    }
+
+    private void refused(HttpResponse<String> answer, int status, String kind, String words) {
+        assertThat(answer.statusCode()).as(answer.body()).isEqualTo(status);
+        assertThat(answer.headers().firstValue("Content-Type")).hasValue("application/problem+json");
+        JsonNode problem = json(answer);
+        assertThat(problem.path("type").asText()).isEqualTo("urn:torte:problem:" + kind);
+        assertThat(problem.path("status").asInt()).isEqualTo(status);
+        assertThat(problem.path("detail").asText() + "; "
+                        + problem.path("remedy").asText())
+                .contains(words);
+    }
+
+    @Test
+    void aMachineIsMadeStartedChangedStoppedAndRemoved() {
+        JsonNode vm = make("web1");
+        assertThat(vm.path("state").asText()).isEqualTo("Off");
+        assertThat(act("web1", "start").path("state").asText()).isEqualTo("succeeded");
+        assertThat(json(get("/api/v1/vms/" + vm.path("id").asText()))
+                        .path("state")
+                        .asText())
+                .isEqualTo("Running");
+        assertThat(json(get("/api/v1/vms/web1/guest")).path("state").asText()).isEqualTo("running");
+        refused(send("PATCH", "/api/v1/vms/web1", Map.of("processors", 2)), 409, "conflict", "needs a stop");
+        refused(send("DELETE", "/api/v1/vms/web1", ""), 409, "conflict", "stop it first");
+        assertThat(act("web1", "stop?timeout=30").path("state").asText()).isEqualTo("succeeded");
+        assertThat(json(send("PATCH", "/api/v1/vms/web1", Map.of("processors", 2)))
+                        .path("processors")
+                        .asInt())
+                .isEqualTo(2);
+        assertThat(send("DELETE", "/api/v1/vms/web1", "").statusCode()).isEqualTo(200);
+        refused(get("/api/v1/vms/web1"), 404, "not-found", "torte vm list");
+    }
+
+    @Test
+    void aChangeOfWhatHasChangedIsRefused() {
+        make("web1");
+        String seen = get("/api/v1/vms/web1").headers().firstValue("ETag").orElseThrow();
+        HttpRequest.Builder change = request("/api/v1/vms/web1")
+                .header("Content-Type", "application/json")
+                .header("If-Match", seen)
+                .method("PATCH", BodyPublishers.ofString("{\"notes\":\"mine\"}"));
+        assertThat(send(change).statusCode()).isEqualTo(200);
+
+        refused(send(change), 412, "changed", "has changed since you looked");
+    }
+
+    @Test
+    void aRepeatedRequestIsAnsweredAndNotDoneAgain() {
+        HttpRequest.Builder create = request("/api/v1/vms")
+                .header("Content-Type", "application/json")
+                .header("Idempotency-Key", "k1")
+                .POST(BodyPublishers.ofString(Json.text(Map.of("name", "web1", "boot", Map.of("kernel", kernel)))));
+        HttpResponse<String> first = send(create);
+        HttpResponse<String> second = send(create);
+
+        assertThat(first.statusCode()).isEqualTo(201);
+        assertThat(second.statusCode()).isEqualTo(201);
+        assertThat(json(second)).isEqualTo(json(first));
+        assertThat(second.headers().firstValue("Idempotency-Replayed")).hasValue("true");
+        refused(
+                send(request("/api/v1/vms")
+                        .header("Content-Type", "application/json")
+                        .header("Idempotency-Key", "k1")
+                        .POST(BodyPublishers.ofString("{\"name\":\"web2\"}"))),
+                409,
+                "conflict",
+                "use a new key");
+        assertThat(json(get("/api/v1/vms")).path("items")).hasSize(1);
+    }
+
+    @ParameterizedTest
+    @CsvSource({
+        "GET, /api/v1/vms, viewer",
+        "GET, /api/v1/vms/web1, viewer",
+        "GET, /api/v1/tasks, viewer",
+        "GET, /api/v1/events, viewer",
+        "GET, /api/v1/host, viewer",
+        "GET, /metrics, viewer",
+        "POST, /api/v1/vms/web1/start, operator",
+        "POST, /api/v1/vms/web1/stop, operator",
+        "POST, /api/v1/vms/web1/turn-off, operator",
+        "POST, /api/v1/vms/web1/pause, operator",
+        "POST, /api/v1/vms/web1/resume, operator",
+        "POST, /api/v1/vms/web1/restart, operator",
+        "POST, /api/v1/vms/web1/save, operator",
+        "POST, /api/v1/vms/web1/discard, operator",
+        "POST, /api/v1/tasks/1/cancel, operator",
+        "POST, /api/v1/vms, administrator",
+        "POST, /api/v1/registrations, administrator",
+        "PATCH, /api/v1/vms/web1, administrator",
+        "DELETE, /api/v1/vms/web1, administrator",
+        "GET, /api/v1/tokens, administrator",
+        "POST, /api/v1/tokens, administrator",
+        "DELETE, /api/v1/tokens/x, administrator",
+    })
+    void eachCallNeedsItsRole(String method, String path, String needed) {
+        make("web1");
+        List<String> roles = List.of("viewer", "operator", "administrator");
+        String administrator = token;
+        for (String role : roles) {
+            JsonNode made = json(send("POST", "/api/v1/tokens", Map.of("name", role, "role", role)));
+            token = made.path("token").asText();
+            int status = send(method, path, "{}").statusCode();
+            token = administrator;
+            if (roles.indexOf(role) >= roles.indexOf(needed)) {
+                assertThat(status).as(role).isNotIn(401, 403);
+            } else {
+                assertThat(status).as(role).isEqualTo(403);
+            }
+        }
+        token = "wrong";
+        assertThat(send(method, path, "{}").statusCode()).isEqualTo(401);
+    }
+
+    @ParameterizedTest
+    @CsvSource(
+            delimiter = '|',
+            value = {
+                "POST|/api/v1/vms|{\"name\":|400|is not JSON",
+                "POST|/api/v1/vms|[]|400|the body",
+                "POST|/api/v1/vms|null|400|is empty",
+                "POST|/api/v1/vms|{}|400|name",
+                "POST|/api/v1/vms|{\"name\":\"a\",\"nmae\":1}|400|nothing is known of \"nmae\"",
+                "POST|/api/v1/vms|{\"name\":\"a\",\"name\":\"b\"}|400|Duplicate",
+                "POST|/api/v1/vms|{\"name\":\"a b\"}|400|is no name for a virtual machine",
+                "POST|/api/v1/vms|{\"name\":\"a\",\"processors\":1.5}|400|processors",
+                "POST|/api/v1/vms|{\"name\":\"a\",\"memory\":\"1\"}|400|memory",
+                "PATCH|/api/v1/vms/web1|{\"processors\":0}|400|give 1 to 64",
+                "PATCH|/api/v1/vms/web1|{\"automaticStart\":\"soon\"}|400|automaticStart",
+                "GET|/api/v1/vms?limit=0||400|give 1 to 1000",
+                "GET|/api/v1/vms?limt=5||400|nothing is known of the parameter \"limt\"",
+                "GET|/api/v1/vms?state=on||400|there is no state",
+                "GET|/api/v1/tasks/x||400|is no number",
+                "GET|/api/v1/tasks/99999||404|there is no task 99999",
+                "GET|/api/v1/nothing||404|there is nothing at",
+                "PUT|/api/v1/vms|{}|405|openapi.yaml",
+                "POST|/api/v1/vms/web1/stop?timeout=0||400|give 1 to",
+                "POST|/api/v1/vms/web1/pause||409|start it first",
+            })
+    void whatIsWrongIsNamed(String method, String path, String body, int status, String words) {
+        make("web1");
+        HttpResponse<String> answer = send(method, path, body == null ? "" : body);
+        assertThat(answer.statusCode()).as(answer.body()).isEqualTo(status);
+        assertThat(answer.body().replace("\\\"", "\"")).contains(words);
+        assertThat(answer.headers().firstValue("Content-Type")).hasValue("application/problem+json");
+    }
+
+    @Test
+    void pagesFollowOneAnother() {
+        for (int i = 0; i < 7; i++) {
+            make("vm" + i);
+        }
+        List<String> names = new ArrayList<>();
+        String cursor = "";
+        do {
+            JsonNode page = json(get("/api/v1/vms?limit=3&cursor=" + cursor));
+            page.path("items").forEach(item -> names.add(item.path("name").asText()));
+            cursor = page.path("next").asText("");
+        } while (!cursor.isEmpty() && !cursor.equals("null"));
+        assertThat(names).containsExactly("vm0", "vm1", "vm2", "vm3", "vm4", "vm5", "vm6");
+        assertThat(json(get("/api/v1/vms?name=vm3&state=Off")).path("items")).hasSize(1);
+        assertThat(json(get("/api/v1/vms?state=Running")).path("items")).isEmpty();
+    }
+
+    @Test
+    void theStreamOfEventsIsResumable() throws Exception {
+        make("web1");
+        HttpRequest.Builder stream = request("/api/v1/events/stream")
+                .header("Accept", "text/event-stream")
+                .header("Last-Event-ID", "1");
+        HttpResponse<java.io.InputStream> open = client.send(stream.build(), BodyHandlers.ofInputStream());
+        try (BufferedReader lines = new BufferedReader(new InputStreamReader(open.body(), StandardCharsets.UTF_8))) {
+            assertThat(next(lines)).contains("\"type\":\"vm.created\"");
+            act("web1", "start");
+            Stream<String> types = Stream.generate(() -> next(lines)).limit(4);
+            assertThat(types.anyMatch(line -> line.contains("\"type\":\"vm.state\"")))
+                    .isTrue();
+        }
+    }
+
+    private static String next(BufferedReader lines) {
+        try {
+            for (String line = lines.readLine(); line != null; line = lines.readLine()) {
+                if (line.startsWith("data: ")) {
+                    return line;
+                }
+            }
+            throw new AssertionError("the stream has ended");
+        } catch (IOException e) {
+            throw new AssertionError(e);
+        }
+    }
+
+    /** A page of another site reaches a loopback address by a name of its own, or sends its origin. */
+    @ParameterizedTest
+    @CsvSource({"evil.example, ", "localhost, http://evil.example", "127.0.0.1, null"})
+    void pagesOfOtherSitesAreRefused(String name, String origin) throws IOException {
+        try (Socket socket = new Socket(InetAddress.getLoopbackAddress(), port)) {
+            String request = "GET /api/v1/vms HTTP/1.1\r\nHost: " + name + ":" + port + "\r\nAuthorization: Bearer "
+                    + token + "\r\n" + (origin == null ? "" : "Origin: " + origin + "\r\n")
+                    + "Connection: close\r\n\r\n";
+            socket.getOutputStream().write(request.getBytes(StandardCharsets.US_ASCII));
+            String answer = new String(socket.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+            assertThat(answer).startsWith("HTTP/1.1 403").contains("urn:torte:problem:forbidden");
+        }
+    }
+
+    @Test
+    void aBodyIsBounded() {
+        HttpResponse<String> answer = send("POST", "/api/v1/vms", "{\"name\":\"" + "a".repeat(2 << 20) + "\"}");
+        assertThat(answer.statusCode()).isEqualTo(413);
+    }
+
+    @Test
+    void tokensOpenTheDoorUntilTheyAreRemovedAndTheirSecretIsNotKept() throws IOException {
+        String secret = json(send("POST", "/api/v1/tokens", Map.of("name", "ci", "role", "operator")))
+                .path("token")
+                .asText();
+        assertThat(Files.readString(data.tokens())).doesNotContain(secret).contains("ci");
+        assertThat(new Access(data.tokens(), InstantSource.system()).find(secret))
+                .isPresent();
+        String owner = token;
+        token = secret;
+        assertThat(get("/api/v1/vms").statusCode()).isEqualTo(200);
+        token = owner;
+        assertThat(send("DELETE", "/api/v1/tokens/ci", "").statusCode()).isEqualTo(204);
+        token = secret;
+        refused(get("/api/v1/vms"), 401, "unauthenticated", "not one of this service");
+    }
+
+    /** The document and the server name the same paths and methods. */
+    @Test
+    void theDocumentDescribesEveryCall() {
+        String document = get("/openapi.yaml").body();
+        TreeSet<String> described = new TreeSet<>();
+        String path = "";
+        for (String line : document.lines().toList()) {
+            Matcher at = Pattern.compile("  (/[^:]*):").matcher(line);
+            Matcher method = Pattern.compile("    (get|post|patch|delete):").matcher(line);
+            if (at.matches()) {
+                path = at.group(1);
+            } else if (method.matches()) {
+                described.add(method.group(1) + " " + path);
+            }
+        }
+        assertThat(described).isEqualTo(new TreeSet<>(server.calls()));
+    }
+}

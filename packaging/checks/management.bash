@@ -1,0 +1,140 @@
+# The service as people and programs use it: real processes, killed at the worst moments. Sourced by ./verify: $root,
+# $scratch, check. The guest is the waiting kernel of terminal.bash, made again here: each file stands alone.
+# shellcheck disable=SC2154
+
+service_data=$scratch/service
+printf '\x02\xb0\xad\x1b\x00\x00\x01\x00\xfe\x4f\x51\xe4\x00\x00\x10\x00\x00\x00\x10\x00\x00\x00\x00\x00\x00\x00\x00\x00\x20\x00\x10\x00\xf4\xeb\xfd' >"$scratch"/idle
+
+torte_here() { TORTE_DATA=$service_data "$root"/torte "$@"; }
+field() { sed -n "s/.*\"$1\" *: \"\{0,1\}\([^\",]*\)\"\{0,1\},\{0,1\}\$/\1/p" | head -n 1; }
+state_of() { torte_here vm get "$1" -o json | field state; }
+service_pid() { field processId <"$service_data"/service.json; }
+worker_pid() { torte_here vm get "$1" -o json | field processId; }
+
+# Waits until a machine is in a state, or a minute is over.
+becomes() {
+  local i
+  for ((i = 0; i < 120; i++)); do
+    [[ $(state_of "$1") == "$2" ]] && return
+    sleep 0.5
+  done
+  echo "$1 is $(state_of "$1"), not $2"
+  return 1
+}
+
+machine_lives() {
+  torte_here vm new one --kernel "$scratch"/idle --memory 4M --notes 'the first' || return
+  [[ $(state_of one) == Off ]] || return
+  torte_here vm start one && [[ $(state_of ONE) == Running ]] || return
+  torte_here vm pause one && [[ $(state_of one) == Paused ]] || return
+  torte_here vm resume one && torte_here vm save one && [[ $(state_of one) == Saved ]] || return
+  torte_here vm start one && [[ $(state_of one) == Running ]] || return
+  torte_here vm list -o json | grep -q '"name": "one"' || return
+  torte_here task list && torte_here event | grep -c vm.state
+}
+check 'a virtual machine is made, started, paused, saved and goes on, in a process of its own' machine_lives
+
+worker_is_killed() {
+  local worker
+  worker=$(worker_pid one)
+  kill -KILL "$worker" || return
+  becomes one Off || return
+  torte_here vm get one
+  torte_here vm get one | grep -q "last end:.*died: the worker's process $worker ended without a word with status 137" || return
+  torte_here vm start one && [[ $(state_of one) == Running ]]
+}
+check 'a worker is killed; that is noticed and told, and the machine starts again' worker_is_killed
+
+service_is_killed() {
+  local before after worker
+  before=$(service_pid) worker=$(worker_pid one)
+  kill -KILL "$before" || return
+  kill -0 "$worker" || return
+  [[ $(state_of one) == Running ]] || return
+  after=$(service_pid)
+  echo "service $before, then $after; worker $worker, then $(worker_pid one)"
+  [[ $after != "$before" && $(worker_pid one) == "$worker" ]] && torte_here vm pause one && torte_here vm resume one
+}
+check 'the service is killed; the machine goes on, and the next service has it again' service_is_killed
+
+hung_worker_is_turned_off() {
+  local worker
+  worker=$(worker_pid one)
+  kill -STOP "$worker" || return
+  torte_here vm stop one --turn-off || return
+  [[ $(state_of one) == Off ]] && ! kill -0 "$worker" 2>/dev/null
+}
+check 'a worker that hangs is turned off all the same' hung_worker_is_turned_off
+
+mistakes_are_one_line() {
+  local line status
+  while IFS='|' read -r line status; do
+    # shellcheck disable=SC2086
+    torte_here $line >"$scratch"/out 2>"$scratch"/err
+    [[ $? == "$status" && $(wc -l <"$scratch"/err) == 1 && ! -s $scratch/out ]] && ! grep -q 'Exception' "$scratch"/err || {
+      echo "$line:" && cat "$scratch"/out "$scratch"/err
+      return 1
+    }
+  done <<'END'
+vm start nobody|2
+vm new one --kernel /nowhere|2
+vm new two --kernel /nowhere/vmlinuz|2
+vm new ../two --kernel /etc/passwd|2
+vm set one --processors 1000|2
+vm set one|2
+vm pause one|2
+vm stop one --timeout soon|2
+vm|2
+task get 9999|2
+task get x|2
+token new a --role king|2
+service --port banana|2
+service --data /proc/nowhere|2
+END
+}
+check 'mistakes with the service are one line with status 2' mistakes_are_one_line
+
+second_service_is_refused() {
+  torte_here service >"$scratch"/out 2>&1
+  [[ $? == 2 && $(<"$scratch"/out) == *"another service (process $(service_pid)) uses"* ]]
+}
+check 'a second service on the same folder is refused by name' second_service_is_refused
+
+damaged_definition_is_shown() {
+  local folder
+  folder=$(torte_here vm get one -o json | field folder)
+  kill -TERM "$(service_pid)" && printf '{"version": 1,' >"$folder"/definition.json || return
+  torte_here host || return
+  torte_here host | grep -q 'problem 1:.*definition.json is not JSON' || return
+  [[ $(torte_here vm list -o json | tr -d ' \n') == '[]' ]] || return
+  [[ $(<"$folder"/definition.json) == '{"version": 1,' ]]
+}
+check 'a damaged definition is shown with its place, and not touched' damaged_definition_is_shown
+
+web_is_guarded() {
+  local url token
+  url=$(field url <"$service_data"/service.json) token=$(field token <"$service_data"/service.json)
+  [[ $(stat -c %a "$service_data"/service.json) == 600 ]] || return
+  [[ $(curl -s -o /dev/null -w '%{http_code}' "$url"/api/v1/vms) == 401 ]] || return
+  [[ $(curl -s -o /dev/null -w '%{http_code}' -H "Authorization: Bearer $token" "$url"/api/v1/vms) == 200 ]] || return
+  [[ $(curl -s -o /dev/null -w '%{http_code}' -H "Authorization: Bearer $token" -H 'Origin: http://evil.example' "$url"/api/v1/vms) == 403 ]] || return
+  curl -s -H "Authorization: Bearer $token" "$url"/metrics | grep -q '^torte_machines{state="Running"} 0' || return
+  curl -s "$url"/openapi.yaml | grep -q '^openapi: 3.1'
+}
+if command -v curl >/dev/null; then
+  check 'REST wants a token, refuses other sites, and describes itself' web_is_guarded
+else
+  skip 'REST wants a token, refuses other sites, and describes itself' 'curl is not installed'
+fi
+
+no_process_is_left() {
+  [[ ! -e $service_data/service.json ]] || kill -TERM "$(service_pid)"
+  local i
+  for ((i = 0; i < 60; i++)); do
+    pgrep -f -- "Torte (worker|service).*$service_data" >/dev/null || return 0
+    sleep 0.5
+  done
+  pgrep -a -f -- "$service_data"
+  return 1
+}
+check 'nothing runs when all machines are off and the service has ended' no_process_is_left
