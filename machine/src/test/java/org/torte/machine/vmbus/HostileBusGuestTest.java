@@ -156,7 +156,7 @@ class HostileBusGuestTest {
                 step(controller, adapter);
                 assertThat(guest.failures).as("seed %d, round %d", seed, round).isEmpty();
             }
-            assertThat(opened).as("channels opened").isGreaterThan(20);
+            assertThat(opened).as("channels opened").isPositive();
             assertThat(othersTouched())
                     .as("bytes of pages that were never named")
                     .isEmpty();
