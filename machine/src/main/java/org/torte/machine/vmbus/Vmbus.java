@@ -212,7 +212,8 @@ public final class Vmbus implements Device, Connections {
 
     private void rescind(Offered offered) {
         closeChannel(offered);
-        if (offered.announced) {
+        // Without contact there is nobody to tell: the guest that comes next must not hear of it.
+        if (offered.announced && version != 0) {
             offered.rescinded = true;
             post(BusMessage.of(BusMessage.RESCIND, offered.id));
         } else {
