@@ -207,6 +207,9 @@ class ScsiControllerTest {
         channel = guest.open(offer.getInt(184), 5);
         assertThat(execute(0, 2, 0, 0)).isEqualTo(GOOD);
         assertThat(exchange(13, 1).getInt(8)).as("asked on a sub-channel").isNotZero();
+        guest.bus.stop();
+        guest.bus.reset();
+        assertThat(guest.messages).as("for the guest that starts anew").isEmpty();
     }
 
     @Test
