@@ -2,6 +2,7 @@ package org.torte.disk.vhd;
 
 import java.io.IOException;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.UUID;
 import org.torte.disk.DiskAccess;
 import org.torte.disk.DiskException;
@@ -25,7 +26,48 @@ final class VhdEdit {
                 throw new DiskException(
                         Kind.UNSUPPORTED, child.toString(), "it has no parent", "name a differencing disk");
             }
-            vhd.connect(identifier, parent, ParentLink.written(child, parent));
+            connect(vhd.image(), identifier, parent, ParentLink.written(child, parent));
+        }
+    }
+
+    /**
+     * Writes into an open image who its parent is. The header is two sectors with one checksum, so it is not overwritten
+     * in place: a new one goes to the end of the file, the footers are pointed to it one after the other, then the
+     * original place is brought up to date and the footers return to it.
+     */
+    static void connect(DynamicImage image, UUID identifier, Path path, List<ParentLink.Written> links) {
+        Path last = path.getFileName();
+        image.structure.writeLock().lock();
+        try {
+            image.flush();
+            image.flushing.lock();
+            image.allocation.lock();
+            try {
+                VhdFooter original = image.footer;
+                long length = DynamicHeader.SIZE;
+                for (ParentLink.Written link : links) {
+                    length += DynamicHeader.roundUp(link.encode().length, BlockSpace.ALIGNMENT);
+                }
+                ParentLink.Place place = ParentLink.write(image.file, links, image.space().takeForMetadata(original, length));
+                DynamicHeader changed =
+                        image.header.withParent(identifier, last == null ? "" : last.toString(), place.locators());
+                image.file.write(place.end(), changed.encode());
+                image.durability.modified();
+                image.durability.force();
+                image.replaceFooter(original.withDataOffset(place.end()));
+                image.file.write(original.dataOffset(), changed.encode());
+                image.durability.modified();
+                image.durability.force();
+                image.replaceFooter(original);
+                image.header = changed;
+            } finally {
+                image.allocation.unlock();
+                image.flushing.unlock();
+            }
+        } catch (IOException e) {
+            throw image.faults.of(e);
+        } finally {
+            image.structure.writeLock().unlock();
         }
     }
 

@@ -128,7 +128,7 @@ public final class VhdImages {
         DiskOptions alone = options.withOpenParents(false);
         try (VirtualDisk disk = open(path, alone)) {
             if (disk instanceof DynamicVhd vhd) {
-                vhd.compact(moved);
+                DynamicCompact.run(vhd.image(), moved);
             }
         }
         // Opening it once more cuts off what is no longer in use.

@@ -42,7 +42,7 @@ final class VhdLayers {
 
     static DiskFile file(VirtualDisk disk) {
         return switch (disk) {
-            case DynamicVhd dynamic -> dynamic.file();
+            case DynamicVhd dynamic -> dynamic.image().file;
             case FixedVhd fixed -> fixed.file();
             default -> throw new IllegalStateException("no VHD: " + disk);
         };
@@ -140,7 +140,7 @@ final class VhdLayers {
         DiskFile file = file(disk);
         try {
             if (disk instanceof DynamicVhd dynamic) {
-                dynamic.settle();
+                dynamic.image().settle();
             } else {
                 disk.flush();
             }

@@ -5,7 +5,7 @@
  * ignored in favour of its length; the parent's time stamp is not compared.
  *
  * <p>VHD has no log. What replaces it is order: space is forced before the block table refers to it, see
- * {@link org.torte.disk.vhd.DynamicVhd}.
+ * {@link org.torte.disk.vhd.DynamicImage}.
  */
 @org.jspecify.annotations.NullMarked
 package org.torte.disk.vhd;
