@@ -16,8 +16,15 @@ import org.torte.disk.Durability;
  * overwritten, so that a file that was never closed still ends with one. Needs the lock of the disk's allocations.
  */
 final class BlockSpace {
-    /** Payloads begin at multiples of this, as in files that Windows writes. */
+    /** Metadata that is added begins at multiples of this. */
     static final int ALIGNMENT = 4096;
+
+    /**
+     * Payloads of new blocks begin at multiples of this. Windows takes 4096; but then the host keeps a request of 64 KiB
+     * in five pieces of its cache instead of one, and requests take 1.3 to 1.7 times as long. The bitmap lies right before
+     * its payload, and what is left free before that is a hole.
+     */
+    static final int PAYLOAD_ALIGNMENT = 64 << 10;
 
     private static final int GROWTH = 64;
     private static final int GAPS_AT_ONCE = 16;
@@ -44,17 +51,17 @@ final class BlockSpace {
         this.bitmapBytes = header.bitmapBytes();
         this.blockBytes = header.blockSize();
         this.endOfUse = end;
-        this.next = aligned(end, bitmapBytes);
+        this.next = aligned(end, bitmapBytes, PAYLOAD_ALIGNMENT);
         this.footerAt = footerAt;
     }
 
     /** The first position at or after {@code at} for a bitmap of this length with an aligned payload after it. */
-    static long aligned(long at, int bitmapBytes) {
-        return DynamicHeader.roundUp(at + bitmapBytes, ALIGNMENT) - bitmapBytes;
+    static long aligned(long at, int bitmapBytes, int alignment) {
+        return DynamicHeader.roundUp(at + bitmapBytes, alignment) - bitmapBytes;
     }
 
     private long stride() {
-        return blockBytes + DynamicHeader.roundUp(bitmapBytes, ALIGNMENT);
+        return DynamicHeader.roundUp(bitmapBytes + (long) blockBytes, PAYLOAD_ALIGNMENT);
     }
 
     long footerAt() {
@@ -159,7 +166,7 @@ final class BlockSpace {
         long end = position + bytes;
         FileEnd.put(file, durability, footer, end);
         endOfUse = end;
-        next = aligned(end, bitmapBytes);
+        next = aligned(end, bitmapBytes, PAYLOAD_ALIGNMENT);
         footerAt = end;
         return position;
     }

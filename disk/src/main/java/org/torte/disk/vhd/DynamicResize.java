@@ -50,7 +50,8 @@ final class DynamicResize {
             long tableAt = image.header.tableOffset();
             boolean moved = blocks * 4L > capacity;
             if (moved) {
-                tableAt = image.space().takeForMetadata(image.footer, DynamicHeader.roundUp(blocks * 4L, VhdFooter.SECTOR));
+                tableAt = image.space()
+                        .takeForMetadata(image.footer, DynamicHeader.roundUp(blocks * 4L, VhdFooter.SECTOR));
             }
             int first = moved ? 0 : firstNew / BlockTable.PER_SECTOR;
             for (int i = first; i * BlockTable.PER_SECTOR < blocks; i++) {

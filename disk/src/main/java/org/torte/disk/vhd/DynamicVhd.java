@@ -216,7 +216,10 @@ final class DynamicVhd implements LayeredDisk {
         VirtualDisk above = parent;
         if (above == null) {
             throw new DiskException(
-                    Kind.PARENT_MISSING, image.file.name(), "it was opened without its parent", "open it with its parent");
+                    Kind.PARENT_MISSING,
+                    image.file.name(),
+                    "it was opened without its parent",
+                    "open it with its parent");
         }
         return above;
     }
@@ -355,7 +358,8 @@ final class DynamicVhd implements LayeredDisk {
                 Extent extent = image.extent(offset + done, length - done);
                 if (extent.kind() == Extent.Kind.MAPPED && extent.length() >= DynamicImage.WORTH_A_HOLE) {
                     int block = (int) (extent.offset() / image.blockBytes);
-                    long position = image.table.position(block) + image.bitmapBytes + extent.offset() % image.blockBytes;
+                    long position =
+                            image.table.position(block) + image.bitmapBytes + extent.offset() % image.blockBytes;
                     image.file.punchHole(position, extent.length());
                 }
                 done += extent.length();

@@ -46,6 +46,32 @@ final class SpaceScan {
         return used;
     }
 
+    /** Where blocks fit between what is in use, which is in the order of the file. */
+    static List<Long> gaps(List<Used> used, DynamicHeader header) {
+        List<Long> gaps = new ArrayList<>();
+        long length = header.bitmapBytes() + (long) header.blockSize();
+        long end = 0;
+        for (Used one : used) {
+            for (long gap = fitting(end, one.start(), header); gap >= 0; gap = fitting(end, one.start(), header)) {
+                gaps.add(gap);
+                end = gap + length;
+            }
+            end = Math.max(end, one.end());
+        }
+        return gaps;
+    }
+
+    /** The first place for a block in a stretch of the file, or -1. Between blocks of other software it may lie less well. */
+    private static long fitting(long from, long to, DynamicHeader header) {
+        for (int alignment : new int[] {BlockSpace.PAYLOAD_ALIGNMENT, BlockSpace.ALIGNMENT, VhdFooter.SECTOR}) {
+            long place = BlockSpace.aligned(from, header.bitmapBytes(), alignment);
+            if (place + header.bitmapBytes() + header.blockSize() <= to) {
+                return place;
+            }
+        }
+        return -1;
+    }
+
     /**
      * The free space of an image that is opened for writing. Refuses images where writing to one block could harm
      * another; cuts off what an earlier opener left after the last block.
@@ -54,18 +80,12 @@ final class SpaceScan {
         DynamicHeader header = layout.dynamic();
         List<Used> used = used(layout, entries);
         long end = 0;
-        List<Long> gaps = new ArrayList<>();
-        long length = header.bitmapBytes() + (long) header.blockSize();
         for (Used one : used) {
             if (one.start() < end) {
                 throw VhdLayout.damaged(
                         layout.file(),
                         "two parts of it lie at the same place, " + one.start(),
                         "do not write to it; save its content with 'torte vhd convert'");
-            }
-            for (long gap = BlockSpace.aligned(end, header.bitmapBytes()); gap + length <= one.start(); ) {
-                gaps.add(gap);
-                gap = BlockSpace.aligned(gap + length, header.bitmapBytes());
             }
             end = one.end();
         }
@@ -81,7 +101,7 @@ final class SpaceScan {
             settle(layout, durability, end);
         }
         BlockSpace space = new BlockSpace(layout.file(), durability, header, end, end);
-        gaps.forEach(space::addGap);
+        gaps(used, header).forEach(space::addGap);
         return space;
     }
 

@@ -156,7 +156,6 @@ final class VhdCheck {
         total = entries.length;
         long before = 0;
         int beforeBlock = -1;
-        long inUse = 0;
         for (SpaceScan.Used used : SpaceScan.used(layout, entries)) {
             String what = used.block() < 0 ? "metadata" : "block " + used.block();
             allocated += used.block() < 0 ? 0 : 1;
@@ -172,7 +171,6 @@ final class VhdCheck {
                 String other = beforeBlock < 0 ? "metadata" : "block " + beforeBlock;
                 add(Severity.ERROR, "bat.overlap", used.start(), what + " overlaps " + other, "", false);
             }
-            inUse += used.end() - Math.max(used.start(), Math.min(before, used.end()));
             if (used.end() >= before) {
                 before = used.end();
                 beforeBlock = used.block();
@@ -188,14 +186,16 @@ final class VhdCheck {
                     "cut them off",
                     repair && blocksSound(layout));
         }
-        long stretch = layout.dynamic().blockSize();
-        leaked = Math.max(0, layout.fileSize() - VhdFooter.SIZE - inUse) / stretch * stretch;
-        if (leaked > Math.max(0, slack)) {
+        long gaps = SpaceScan.gaps(SpaceScan.used(layout, entries), layout.dynamic())
+                        .size()
+                * (long) layout.dynamic().blockSize();
+        leaked = gaps + Math.max(0, slack);
+        if (gaps > 0) {
             add(
                     Severity.LEAK,
                     "file.gaps",
                     -1,
-                    (leaked - Math.max(0, slack)) + " bytes between blocks are not in use",
+                    gaps + " bytes between blocks are not in use",
                     "",
                     false);
         }

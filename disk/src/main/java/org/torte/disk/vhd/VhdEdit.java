@@ -48,7 +48,8 @@ final class VhdEdit {
                 for (ParentLink.Written link : links) {
                     length += DynamicHeader.roundUp(link.encode().length, BlockSpace.ALIGNMENT);
                 }
-                ParentLink.Place place = ParentLink.write(image.file, links, image.space().takeForMetadata(original, length));
+                ParentLink.Place place =
+                        ParentLink.write(image.file, links, image.space().takeForMetadata(original, length));
                 DynamicHeader changed =
                         image.header.withParent(identifier, last == null ? "" : last.toString(), place.locators());
                 image.file.write(place.end(), changed.encode());
