@@ -20,7 +20,7 @@ public interface LayeredDisk extends VirtualDisk {
     /**
      * Makes the parent of a layer writable in its place and large enough, with the layer still accepting it whatever
      * happens from now on. Requests see through the layer what they saw before as long as only what the layer covers is
-     * written.
+     * written; through layer 0 of a disk that is open for writing they see whatever is written.
      *
      * @return the parent alone; owned by this disk
      * @throws DiskException IN_USE when another disk or process reads the parent
@@ -29,6 +29,22 @@ public interface LayeredDisk extends VirtualDisk {
 
     /** Makes the parent of a layer durable and read-only again. */
     void endMerge(int index, DiskOptions options);
+
+    /**
+     * Gives up what this disk's own image has of some blocks, while requests go on: what is below shows there from now on.
+     * For a merge of layer 0 that {@link #beginMerge} began, after the parent has the same content durably.
+     *
+     * @param offset a multiple of {@link #blockSize()}
+     * @param length whole blocks, or up to the end of the disk
+     */
+    void drop(long offset, long length);
+
+    /**
+     * Ends this disk, whose own image has nothing left, and gives its parent, which {@link #beginMerge} made writable, as a
+     * disk of its own that owns the rest of the chain. No request may be under way. Does not throw: nothing of this image
+     * is needed any more.
+     */
+    VirtualDisk becomeParent();
 
     /**
      * Connects the layer above to the one below, durably, and takes this one out of the chain. What it covers must be in

@@ -8,6 +8,7 @@ import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.concurrent.locks.StampedLock;
+import org.jspecify.annotations.Nullable;
 import org.torte.disk.DiskAccess;
 import org.torte.disk.DiskException;
 import org.torte.disk.DiskException.Kind;
@@ -25,13 +26,22 @@ import org.torte.disk.VirtualDisks;
  *
  * <p>Requests hold one of a few locks, shared, so that a point in time lies between them. Growth and merges exclude each
  * other: one that finds the other under way fails with IN_USE. Without point-in-time views a request costs this lock in
- * addition and nothing else.
+ * addition and nothing else. Merging the disk's own image is {@link OwnMerge}.
  */
 public final class LiveDisk implements VirtualDisk {
     /** Threads are spread over the locks; a view being made takes all of them. */
     private static final int LOCKS = 16;
 
-    private final VirtualDisk disk;
+    /** Replaced by its parent when it was merged into that, while all locks are held. */
+    private volatile VirtualDisk disk;
+
+    /** The merge of the disk's own image that is under way; changed while all locks are held. */
+    private volatile @Nullable OwnMerge merging;
+
+    /** Held, shared, by flushes, which are too long to keep requests away for. Before the other locks. */
+    private final StampedLock flushing = new StampedLock();
+
+    private volatile boolean closing;
     private final DiskOptions options;
     private final StampedLock[] locks = new StampedLock[LOCKS];
     private final ReentrantLock changing = new ReentrantLock();
@@ -60,12 +70,30 @@ public final class LiveDisk implements VirtualDisk {
 
     /** Says what {@link #merge} would do, and throws what it would throw before it begins. */
     public Merge.Plan planMerge(Path layer) {
-        return Merge.plan(disk, layer, options);
+        return own(layer) ? planOwn() : Merge.plan(disk, layer, options);
+    }
+
+    private Merge.Plan planOwn() {
+        LayeredDisk layered = Merge.layered(disk);
+        long below = layered.layer(1).size();
+        if (below > layered.size()) {
+            throw new DiskException(
+                    Kind.UNSUPPORTED,
+                    layered.info().image(),
+                    "its parent has " + below + " bytes and it has " + layered.size() + ", so it would grow in use",
+                    "make it as large first");
+        }
+        return new MergeCopy(layered, 0, options).plan();
+    }
+
+    private boolean own(Path layer) {
+        return options.storage().resolve(layer, options.folders()).equals(layers().getFirst());
     }
 
     /**
-     * Merges a layer below this disk into the next one and deletes its file; see {@link Merge}. Returns when that is
-     * done; requests go on meanwhile.
+     * Merges a layer into the next one and deletes its file; see {@link Merge}. Returns when that is done; requests go on
+     * meanwhile. The layer may be this disk's own file: then the disk is in its parent's file from then on
+     * ({@link #layers}), and whoever wrote down where it is writes down the other file.
      *
      * @param progress told about it on the calling thread, may end it
      * @throws DiskException CANCELLED, NO_SPACE, IN_USE and whatever reading and writing throw; the disk goes on as
@@ -75,9 +103,46 @@ public final class LiveDisk implements VirtualDisk {
         return merge(layer, progress, MergeCopy.STEP);
     }
 
-    /** The same with another distance between two entries of the journal, in bytes. */
+    /** The same with another distance between two points at which what was copied is durable, in bytes. */
     Merge.Plan merge(Path layer, Progress progress, long step) {
-        return exclusively(() -> Merge.run(disk, layer, options, progress, step));
+        Progress closable = (done, total) -> !closing && progress.advanced(done, total);
+        return exclusively(
+                () -> own(layer) ? mergeOwn(closable, step) : Merge.run(disk, layer, options, closable, step));
+    }
+
+    private Merge.Plan mergeOwn(Progress progress, long step) {
+        Merge.Plan plan = planOwn();
+        MergeCopy.checkSpace(plan);
+        LayeredDisk layered = Merge.layered(disk);
+        Path file = layers().getFirst();
+        OwnMerge merge = new OwnMerge(layered, layered.beginMerge(0, options), this::withoutRequests);
+        withoutRequests(() -> merging = merge);
+        try {
+            merge.run(progress, step);
+            withoutFlushes(() -> {
+                merge.flush();
+                disk = layered.becomeParent();
+                merging = null;
+            });
+        } catch (RuntimeException | Error e) {
+            abandon(layered, merge, e);
+            throw e;
+        }
+        options.storage().delete(file);
+        return plan;
+    }
+
+    /** Lets the disk go on over its parent. If what is in the parent cannot be made durable, requests keep failing. */
+    private void abandon(LayeredDisk layered, OwnMerge merge, Throwable reason) {
+        try {
+            withoutFlushes(() -> {
+                merge.flush();
+                merging = null;
+            });
+            layered.endMerge(0, options);
+        } catch (DiskException other) {
+            reason.addSuppressed(other);
+        }
     }
 
     /**
@@ -85,13 +150,13 @@ public final class LiveDisk implements VirtualDisk {
      * into a file without a name first, pieces of {@link PointInTime#GRAIN} bytes, each once.
      *
      * <p>If that file cannot grow - it has reached its limit, or the host has no space - the view is lost and says so to
-     * its reader; the writer never notices. While a view is open, {@link #trim} does nothing and the disk cannot shrink.
+     * its reader; the writer never notices. While a view is open the disk cannot shrink.
      *
      * @param folder where the copies go
      * @param limit bytes that they may take
      */
     public PointInTime pointInTime(Path folder, long limit) {
-        PointInTime view = new PointInTime(disk, this::forget, folder, limit, options);
+        PointInTime view = new PointInTime(this, folder, limit, options);
         withoutRequests(() -> {
             PointInTime[] more = Arrays.copyOf(views, views.length + 1);
             more[views.length] = view;
@@ -100,7 +165,8 @@ public final class LiveDisk implements VirtualDisk {
         return view;
     }
 
-    private void forget(PointInTime view) {
+    /** Keeps nothing for a view any more. */
+    void forget(PointInTime view) {
         withoutRequests(() -> {
             List<PointInTime> fewer = new ArrayList<>(List.of(views));
             fewer.remove(view);
@@ -119,6 +185,16 @@ public final class LiveDisk implements VirtualDisk {
             for (int i = 0; i < LOCKS; i++) {
                 locks[i].unlockWrite(stamps[i]);
             }
+        }
+    }
+
+    /** As {@link #withoutRequests}, and while no flush is under way either. */
+    private void withoutFlushes(Runnable action) {
+        long stamp = flushing.writeLock();
+        try {
+            withoutRequests(action);
+        } finally {
+            flushing.unlockWrite(stamp);
         }
     }
 
@@ -158,13 +234,25 @@ public final class LiveDisk implements VirtualDisk {
 
     // ------------------------------------------------------------------ requests
 
-    private StampedLock lock() {
+    /** The lock that a request of this thread holds, shared. */
+    StampedLock lock() {
         return locks[(int) Thread.currentThread().threadId() & (LOCKS - 1)];
+    }
+
+    /** The disk as it is until a merge ends; for whoever holds {@link #lock}. */
+    VirtualDisk current() {
+        return disk;
     }
 
     @Override
     public void read(long offset, MemorySegment memory, long at, long length) {
-        disk.read(offset, memory, at, length);
+        StampedLock lock = lock();
+        long stamp = lock.readLock();
+        try {
+            disk.read(offset, memory, at, length);
+        } finally {
+            lock.unlockRead(stamp);
+        }
     }
 
     @Override
@@ -175,7 +263,12 @@ public final class LiveDisk implements VirtualDisk {
             for (PointInTime view : views) {
                 view.preserve(offset, length);
             }
-            disk.write(offset, memory, at, length);
+            OwnMerge merge = merging;
+            if (merge == null) {
+                disk.write(offset, memory, at, length);
+            } else {
+                merge.write(offset, memory, at, length);
+            }
         } finally {
             lock.unlockRead(stamp);
         }
@@ -183,44 +276,107 @@ public final class LiveDisk implements VirtualDisk {
 
     @Override
     public void writeZeroes(long offset, long length) {
-        StampedLock lock = lock();
-        long stamp = lock.readLock();
-        try {
+        taking(() -> {
             for (PointInTime view : views) {
                 view.preserveContent(offset, length);
             }
-            disk.writeZeroes(offset, length);
-        } finally {
-            lock.unlockRead(stamp);
+            OwnMerge merge = merging;
+            if (merge == null) {
+                disk.writeZeroes(offset, length);
+            } else {
+                merge.writeZeroes(offset, length);
+            }
+        });
+    }
+
+    /**
+     * As {@link VirtualDisk#trim}. What an open point-in-time view still needs is copied for it first, as long as that
+     * takes no more than half of the space that the view has left; what is more keeps its space, as if it were not
+     * trimmed.
+     */
+    @Override
+    public void trim(long offset, long length) {
+        taking(() -> {
+            long piece = disk.blockSize();
+            if (views.length == 0) {
+                trimNow(offset, length);
+                return;
+            }
+            for (long at = offset; at < offset + length; ) {
+                long part = Math.min(piece - at % piece, offset + length - at);
+                boolean kept = true;
+                for (PointInTime view : views) {
+                    kept &= view.preserveCheaply(at, part);
+                }
+                if (kept) {
+                    trimNow(at, part);
+                }
+                at += part;
+            }
+        });
+    }
+
+    private void trimNow(long offset, long length) {
+        OwnMerge merge = merging;
+        if (merge == null) {
+            disk.trim(offset, length);
+        } else {
+            merge.trim(offset, length);
         }
     }
 
-    @Override
-    public void trim(long offset, long length) {
+    /** Runs a request that may take blocks away, which during a merge into the parent excludes all others. */
+    private void taking(Runnable request) {
         StampedLock lock = lock();
         long stamp = lock.readLock();
         try {
-            if (views.length == 0) {
-                disk.trim(offset, length);
+            if (merging == null) {
+                request.run();
+                return;
             }
         } finally {
             lock.unlockRead(stamp);
         }
+        withoutRequests(request);
     }
 
     @Override
     public void flush() {
-        disk.flush();
+        long stamp = flushing.readLock();
+        try {
+            OwnMerge merge = merging;
+            if (merge == null) {
+                disk.flush();
+            } else {
+                merge.flush();
+            }
+        } finally {
+            flushing.unlockRead(stamp);
+        }
+    }
+
+    private interface Look<T> {
+        T at(VirtualDisk disk);
+    }
+
+    private <T> T look(Look<T> look) {
+        StampedLock lock = lock();
+        long stamp = lock.readLock();
+        try {
+            return look.at(disk);
+        } finally {
+            lock.unlockRead(stamp);
+        }
     }
 
     @Override
     public Extent extent(long offset, long length) {
-        return disk.extent(offset, length);
+        return look(now -> now.extent(offset, length));
     }
 
     @Override
     public Extent content(long offset, long length) {
-        return disk.content(offset, length);
+        return look(now -> now.content(offset, length));
     }
 
     @Override
@@ -250,7 +406,7 @@ public final class LiveDisk implements VirtualDisk {
 
     @Override
     public DiskInfo info() {
-        return disk.info();
+        return look(VirtualDisk::info);
     }
 
     @Override
@@ -258,12 +414,18 @@ public final class LiveDisk implements VirtualDisk {
         return disk.parent();
     }
 
-    /** Closes the views too, and then the disk. No merge may be under way. */
+    /** Cancels a merge that is under way and waits for it, closes the views, and then the disk. */
     @Override
     public void close() {
-        for (PointInTime view : views) {
-            view.close();
+        closing = true;
+        changing.lock();
+        try {
+            for (PointInTime view : views) {
+                view.close();
+            }
+            disk.close();
+        } finally {
+            changing.unlock();
         }
-        disk.close();
     }
 }

@@ -15,7 +15,7 @@ import org.torte.disk.VirtualDisk;
 
 /** The copying of one layer of an open chain into the layer below it, up to the journal's word that all is there. */
 final class MergeCopy {
-    private static final int PIECE = 1 << 20;
+    static final int PIECE = 1 << 20;
     /** Bytes between two entries of the journal: what an interrupted merge does twice at most. */
     static final long STEP = 32L << 20;
 
@@ -136,13 +136,7 @@ final class MergeCopy {
      */
     Merge.Plan run(List<Path> children, Progress progress) {
         Merge.Plan plan = plan();
-        if (plan.space() > plan.available()) {
-            throw new DiskException(
-                    Kind.NO_SPACE,
-                    parent.toString(),
-                    "the merge needs up to " + plan.space() + " bytes and the host has " + plan.available(),
-                    "make space first");
-        }
+        checkSpace(plan);
         Optional<MergeJournal.Entry> found = journal();
         if (found.isPresent() && found.get().complete()) {
             return plan;
@@ -156,6 +150,17 @@ final class MergeCopy {
             journal.write(entry(children, Long.MAX_VALUE, true));
         }
         return plan;
+    }
+
+    /** Refuses a merge for which the host has no room. */
+    static void checkSpace(Merge.Plan plan) {
+        if (plan.space() > plan.available()) {
+            throw new DiskException(
+                    Kind.NO_SPACE,
+                    plan.parent().toString(),
+                    "the merge needs up to " + plan.space() + " bytes and the host has " + plan.available(),
+                    "make space first");
+        }
     }
 
     private MergeJournal.Entry entry(List<Path> children, long copied, boolean complete) {
@@ -208,7 +213,7 @@ final class MergeCopy {
     }
 
     /** Copies the start of a run, at most a piece of content; returns how much that was. */
-    private static long copyPart(VirtualDisk from, VirtualDisk to, Extent own, MemorySegment buffer) {
+    static long copyPart(VirtualDisk from, VirtualDisk to, Extent own, MemorySegment buffer) {
         if (own.kind() != Extent.Kind.MAPPED) {
             to.writeZeroes(own.offset(), own.length());
             return own.length();

@@ -10,7 +10,6 @@ import java.util.Optional;
 import java.util.concurrent.ConcurrentSkipListMap;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.locks.StampedLock;
-import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 import org.torte.disk.DiskException;
 import org.torte.disk.DiskException.Kind;
@@ -40,8 +39,10 @@ public final class PointInTime implements VirtualDisk {
     private static final Integer ZEROS = -1;
     private static final String SUFFIX = ".point-in-time";
 
-    private final VirtualDisk disk;
-    private final Consumer<PointInTime> closed;
+    private final LiveDisk live;
+    /** For messages. */
+    private final String image;
+
     private final long size;
     private final long limit;
     private final DiskFile file;
@@ -55,14 +56,15 @@ public final class PointInTime implements VirtualDisk {
     private int slots;
     private long charged;
 
-    PointInTime(VirtualDisk disk, Consumer<PointInTime> closed, Path folder, long limit, DiskOptions options) {
-        this.disk = disk;
-        this.closed = closed;
-        this.size = disk.size();
+    PointInTime(LiveDisk live, Path folder, long limit, DiskOptions options) {
+        this.live = live;
+        this.size = live.size();
         this.limit = limit;
-        Path image = Path.of(disk.info().image()).getFileName();
+        Path disk = live.layers().getFirst();
+        this.image = disk.toString();
         long number = options.random().nextLong() >>> 1;
-        this.file = options.storage().create(folder.resolve(image + "." + number + SUFFIX), options.folders());
+        this.file =
+                options.storage().create(folder.resolve(disk.getFileName() + "." + number + SUFFIX), options.folders());
         // Without a name it goes with the process, whatever happens.
         options.storage().delete(Path.of(file.name()));
         this.faults = new Faults(file.name());
@@ -89,12 +91,40 @@ public final class PointInTime implements VirtualDisk {
     void preserveContent(long offset, long length) {
         long end = Math.min(offset + length, size);
         for (long at = offset; at < end && lost == null; ) {
-            Extent extent = disk.content(at, end - at);
+            Extent extent = live.current().content(at, end - at);
             if (extent.kind() == Extent.Kind.MAPPED) {
                 preserve(at, extent.length());
             }
             at = extent.end();
         }
+    }
+
+    /**
+     * The same before a range is trimmed, which need not be: only as long as it takes half of the space left at most.
+     *
+     * @return whether the range may change now
+     */
+    boolean preserveCheaply(long offset, long length) {
+        long needed = 0;
+        long end = Math.min(offset + length, size);
+        for (long at = offset; at < end; ) {
+            Extent extent = live.current().content(at, end - at);
+            if (extent.kind() == Extent.Kind.MAPPED) {
+                for (long grain = at / GRAIN; grain * GRAIN < extent.end(); grain++) {
+                    needed += copies.containsKey(grain) ? 0 : GRAIN;
+                }
+            }
+            at = extent.end();
+        }
+        if (lost == null && needed > left() / 2) {
+            return false;
+        }
+        preserveContent(offset, length);
+        return true;
+    }
+
+    private synchronized long left() {
+        return limit - charged;
     }
 
     private void preserve(long grain) {
@@ -104,7 +134,7 @@ public final class PointInTime implements VirtualDisk {
             if (!copies.containsKey(grain)) {
                 long length = Math.min(GRAIN, size - grain * GRAIN);
                 MemorySegment content = arena.allocate(GRAIN, 4096);
-                disk.read(grain * GRAIN, content, 0, length);
+                live.current().read(grain * GRAIN, content, 0, length);
                 copies.put(grain, Content.zero(content, 0, length) ? remember() : copy(content));
             }
         } catch (DiskException e) {
@@ -120,7 +150,7 @@ public final class PointInTime implements VirtualDisk {
         if (charged + bytes > limit) {
             throw new DiskException(
                     Kind.NO_SPACE,
-                    disk.info().image(),
+                    image,
                     "more was overwritten than the " + limit + " bytes that may be kept",
                     "allow more");
         }
@@ -147,7 +177,7 @@ public final class PointInTime implements VirtualDisk {
     private void lose(DiskException reason) {
         lost = new DiskException(
                 Kind.FAILED,
-                disk.info().image(),
+                image,
                 "its state at that moment could not be kept (" + reason.getMessage() + ")",
                 "begin again",
                 reason);
@@ -167,7 +197,7 @@ public final class PointInTime implements VirtualDisk {
 
     private void check(long offset, long length) {
         if (!open.get()) {
-            throw new DiskException(Kind.CLOSED, disk.info().image(), "the view is closed", "make another one");
+            throw new DiskException(Kind.CLOSED, image, "the view is closed", "make another one");
         }
         Objects.checkFromIndexSize(offset, length, size);
         if (((offset | length) & (logicalSectorSize() - 1)) != 0) {
@@ -199,13 +229,24 @@ public final class PointInTime implements VirtualDisk {
     }
 
     private void readGrain(long position, MemorySegment memory, long at, long length) {
+        // In the order of a writer, which holds the disk's lock when it takes that of the grain.
+        StampedLock request = live.lock();
+        long shared = request.readLock();
+        try {
+            readLocked(position, memory, at, length);
+        } finally {
+            request.unlockRead(shared);
+        }
+    }
+
+    private void readLocked(long position, MemorySegment memory, long at, long length) {
         long grain = position / GRAIN;
         StampedLock lock = lock(grain);
         long stamp = lock.readLock();
         try {
             Integer slot = copies.get(grain);
             if (slot == null) {
-                disk.read(position, memory, at, length);
+                live.current().read(position, memory, at, length);
             } else if (slot.equals(ZEROS)) {
                 memory.asSlice(at, length).fill((byte) 0);
             } else {
@@ -224,7 +265,7 @@ public final class PointInTime implements VirtualDisk {
         check(offset, length);
         Integer slot = copies.get(offset / GRAIN);
         if (slot == null) {
-            Extent extent = disk.content(offset, length);
+            Extent extent = live.content(offset, length);
             // What was not copied by now had not changed when the disk was asked.
             Long next = copies.ceilingKey(offset / GRAIN);
             long end = next == null ? extent.end() : Math.min(extent.end(), next * GRAIN);
@@ -245,17 +286,17 @@ public final class PointInTime implements VirtualDisk {
 
     @Override
     public int logicalSectorSize() {
-        return disk.logicalSectorSize();
+        return live.logicalSectorSize();
     }
 
     @Override
     public int physicalSectorSize() {
-        return disk.physicalSectorSize();
+        return live.physicalSectorSize();
     }
 
     @Override
     public int blockSize() {
-        return disk.blockSize();
+        return live.blockSize();
     }
 
     @Override
@@ -265,7 +306,7 @@ public final class PointInTime implements VirtualDisk {
 
     @Override
     public DiskInfo info() {
-        return disk.info();
+        return live.info();
     }
 
     @Override
@@ -294,7 +335,7 @@ public final class PointInTime implements VirtualDisk {
     }
 
     private DiskException readOnlyView() {
-        return new DiskException(Kind.READ_ONLY, disk.info().image(), "a view is for reading", "write to the disk");
+        return new DiskException(Kind.READ_ONLY, image, "a view is for reading", "write to the disk");
     }
 
     /** Does nothing: there is nothing to make durable. */
@@ -309,7 +350,7 @@ public final class PointInTime implements VirtualDisk {
         if (!open.compareAndSet(true, false)) {
             return;
         }
-        closed.accept(this);
+        live.forget(this);
         try {
             file.close();
         } catch (IOException e) {

@@ -20,6 +20,7 @@ final class DynamicVhd implements LayeredDisk {
     private final DynamicImage image;
     private final Requests requests;
     private volatile @Nullable VirtualDisk parent;
+    /** None while the parent may gain what this image does not have. */
     private volatile @Nullable NearestOwner nearest;
 
     /**
@@ -88,6 +89,29 @@ final class DynamicVhd implements LayeredDisk {
     /** Forgets where blocks are, after the chain below has changed. The caller keeps requests away. */
     void parentsChanged() {
         nearest = nearest(parent);
+    }
+
+    /** Says whether the parent may gain content that this image does not cover. */
+    void parentGrows(boolean grows) {
+        withoutRequests(() -> nearest = grows ? null : nearest(parent));
+    }
+
+    @Override
+    public void drop(long offset, long length) {
+        checkWritable(offset, length);
+        release(offset, length);
+        image.modified();
+    }
+
+    @Override
+    public VirtualDisk becomeParent() {
+        VirtualDisk below = parentOf();
+        try {
+            closeAlone();
+        } catch (DiskException e) {
+            System.getLogger(DynamicVhd.class.getName()).log(System.Logger.Level.WARNING, "after a merge", e);
+        }
+        return below;
     }
 
     /** Closes the file and leaves the parents to the others that use them. */
@@ -308,7 +332,7 @@ final class DynamicVhd implements LayeredDisk {
         return true;
     }
 
-    /** Takes the space of all whole blocks in a range; they read as zeros. Only without a parent. */
+    /** Takes the space of all whole blocks in a range; they read as zeros or as the parent. */
     private void release(long offset, long length) {
         long first = (offset + image.blockBytes - 1) / image.blockBytes;
         long last = offset + length == image.size ? image.table.size() : (offset + length) / image.blockBytes;
@@ -323,6 +347,9 @@ final class DynamicVhd implements LayeredDisk {
                 if (position >= 0) {
                     image.table.set(block, -1);
                     image.space().free(position);
+                    if (image.bitmaps != null) {
+                        image.bitmaps.remove(block);
+                    }
                 }
             }
         } finally {

@@ -191,13 +191,7 @@ final class VhdCheck {
                 * (long) layout.dynamic().blockSize();
         leaked = gaps + Math.max(0, slack);
         if (gaps > 0) {
-            add(
-                    Severity.LEAK,
-                    "file.gaps",
-                    -1,
-                    gaps + " bytes between blocks are not in use",
-                    "",
-                    false);
+            add(Severity.LEAK, "file.gaps", -1, gaps + " bytes between blocks are not in use", "", false);
         }
     }
 

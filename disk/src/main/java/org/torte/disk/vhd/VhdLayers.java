@@ -58,11 +58,17 @@ final class VhdLayers {
         if (size > parent.size()) {
             parent.resize(size);
         }
+        if (index == 0 && !top.readOnly()) {
+            top.parentGrows(true);
+        }
         return parent;
     }
 
     void endMerge(int index) {
         readable(index + 1);
+        if (index == 0) {
+            top.parentGrows(false);
+        }
     }
 
     void remove(int index) {

@@ -16,9 +16,12 @@ final class SkippedImages {
     /** Block and count, the block's low bits being the place; all zero says that nothing is skipped. */
     private final AtomicLongArray known;
 
-    SkippedImages(VhdxImage[] chain) {
+    /**
+     * @param parentGrows whether the second image may gain what the first does not have: then nothing is remembered
+     */
+    SkippedImages(VhdxImage[] chain, boolean parentGrows) {
         this.chain = chain;
-        this.known = new AtomicLongArray(chain.length > 2 ? SLOTS : 0);
+        this.known = new AtomicLongArray(chain.length > 2 && !parentGrows ? SLOTS : 0);
     }
 
     /** The images, the top one first; never changed. */

@@ -46,7 +46,7 @@ public final class VhdxDisk implements LayeredDisk {
 
     VhdxDisk(List<VhdxImage> images, boolean ownsFiles) {
         this.images = images.toArray(VhdxImage[]::new);
-        this.skipped = new SkippedImages(this.images);
+        this.skipped = new SkippedImages(this.images, false);
         this.top = images.getFirst();
         this.ownsFiles = ownsFiles;
         this.requests = new Requests(top.file, top.faults);
@@ -139,6 +139,32 @@ public final class VhdxDisk implements LayeredDisk {
         new VhdxLayers(this, options).remove(index);
     }
 
+    @Override
+    public void drop(long offset, long length) {
+        checkWritable(offset, length);
+        for (long block = offset >>> top.blockShift; block << top.blockShift < offset + length; block++) {
+            setState(block, Layout.NOT_PRESENT);
+        }
+    }
+
+    @Override
+    public VirtualDisk becomeParent() {
+        List<VhdxImage> all = List.of(images);
+        requests.close();
+        VhdxDisk parent = new VhdxDisk(all.subList(1, all.size()), true);
+        try {
+            all.getFirst().close();
+        } catch (DiskException e) {
+            System.getLogger(VhdxDisk.class.getName()).log(System.Logger.Level.WARNING, "after a merge", e);
+        }
+        return parent;
+    }
+
+    /** Says whether the parent may gain content that this disk's own image does not cover. */
+    void parentGrows(boolean grows) {
+        withoutRequests(() -> skipped = new SkippedImages(images, grows));
+    }
+
     VhdxImage image(int index) {
         return images[index];
     }
@@ -152,7 +178,7 @@ public final class VhdxDisk implements LayeredDisk {
             changed.set(index, image);
         }
         images = changed.toArray(VhdxImage[]::new);
-        skipped = new SkippedImages(images);
+        skipped = new SkippedImages(images, false);
         top = changed.getFirst();
     }
 
@@ -575,7 +601,7 @@ public final class VhdxDisk implements LayeredDisk {
             long part = Math.min(length - done, blockSize() - inBlock);
             boolean whole = inBlock == 0 && (part == blockSize() || position + part == size());
             if (whole && !top.metadata().leaveAllocated()) {
-                discardBlock(position >>> top.blockShift, state);
+                setState(position >>> top.blockShift, state);
             } else if (state == Layout.ZERO) {
                 zeroInBlock(position, part);
             } else {
@@ -585,14 +611,15 @@ public final class VhdxDisk implements LayeredDisk {
         }
     }
 
-    /** Takes a block's space away; it reads as zeros from now on. */
-    private void discardBlock(long block, int state) {
+    /** Takes a block's space away; from now on it reads as zeros or, when it is not present any more, as the parent. */
+    private void setState(long block, int state) {
         StampedLock lock = lock(block);
         long stamp = lock.writeLock();
         try {
             int old = Layout.state(top.entry(block));
             boolean present = old >= Layout.FULLY_PRESENT;
-            if (present || (old == Layout.NOT_PRESENT && top.geometry.differencing())) {
+            boolean hides = old == Layout.NOT_PRESENT ? top.geometry.differencing() : state == Layout.NOT_PRESENT;
+            if (present || hides) {
                 setEntry(block, Layout.entry(state, 0), present ? blockSize() : 0);
             }
         } catch (IOException e) {

@@ -44,11 +44,17 @@ final class VhdxLayers {
         if (size > parent.size()) {
             disk.withoutRequests(() -> VhdxResize.resize(parent, size));
         }
+        if (index == 0 && !disk.readOnly()) {
+            disk.parentGrows(true);
+        }
         return parent;
     }
 
     void endMerge(int index) {
         readable(index + 1);
+        if (index == 0) {
+            disk.parentGrows(false);
+        }
     }
 
     void remove(int index) {

@@ -34,15 +34,24 @@ class MergeCrashTest {
     /** Of how many states one is the start of a second crash. */
     private static final int NESTED = 40;
 
+    /** Which image is merged: one below the disk in use, that disk's own, or one of a disk that is not in use. */
+    private enum Merged {
+        BELOW,
+        OWN,
+        NOT_IN_USE
+    }
+
     private final Path base;
     private final Path middle;
     private final Path top;
+    private Path layer;
     private DiskFormat format = DiskFormat.VHDX;
 
     MergeCrashTest() {
         base = FOLDER.resolve("base");
         middle = FOLDER.resolve("middle");
         top = FOLDER.resolve("top");
+        layer = middle;
     }
 
     private Path file(Path name) {
@@ -50,33 +59,34 @@ class MergeCrashTest {
     }
 
     @ParameterizedTest
-    @CsvSource({"VHD, true", "VHD, false", "VHDX, true", "VHDX, false"})
-    void aSampleOfCrashesLeavesAMergeThatGoesOn(DiskFormat format, boolean inUse) throws Exception {
+    @CsvSource({"VHD, BELOW", "VHD, OWN", "VHD, NOT_IN_USE", "VHDX, BELOW", "VHDX, OWN", "VHDX, NOT_IN_USE"})
+    void aSampleOfCrashesLeavesAMergeThatGoesOn(DiskFormat format, Merged merged) throws Exception {
         long seed = Long.getLong("torte.seed", 1);
-        long states = run(format, inUse, seed, 1, 3);
+        long states = run(format, merged, seed, 1, 3);
         assertThat(states).isGreaterThan(15);
     }
 
     @Tag("long")
     @ParameterizedTest
-    @CsvSource({"VHD, true", "VHD, false", "VHDX, true", "VHDX, false"})
-    void everyCrashLeavesAMergeThatGoesOn(DiskFormat format, boolean inUse) throws Exception {
+    @CsvSource({"VHD, BELOW", "VHD, OWN", "VHD, NOT_IN_USE", "VHDX, BELOW", "VHDX, OWN", "VHDX, NOT_IN_USE"})
+    void everyCrashLeavesAMergeThatGoesOn(DiskFormat format, Merged merged) throws Exception {
         long seed = Long.getLong("torte.seed", 1);
         for (int i = 0; i < Integer.getInteger("torte.runs", 8); i++) {
-            run(format, inUse, seed + i, 6, 1);
+            run(format, merged, seed + i, 6, 1);
         }
     }
 
-    private long run(DiskFormat kind, boolean inUse, long seed, int samples, int every) throws Exception {
+    private long run(DiskFormat kind, Merged merged, long seed, int samples, int every) throws Exception {
         format = kind;
-        String what = kind + (inUse ? " in use" : "") + " seed " + seed;
+        layer = merged == Merged.OWN ? top : middle;
+        String what = kind + " " + merged + " seed " + seed;
         SplittableRandom random = new SplittableRandom(seed);
         MemoryStorage storage = new MemoryStorage();
         DiskModel model = new DiskModel(SECTOR);
         prepare(Remains.options(storage, seed), model, random);
         History history = new History(storage);
         DiskOptions options = Remains.options(storage, seed).withStorage(history);
-        if (inUse) {
+        if (merged != Merged.NOT_IN_USE) {
             try (LiveDisk disk = LiveDisk.open(file(top), kind, options)) {
                 RandomWork work = new RandomWork(disk, model, history::count, random);
                 work.run(4);
@@ -84,7 +94,7 @@ class MergeCrashTest {
                     work.run(3);
                     return true;
                 };
-                disk.merge(file(middle), writing, STEP);
+                disk.merge(file(layer), writing, STEP);
                 work.run(4);
             }
             model.flushed(history.count());
@@ -146,19 +156,19 @@ class MergeCrashTest {
         DiskOptions options = Remains.options(state, seed);
         byte[] content = content(options.withAccess(DiskAccess.READ_ONLY), what);
         assertThat(model.check(content, before)).as(what).isEmpty();
-        if (state.exists(file(middle)) || state.exists(MergeJournal.file(file(middle)))) {
+        if (state.exists(file(layer)) || state.exists(MergeJournal.file(file(layer)))) {
             try {
-                Merge.run(file(middle), format, options, Progress.NONE, STEP);
+                Merge.run(file(layer), format, options, Progress.NONE, STEP);
             } catch (RuntimeException e) {
                 throw new AssertionError(what + ": merged again", e);
             }
         }
-        assertThat(state.exists(file(middle))).as(what).isFalse();
-        assertThat(state.exists(MergeJournal.file(file(middle)))).as(what).isFalse();
+        assertThat(state.exists(file(layer))).as(what).isFalse();
+        assertThat(state.exists(MergeJournal.file(file(layer)))).as(what).isFalse();
         assertThat(Arrays.mismatch(content(options, what + ", merged"), content))
                 .as(what + ": content after the merge")
                 .isEqualTo(-1);
-        for (Path name : new Path[] {base, top}) {
+        for (Path name : new Path[] {base, layer.equals(top) ? middle : top}) {
             assertThat(VirtualDisks.check(file(name), format, options.withAccess(DiskAccess.READ_ONLY), false)
                             .findings())
                     .as(what + ": " + name)
@@ -170,19 +180,20 @@ class MergeCrashTest {
     private long crashAgain(
             MemoryStorage state, DiskModel model, long seed, int before, String what, SplittableRandom random)
             throws Exception {
-        if (!state.exists(file(middle))) {
+        if (!state.exists(file(layer))) {
             return 0;
         }
-        MemoryStorage again = state.with(file(top), state.get(file(top)).copy());
+        MemoryStorage again = state.with(file(layer), state.get(file(layer)).copy());
         History history = new History(again);
-        Merge.run(file(middle), format, Remains.options(again, seed).withStorage(history), Progress.NONE, STEP);
+        Merge.run(file(layer), format, Remains.options(again, seed).withStorage(history), Progress.NONE, STEP);
         return history.visit(0, 1, 5, random, (left, _, description) -> {
             judge(left, model, seed, before, what + "; then " + description);
         });
     }
 
     private byte[] content(DiskOptions options, String what) {
-        try (VirtualDisk disk = VirtualDisks.open(file(top), format, options)) {
+        try (VirtualDisk disk =
+                VirtualDisks.open(file(options.storage().exists(file(top)) ? top : middle), format, options)) {
             byte[] content = new byte[(int) disk.size()];
             disk.read(0, content);
             return content;
