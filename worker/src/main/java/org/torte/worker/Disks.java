@@ -18,6 +18,7 @@ import org.torte.disk.DiskOptions;
 import org.torte.disk.DiskStorage;
 import org.torte.disk.VirtualDisk;
 import org.torte.disk.VirtualDisks;
+import org.torte.disk.operation.LiveDisk;
 import org.torte.machine.Machine;
 import org.torte.machine.storage.ScsiController;
 
@@ -32,7 +33,14 @@ final class Disks implements AutoCloseable {
     private static final UUID NIL = new UUID(0, 0);
 
     /** A source, and what identifies the disk to the guest. */
-    private record Attached(DiskSource source, UUID identifier, VirtualDisk disk) {}
+    private record Attached(DiskSource source, UUID identifier, VirtualDisk disk) {
+        /** Where the disk is: after a merge into its parent, the parent's file. */
+        Path file() {
+            return disk instanceof LiveDisk live
+                    ? live.layers().getFirst()
+                    : source.file().toAbsolutePath();
+        }
+    }
 
     private final Map<Integer, Attached> units = new TreeMap<>();
     private @Nullable ScsiController controller;
@@ -109,7 +117,9 @@ final class Disks implements AutoCloseable {
                 .withStorage(storage);
         VirtualDisk disk;
         try {
-            disk = VirtualDisks.open(source.file(), source.format(), options);
+            disk = source.readOnly()
+                    ? VirtualDisks.open(source.file(), source.format(), options)
+                    : LiveDisk.open(source.file(), source.format(), options);
         } catch (DiskException e) {
             throw new InputException(String.valueOf(e.getMessage()));
         }
@@ -188,12 +198,54 @@ final class Disks implements AutoCloseable {
         close(removed);
     }
 
+    /**
+     * A disk that the guest may write.
+     *
+     * @throws InputException when there is none
+     */
+    synchronized LiveDisk live(int unit) {
+        Attached found = units.get(unit);
+        if (found == null) {
+            throw new InputException("the machine has no disk " + unit);
+        }
+        if (found.disk instanceof LiveDisk live) {
+            return live;
+        }
+        throw new InputException("the disk " + found.source.file() + " may only be read; add it without ro");
+    }
+
+    /**
+     * Grows a disk and tells the guest.
+     *
+     * @throws InputException when it cannot have this size
+     */
+    void grow(int unit, long bytes) {
+        LiveDisk disk = live(unit);
+        if (bytes < disk.size()) {
+            throw new InputException(
+                    "the disk " + unit + " has " + disk.size() + " bytes, and a disk in use only grows");
+        }
+        try {
+            disk.resize(bytes);
+        } catch (DiskException e) {
+            throw new InputException(String.valueOf(e.getMessage()));
+        }
+        ScsiController present = presentController();
+        if (present != null) {
+            present.capacityChanged(unit);
+        }
+    }
+
+    private synchronized @Nullable ScsiController presentController() {
+        return controller;
+    }
+
     synchronized void save(StateOutput state) {
         state.putInt(units.size());
         units.forEach((unit, attached) -> {
             DiskSource source = attached.source;
             state.putInt(unit);
-            state.putString(source.file().toAbsolutePath().toString())
+            state.putString(attached.file().toString())
                     .putString(source.format().name())
                     .putBoolean(source.readOnly())
                     .putLong(attached.identifier.getMostSignificantBits())

@@ -20,6 +20,7 @@ import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 import org.torte.base.net.MacAddress;
 import org.torte.disk.DiskStorage;
+import org.torte.disk.operation.LiveDisk;
 import org.torte.hypervisor.Hypervisor;
 import org.torte.hypervisor.PartitionConfiguration;
 import org.torte.machine.GuestCrash;
@@ -227,6 +228,28 @@ public final class VirtualMachine implements AutoCloseable {
     /** Its disks, by unit. */
     public Map<Integer, DiskSource> disks() {
         return disks.sources();
+    }
+
+    /**
+     * A disk of this machine that the guest may write, to be merged or read as it is at one moment while the guest uses
+     * it. It belongs to the machine: not to be closed, and to be grown by {@link #growDisk}, which tells the guest. A
+     * merge that is under way when the machine is closed, or the disk removed, is cancelled.
+     *
+     * @param unit what {@link #addDisk} gave; those of the builder are counted from 0
+     * @throws InputException when there is none
+     */
+    public LiveDisk disk(int unit) {
+        return disks.live(unit);
+    }
+
+    /**
+     * Makes a disk larger; a guest that is running is told.
+     *
+     * @param bytes a multiple of the disk's sector size
+     * @throws InputException when the disk cannot have this size
+     */
+    public void growDisk(int unit, long bytes) {
+        disks.grow(unit, bytes);
     }
 
     /** Stops processors and time; on return nothing in the machine moves. */
