@@ -2,6 +2,7 @@ package org.torte.disk.operation;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.catchThrowable;
 import static org.torte.disk.operation.Images.MIB;
 import static org.torte.disk.operation.Images.OPTIONS;
 import static org.torte.disk.operation.Images.pattern;
@@ -14,6 +15,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
 import java.util.SplittableRandom;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
@@ -259,18 +261,17 @@ class LiveDiskTest {
     @EnumSource(names = {"VHD", "VHDX"})
     void whatIsTrimmedIsKeptForAViewThatHasRoomForIt(DiskFormat format) {
         Images images = new Images(folder, format);
-        Path image = images.create("disk", CreateOptions.dynamic(8 * MIB).withBlockSize(MIB));
+        Path image = images.create("disk", CreateOptions.dynamic(8 * MIB).withBlockSize(2 * MIB));
         try (LiveDisk disk = LiveDisk.open(image, format, OPTIONS)) {
             disk.write(0, pattern(4 * MIB, 1));
-            try (PointInTime small = disk.pointInTime(folder, MIB)) {
+            try (PointInTime _ = disk.pointInTime(folder, MIB)) {
                 disk.trim(0, 2 * MIB);
                 assertThat(disk.content(0, MIB).kind()).isEqualTo(Extent.Kind.MAPPED);
-                try (PointInTime large = disk.pointInTime(folder, 64 * MIB)) {
-                    small.close();
-                    disk.trim(0, 2 * MIB);
-                    assertThat(disk.content(0, MIB).kind()).isEqualTo(Extent.Kind.ZERO);
-                    assertSame(large, Arrays.copyOf(pattern(4 * MIB, 1), 8 * MIB), "as it was");
-                }
+            }
+            try (PointInTime view = disk.pointInTime(folder, 64 * MIB)) {
+                disk.trim(0, 2 * MIB);
+                assertThat(disk.content(0, MIB).kind()).isEqualTo(Extent.Kind.ZERO);
+                assertSame(view, Arrays.copyOf(pattern(4 * MIB, 1), 8 * MIB), "as it was");
             }
         }
     }
@@ -386,13 +387,41 @@ class LiveDiskTest {
     }
 
     @Test
-    void onlyLayersBetweenTheFirstAndTheLastAreMergedInUse() {
+    void theLastLayerHasNothingToBeMergedInto() {
         Images images = new Images(folder, DiskFormat.VHDX);
         Path top = images.chainOfThree();
         try (LiveDisk disk = LiveDisk.open(top, DiskFormat.VHDX, OPTIONS)) {
-            assertThatThrownBy(() -> disk.merge(top, Progress.NONE)).hasMessageContaining("being written");
             assertThatThrownBy(() -> disk.merge(images.path("base"), Progress.NONE))
                     .hasMessageContaining("no parent");
+        }
+    }
+
+    @ParameterizedTest
+    @EnumSource(names = {"VHD", "VHDX"})
+    void aDiskThatIsClosedWhileItIsMergedGoesOnLater(DiskFormat format) throws Exception {
+        Images images = new Images(folder, format);
+        Path top = images.chainOfThree();
+        byte[] content = Images.content(top, format);
+        LiveDisk disk = LiveDisk.open(top, format, OPTIONS);
+        try (ExecutorService other = Executors.newSingleThreadExecutor()) {
+            CountDownLatch begun = new CountDownLatch(1);
+            Progress telling = (_, _) -> {
+                begun.countDown();
+                return true;
+            };
+            Future<?> merge = other.submit(() -> disk.merge(top, telling, SECTOR));
+            begun.await();
+            disk.close();
+            Throwable end = catchThrowable(merge::get);
+            assertThat(end == null || String.valueOf(end.getMessage()).contains("cancelled"))
+                    .as("%s", end)
+                    .isTrue();
+        }
+        Path now = Files.exists(top) ? top : images.path("middle");
+        assertThat(Images.content(now, format)).isEqualTo(content);
+        if (Files.exists(top)) {
+            Merge.run(top, format, OPTIONS, Progress.NONE);
+            assertThat(Images.content(images.path("middle"), format)).isEqualTo(content);
         }
     }
 
