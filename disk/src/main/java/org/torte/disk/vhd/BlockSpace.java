@@ -21,7 +21,7 @@ final class BlockSpace {
 
     /**
      * Payloads of new blocks begin at multiples of this. Windows takes 4096; but then the host keeps a request of 64 KiB
-     * in five pieces of its cache instead of one, and requests take 1.3 to 1.7 times as long. The bitmap lies right before
+     * in five pieces of its cache instead of one, and requests take up to 1.7 times as long. The bitmap lies right before
      * its payload, and what is left free before that is a hole.
      */
     static final int PAYLOAD_ALIGNMENT = 64 << 10;
