@@ -35,7 +35,7 @@ class MergeCrashTest {
     private static final int NESTED = 40;
 
     /** Which image is merged: one below the disk in use, that disk's own, or one of a disk that is not in use. */
-    private enum Merged {
+    enum Merged {
         BELOW,
         OWN,
         NOT_IN_USE
