@@ -10,5 +10,6 @@ module org.torte.hypervisor {
     exports org.torte.hypervisor.x86;
 
     provides org.torte.hypervisor.Hypervisor with
-            org.torte.hypervisor.software.SoftwareHypervisor;
+            org.torte.hypervisor.software.SoftwareHypervisor,
+            org.torte.hypervisor.kvm.KvmHypervisor;
 }

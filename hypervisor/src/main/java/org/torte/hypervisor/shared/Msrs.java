@@ -209,4 +209,19 @@ public final class Msrs {
         in.getLongs(banks);
         pat = in.getLong();
     }
+
+    /** The registers that are saved, in the order of their numbers' groups. */
+    public static int[] saved() {
+        java.util.stream.IntStream.Builder all = java.util.stream.IntStream.builder();
+        for (Plain register : PLAIN) {
+            all.add(register.index);
+        }
+        for (int i = 0; i < 2 * VARIABLE_RANGES; i++) {
+            all.add(MTRR_VARIABLE + i);
+        }
+        for (int i = 0; i < 4 * BANKS; i++) {
+            all.add(MACHINE_CHECK + i);
+        }
+        return all.add(PAT).build().toArray();
+    }
 }
