@@ -12,6 +12,7 @@ import java.util.Map;
 import java.util.concurrent.CountDownLatch;
 import org.jspecify.annotations.Nullable;
 import org.torte.base.StateException;
+import org.torte.hypervisor.TranslatorStatistics;
 import org.torte.machine.boot.BootException;
 import org.torte.worker.ExitReport;
 import org.torte.worker.InputException;
@@ -85,6 +86,7 @@ final class ForegroundRun {
     private int conclude(ExitReport end) {
         if (showStatistics) {
             print(machine.statistics());
+            machine.translatorStatistics().ifPresent(this::print);
         }
         return switch (end) {
             case ExitReport.PoweredOff() -> ExitStatus.OK;
@@ -166,6 +168,24 @@ final class ForegroundRun {
                 s.msrWrites(),
                 s.memoryBytes() >> 20,
                 s.committedBytes() >> 20);
+    }
+
+    private void print(TranslatorStatistics t) {
+        messages.printf(
+                Locale.ROOT,
+                "torte: translated: %d instructions executed, %d in %d blocks, %d KiB of code, %d invalidated, %d resets%n"
+                        + "torte: left for: %d TLB misses, %d instructions, %d budgets, %d chains, %d far jumps%n",
+                t.executed(),
+                t.instructions(),
+                t.blocks(),
+                t.codeBytes() >> 10,
+                t.invalidated(),
+                t.resets(),
+                t.missing(),
+                t.interpreted(),
+                t.budget(),
+                t.chained(),
+                t.jumps());
     }
 
     private final class KeyActions implements ConsoleKeys.Actions {

@@ -10,6 +10,7 @@ import java.util.List;
 import java.util.Set;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
+import org.torte.hypervisor.TranslatorMode;
 import org.torte.machine.integration.IntegrationService;
 import org.torte.worker.VirtualMachine;
 import org.torte.worker.control.ControlServer;
@@ -93,6 +94,13 @@ final class RunCommand implements Callable<Integer> {
     String hypervisor = "auto";
 
     @Option(
+            names = "--translator",
+            paramLabel = "MODE",
+            description = "off (the default) interprets guest code; on translates what is executed often into host "
+                    + "code, which is faster; only translates all, for tests")
+    String translator = "off";
+
+    @Option(
             names = "--exit-port",
             paramLabel = "PORT",
             description = "an I/O port, such as 0xf4, through which the guest ends the run with a status")
@@ -138,6 +146,7 @@ final class RunCommand implements Callable<Integer> {
     public Integer call() {
         VirtualMachine.Builder builder = restore == null ? newMachine() : savedMachine(restore);
         builder.hypervisor(hypervisor);
+        builder.translator(translatorMode());
         builder.onGuestFailure(line -> System.err.print("\r\ntorte: the guest's system has failed: " + line + "\r\n"));
         builder.consoleOutput(new FileOutputStream(FileDescriptor.out));
         Duration limit = timeout == null ? null : Quantities.duration("--timeout", timeout);
@@ -145,8 +154,21 @@ final class RunCommand implements Callable<Integer> {
         try (VirtualMachine machine = builder.build();
                 ControlServer _ =
                         control == null ? null : ControlServer.open(DiskOption.path("--control", control), machine)) {
+            if (!translator.equals("off") && machine.translatorStatistics().isEmpty()) {
+                System.err.println("torte: this host's processor or system does not allow translated code; the guest is"
+                        + " interpreted");
+            }
             return new ForegroundRun(machine, limit, statistics, target, System.err).run();
         }
+    }
+
+    private TranslatorMode translatorMode() {
+        return switch (translator) {
+            case "off" -> TranslatorMode.OFF;
+            case "on" -> TranslatorMode.ON;
+            case "only" -> TranslatorMode.ONLY;
+            default -> throw new UsageException("--translator takes on, off or only, not \"" + translator + "\"");
+        };
     }
 
     private VirtualMachine.Builder newMachine() {

@@ -1,5 +1,6 @@
 package org.torte.hypervisor;
 
+import java.util.Optional;
 import org.torte.base.StateReader;
 import org.torte.base.StateWriter;
 
@@ -24,6 +25,11 @@ public interface Partition extends AutoCloseable {
      * @param data the message data
      */
     void signalMessage(long address, int data);
+
+    /** What the translator has done; empty where everything is interpreted or executed by the host's processor. */
+    default Optional<TranslatorStatistics> translatorStatistics() {
+        return Optional.empty();
+    }
 
     /** Raises the legacy controller's INTR wire (8259 in virtual-wire mode) into LINT0 of the bootstrap processor. */
     void setExternalInterrupt(boolean high, java.util.function.IntSupplier acknowledge);

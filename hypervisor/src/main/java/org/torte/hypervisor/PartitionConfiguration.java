@@ -14,6 +14,7 @@ import org.torte.base.Timers;
  * @param timers the clock and timers of the machine
  * @param random where RDRAND and RDSEED get their bits
  * @param handler what the back-end asks for everything that is not its own
+ * @param translator whether hot code is translated into host code, by back-ends that execute guest code in software
  */
 public record PartitionConfiguration(
         GuestMemory memory,
@@ -22,7 +23,30 @@ public record PartitionConfiguration(
         long tscFrequency,
         Timers timers,
         RandomSource random,
-        ExitHandler handler) {
+        ExitHandler handler,
+        TranslatorMode translator) {
+    /** Without the translator. */
+    public PartitionConfiguration(
+            GuestMemory memory,
+            int processors,
+            CpuidTable cpuid,
+            long tscFrequency,
+            Timers timers,
+            RandomSource random,
+            ExitHandler handler) {
+        this(memory, processors, cpuid, tscFrequency, timers, random, handler, TranslatorMode.OFF);
+    }
+
+    /** The same, but for what answers exits. */
+    public PartitionConfiguration withHandler(ExitHandler other) {
+        return new PartitionConfiguration(memory, processors, cpuid, tscFrequency, timers, random, other, translator);
+    }
+
+    /** The same, but for the translator. */
+    public PartitionConfiguration withTranslator(TranslatorMode mode) {
+        return new PartitionConfiguration(memory, processors, cpuid, tscFrequency, timers, random, handler, mode);
+    }
+
     /** The most processors of one partition. */
     public static final int MAX_PROCESSORS = 64;
 

@@ -5,6 +5,7 @@ import org.torte.hypervisor.ExitHandler;
 import org.torte.hypervisor.Hypervisor;
 import org.torte.hypervisor.Partition;
 import org.torte.hypervisor.PartitionConfiguration;
+import org.torte.hypervisor.TranslatorMode;
 
 /**
  * Counts the exits of a partition on their way to the machine. Every processor counts in a row of its own, which only
@@ -17,8 +18,8 @@ final class ExitCounter {
 
     private long[] counts = new long[0];
 
-    /** The same back-end, counted. Its partition's handler gets what it would have got. */
-    Hypervisor count(Hypervisor hypervisor) {
+    /** The same back-end, counted, with this translator. Its partition's handler gets what it would have got. */
+    Hypervisor count(Hypervisor hypervisor, TranslatorMode translator) {
         return new Hypervisor() {
             @Override
             public String name() {
@@ -38,14 +39,9 @@ final class ExitCounter {
             @Override
             public Partition createPartition(PartitionConfiguration configuration) {
                 counts = new long[configuration.processors() * ROW];
-                return hypervisor.createPartition(new PartitionConfiguration(
-                        configuration.memory(),
-                        configuration.processors(),
-                        configuration.cpuid(),
-                        configuration.tscFrequency(),
-                        configuration.timers(),
-                        configuration.random(),
-                        new Counting(configuration.handler(), counts)));
+                return hypervisor.createPartition(configuration
+                        .withHandler(new Counting(configuration.handler(), counts))
+                        .withTranslator(translator));
             }
         };
     }

@@ -7,6 +7,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.Set;
 import java.util.UUID;
@@ -23,6 +24,8 @@ import org.torte.disk.DiskStorage;
 import org.torte.disk.operation.LiveDisk;
 import org.torte.hypervisor.Hypervisor;
 import org.torte.hypervisor.PartitionConfiguration;
+import org.torte.hypervisor.TranslatorMode;
+import org.torte.hypervisor.TranslatorStatistics;
 import org.torte.machine.GuestCrash;
 import org.torte.machine.Machine;
 import org.torte.machine.MachineConfiguration;
@@ -337,6 +340,11 @@ public final class VirtualMachine implements AutoCloseable {
                 HostMemory.committed(machine.memory()));
     }
 
+    /** What the translator has done; empty when the machine has none. */
+    public Optional<TranslatorStatistics> translatorStatistics() {
+        return machine.partition().translatorStatistics();
+    }
+
     private long instructions() {
         long sum = 0;
         for (int i = 0; i < machine.partition().processorCount(); i++) {
@@ -367,6 +375,7 @@ public final class VirtualMachine implements AutoCloseable {
         private long memory = DEFAULT_MEMORY;
         private int processors = 1;
         private String hypervisorName = "auto";
+        private TranslatorMode translator = TranslatorMode.OFF;
         private @Nullable Hypervisor hypervisor;
         private OptionalInt exitPort = OptionalInt.empty();
         private @Nullable OutputStream consoleOutput;
@@ -419,6 +428,12 @@ public final class VirtualMachine implements AutoCloseable {
         /** The back-end: {@code auto}, {@code software} or {@code kvm}. */
         public Builder hypervisor(String name) {
             hypervisorName = name;
+            return this;
+        }
+
+        /** Whether the software processor translates hot code into host code; off unless said. */
+        public Builder translator(TranslatorMode mode) {
+            translator = mode;
             return this;
         }
 
@@ -574,7 +589,8 @@ public final class VirtualMachine implements AutoCloseable {
         }
 
         private Machine create(MachineConfiguration configuration, ExitCounter exits) {
-            Hypervisor backend = exits.count(hypervisor == null ? Backends.find(hypervisorName) : hypervisor);
+            Hypervisor backend =
+                    exits.count(hypervisor == null ? Backends.find(hypervisorName) : hypervisor, translator);
             try {
                 return Machine.create(configuration, MachineHost.of(backend, listener()));
             } catch (OutOfMemoryError e) {

@@ -1,7 +1,9 @@
 package org.torte.hypervisor.software;
 
+import java.lang.invoke.VarHandle;
 import org.jspecify.annotations.Nullable;
 import org.torte.hypervisor.LastSteps;
+import org.torte.hypervisor.software.translator.Translation;
 import org.torte.hypervisor.x86.Instruction;
 
 /**
@@ -75,6 +77,13 @@ final class Block {
     /** Set when its bytes have changed; whoever comes upon it looks for a new one. */
     boolean dead;
 
+    /** How often it was come upon by the interpreter, as far as somebody counts ({@link TranslatedCode}). */
+    int heat;
+
+    /** Its translations into host code, each for one linear address. */
+    @Nullable
+    Translation translation;
+
     Block(
             int offset,
             int mode,
@@ -130,6 +139,15 @@ final class Block {
             if (i == 0 || starts[i] != starts[i - 1]) {
                 code[i] = MicroOp.EXIT;
             }
+        }
+        VarHandle.fullFence();
+        dropTranslations();
+    }
+
+    /** Makes every processor that comes to one of its translations leave. */
+    void dropTranslations() {
+        for (Translation t = translation; t != null; t = t.next) {
+            t.invalidate();
         }
     }
 

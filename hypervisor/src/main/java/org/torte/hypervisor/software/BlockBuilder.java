@@ -32,6 +32,24 @@ final class BlockBuilder implements CodeSource {
         this.rendezvous = rendezvous;
     }
 
+    /** The block at an instruction pointer in the current mode, from the jump cache if it is there. */
+    Block lookUp(long rip) {
+        Mmu.JumpCache jumps = cpu.mmu.jumps();
+        Block block = jumps.find(rip);
+        if (block == null || block.dead) {
+            block = find(rip, cpu.mode);
+            if (block.linkable) {
+                jumps.put(rip, block);
+            }
+        }
+        return block;
+    }
+
+    /** Changes a decoded instruction of 64-bit code that this processor does not have into what it executes instead. */
+    void applyOffered(Instruction in) {
+        offered.apply(in, true);
+    }
+
     /**
      * The block that starts at this instruction pointer.
      *

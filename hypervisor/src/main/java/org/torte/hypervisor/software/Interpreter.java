@@ -20,6 +20,7 @@ final class Interpreter {
     private final Mmu mmu;
     private final Executor executor;
     private final BlockBuilder builder;
+    private final @Nullable TranslatedCode translated;
 
     /** Instructions executed so far; exact whenever the processor does not run. */
     long instructions;
@@ -34,7 +35,9 @@ final class Interpreter {
     @Nullable
     GuestFault fault;
 
-    Interpreter(Cpu cpu, Executor executor, BlockBuilder builder) {
+    /** With null for {@code translated} everything is interpreted. */
+    Interpreter(Cpu cpu, Executor executor, BlockBuilder builder, @Nullable TranslatedCode translated) {
+        this.translated = translated;
         this.cpu = cpu;
         this.mmu = cpu.mmu;
         this.executor = executor;
@@ -57,10 +60,24 @@ final class Interpreter {
         long count = 0;
         long blockCount = blocks;
         long[] trail = this.trail;
+        TranslatedCode translated = this.translated;
+        long executedBefore = translated == null ? 0 : translated.executed;
         fault = null;
         try {
             r[Cpu.START] = rip;
-            block = single ? builder.find(rip, cpu.mode | Cpu.MODE_SINGLE) : find(rip);
+            block = single ? builder.find(rip, cpu.mode | Cpu.MODE_SINGLE) : builder.lookUp(rip);
+            if (translated != null) {
+                translated.resuming = false;
+                if (!single && translated.isHot(block)) {
+                    Block hot = block;
+                    block = Block.NONE;
+                    block = translated.run(hot, rip);
+                    rip = cpu.rip;
+                }
+                if (block == Block.NONE) {
+                    return;
+                }
+            }
             while (true) {
                 long[] code = block.code;
                 trail[(int) blockCount & TRAIL - 1] = rip & Block.TRACE_ADDRESS | block.trace;
@@ -288,14 +305,30 @@ final class Interpreter {
                     cpu.rip = rip;
                     return;
                 }
+                if (translated != null && translated.resuming) {
+                    found = translated.resume(rip);
+                    rip = cpu.rip;
+                    if (found == Block.NONE) {
+                        return;
+                    }
+                    block = found;
+                    continue;
+                }
                 if (found == null || found.dead) {
-                    found = find(rip);
+                    found = builder.lookUp(rip);
                     if (found.linkable) {
                         if (exit == TAKEN && previous.targetInPage) {
                             previous.taken = found;
                         } else if (exit == NEXT_BLOCK && previous.nextInPage) {
                             previous.next = found;
                         }
+                    }
+                }
+                if (translated != null && translated.isHot(found)) {
+                    found = translated.run(found, rip);
+                    rip = cpu.rip;
+                    if (found == Block.NONE) {
+                        return;
                     }
                 }
                 block = found;
@@ -314,6 +347,9 @@ final class Interpreter {
         } finally {
             instructions += count;
             blocks = blockCount;
+            if (translated != null) {
+                instructions += translated.executed - executedBefore;
+            }
         }
     }
 
@@ -324,18 +360,6 @@ final class Interpreter {
             runs.add(Block.run(trail[(int) i & TRAIL - 1]));
         }
         return runs;
-    }
-
-    private Block find(long rip) {
-        Mmu.JumpCache jumps = mmu.jumps();
-        Block block = jumps.find(rip);
-        if (block == null || block.dead) {
-            block = builder.find(rip, cpu.mode);
-            if (block.linkable) {
-                jumps.put(rip, block);
-            }
-        }
-        return block;
     }
 
     private static long address(long[] r, long u) {

@@ -8,7 +8,9 @@ import static java.lang.foreign.ValueLayout.JAVA_SHORT_UNALIGNED;
 import java.lang.foreign.MemorySegment;
 import java.lang.invoke.VarHandle;
 import java.util.Arrays;
+import java.util.List;
 import org.jspecify.annotations.Nullable;
+import org.torte.hypervisor.software.translator.StateArea;
 
 /**
  * Linear memory of one processor: the soft TLB in front of the page walk, and the jump cache, which lives and dies with
@@ -67,6 +69,9 @@ final class Mmu {
     private long back;
     private long backSecond;
     private boolean backFree;
+
+    /** For translated code, by privilege: what it sees of these TLBs. None when everything is interpreted. */
+    private StateArea[] areas = {};
 
     /** How often the TLBs were emptied. */
     long flushes;
@@ -178,6 +183,9 @@ final class Mmu {
             Arrays.fill(openTlb, INVALID);
             dirtyOpenTlb = privilege == Privilege.SUPERVISOR_OPEN;
         }
+        for (StateArea area : areas) {
+            area.flush();
+        }
     }
 
     /** Forgets the translation of one page (and of the large page it may be part of). */
@@ -186,6 +194,9 @@ final class Mmu {
         Arrays.fill(supervisorTlb, i, i + 3, INVALID);
         Arrays.fill(openTlb, i, i + 3, INVALID);
         Arrays.fill(userTlb, i, i + 3, INVALID);
+        for (StateArea area : areas) {
+            area.flushPage(address);
+        }
         if (walker.sawLargePages()) {
             // Only 4 KiB pieces of a large page are entered, at any slot.
             flush();
@@ -201,11 +212,17 @@ final class Mmu {
             openTlb[i] = INVALID;
             userTlb[i] = INVALID;
         }
+        for (StateArea area : areas) {
+            area.flushWrites();
+        }
     }
 
     void flushJumpCache() {
         supervisorJumps.clear();
         userJumps.clear();
+        for (StateArea area : areas) {
+            area.flushJumps();
+        }
     }
 
     JumpCache jumps() {
@@ -219,7 +236,65 @@ final class Mmu {
     boolean revokeWrite(long page) {
         boolean supervisor = revokeWrite(supervisorTlb, page);
         boolean open = revokeWrite(openTlb, page);
-        return revokeWrite(userTlb, page) || supervisor || open;
+        boolean found = revokeWrite(userTlb, page) || supervisor || open;
+        // Whoever enters a page for translated code does that first and then looks here again.
+        VarHandle.fullFence();
+        for (StateArea area : areas) {
+            found |= area.revokeWrite(ram.address() + page);
+        }
+        return found;
+    }
+
+    /** Makes the areas that translated code uses; the processor does not run yet. */
+    List<StateArea> createAreas() {
+        areas = new StateArea[] {new StateArea(), new StateArea(), new StateArea()};
+        return List.of(areas);
+    }
+
+    /** The area of the current privilege, or null when translated code must not run. */
+    @Nullable
+    StateArea area() {
+        if (checksAlignment) {
+            return null;
+        }
+        return switch (privilege) {
+            case SUPERVISOR -> areas[0];
+            case SUPERVISOR_OPEN -> areas[1];
+            case USER -> areas[2];
+        };
+    }
+
+    /** Enters the page of an access into the current {@link #area} if that is RAM which may be accessed so freely. */
+    boolean fill(long address, int size, boolean store) {
+        long page = address & PAGE;
+        StateArea area = area();
+        if ((address + size - 1 & PAGE) != page || area == null) {
+            return false;
+        }
+        long[] t = tlb;
+        int i = slot(address);
+        int tag = store ? i + 1 : i;
+        if (t[tag] != page) {
+            try {
+                translate(address, store ? WRITE : READ, privilege);
+            } catch (GuestFault f) {
+                return false; // comes up again, exactly, when the instruction is interpreted
+            }
+            if (t[tag] != page) {
+                return false;
+            }
+        }
+        long physical = page + t[i + 3];
+        // The first read comes by Java: should the host be unable to give this page, it is Java that hears of it.
+        memory.readRam(physical, 1);
+        boolean writable = t[i + 1] == page;
+        area.enter(page, ram.address() + physical, writable);
+        VarHandle.fullFence();
+        if (writable && t[i + 1] != page) {
+            area.flushPage(page);
+            return !store;
+        }
+        return true;
     }
 
     private static boolean revokeWrite(long[] entries, long page) {

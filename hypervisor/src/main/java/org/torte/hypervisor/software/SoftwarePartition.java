@@ -1,13 +1,20 @@
 package org.torte.hypervisor.software;
 
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
+import java.util.Optional;
 import java.util.function.IntSupplier;
+import org.jspecify.annotations.Nullable;
 import org.torte.base.StateReader;
 import org.torte.base.StateWriter;
 import org.torte.hypervisor.Partition;
 import org.torte.hypervisor.PartitionConfiguration;
+import org.torte.hypervisor.TranslatorMode;
+import org.torte.hypervisor.TranslatorStatistics;
 import org.torte.hypervisor.VirtualProcessor;
+import org.torte.hypervisor.software.translator.Site;
+import org.torte.hypervisor.software.translator.Translator;
 
 /** A partition whose processors are threads of this JVM. */
 final class SoftwarePartition implements Partition {
@@ -17,6 +24,7 @@ final class SoftwarePartition implements Partition {
     private final InterruptRouter router = new InterruptRouter();
     private final Rendezvous rendezvous = new Rendezvous();
     private final List<SoftwareProcessor> processors = new ArrayList<>();
+    private final @Nullable Translator translator;
 
     SoftwarePartition(PartitionConfiguration configuration) {
         int addressBits = configuration.cpuid().get(LEAF_ADDRESS_SIZES, 0).eax() & 0xff;
@@ -25,8 +33,10 @@ final class SoftwarePartition implements Partition {
                 addressBits == 0 ? 36 : Math.min(addressBits, 52),
                 configuration.handler(),
                 router.ioApic());
+        translator =
+                configuration.translator() == TranslatorMode.OFF ? null : Translator.create(Translator.DEFAULT_SIZE);
         for (int i = 0; i < configuration.processors(); i++) {
-            processors.add(new SoftwareProcessor(i, configuration, memory, router, rendezvous));
+            processors.add(new SoftwareProcessor(i, configuration, memory, router, rendezvous, translator));
         }
         router.connect(processors.stream().map(p -> p.cpu().apic).toList());
         rendezvous.connect(processors.stream().map(SoftwareProcessor::cpu).toArray(Cpu[]::new));
@@ -40,6 +50,34 @@ final class SoftwarePartition implements Partition {
     @Override
     public VirtualProcessor processor(int index) {
         return processors.get(index);
+    }
+
+    @Override
+    public Optional<TranslatorStatistics> translatorStatistics() {
+        if (translator == null) {
+            return Optional.empty();
+        }
+        long executed = 0;
+        long[] exits = new long[5];
+        for (SoftwareProcessor processor : processors) {
+            TranslatedCode code = processor.translated();
+            if (code != null) {
+                executed += code.executed;
+                Arrays.setAll(exits, i -> exits[i] + code.exits[i]);
+            }
+        }
+        return Optional.of(new TranslatorStatistics(
+                executed,
+                translator.translatedBlocks(),
+                translator.translatedInstructions(),
+                translator.codeBytes(),
+                translator.invalidatedBlocks(),
+                translator.resets(),
+                exits[Site.MISSING],
+                exits[Site.INTERPRET],
+                exits[Site.BUDGET],
+                exits[Site.CHAIN],
+                exits[Site.JUMP]));
     }
 
     @Override
@@ -159,6 +197,9 @@ final class SoftwarePartition implements Partition {
     public void close() {
         for (SoftwareProcessor processor : processors) {
             processor.close();
+        }
+        if (translator != null) {
+            translator.close();
         }
     }
 }

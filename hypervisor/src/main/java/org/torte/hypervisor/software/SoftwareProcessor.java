@@ -1,11 +1,14 @@
 package org.torte.hypervisor.software;
 
+import org.jspecify.annotations.Nullable;
 import org.torte.base.StateInput;
 import org.torte.base.StateOutput;
 import org.torte.hypervisor.CpuState;
 import org.torte.hypervisor.LastSteps;
 import org.torte.hypervisor.PartitionConfiguration;
+import org.torte.hypervisor.TranslatorMode;
 import org.torte.hypervisor.VirtualProcessor;
+import org.torte.hypervisor.software.translator.Translator;
 
 /** One processor: takes events between runs of the interpreter, and delivers what faults it ends with. */
 final class SoftwareProcessor implements VirtualProcessor {
@@ -19,7 +22,7 @@ final class SoftwareProcessor implements VirtualProcessor {
     private final Rendezvous rendezvous;
     private final Interrupts interrupts;
     private final Interpreter interpreter;
-    private final BlockBuilder builder;
+    private final @Nullable TranslatedCode translated;
 
     /** A triple fault came up while an interrupt was delivered. */
     private boolean shutdown;
@@ -29,7 +32,8 @@ final class SoftwareProcessor implements VirtualProcessor {
             PartitionConfiguration configuration,
             PhysicalMemory memory,
             InterruptRouter router,
-            Rendezvous rendezvous) {
+            Rendezvous rendezvous,
+            @Nullable Translator translator) {
         this.rendezvous = rendezvous;
         cpu = new Cpu(index, memory, router, configuration.timers(), configuration.tscFrequency());
         Segmentation segmentation = new Segmentation(cpu);
@@ -42,8 +46,19 @@ final class SoftwareProcessor implements VirtualProcessor {
                 interrupts,
                 new SystemInstructions(cpu, configuration),
                 new FloatingPointUnit(cpu.fpu, cpu));
-        builder = new BlockBuilder(cpu, memory, rendezvous, new OfferedInstructions(configuration.cpuid()));
-        interpreter = new Interpreter(cpu, executor, builder);
+        BlockBuilder builder =
+                new BlockBuilder(cpu, memory, rendezvous, new OfferedInstructions(configuration.cpuid()));
+        boolean always = configuration.translator() == TranslatorMode.ONLY;
+        translated = translator == null
+                ? null
+                : new TranslatedCode(cpu, memory, rendezvous, builder, translator, always ? 1 : TranslatedCode.HOT);
+        interpreter = new Interpreter(cpu, executor, builder, translated);
+    }
+
+    /** Its translated code, or null when everything is interpreted. */
+    @Nullable
+    TranslatedCode translated() {
+        return translated;
     }
 
     Cpu cpu() {

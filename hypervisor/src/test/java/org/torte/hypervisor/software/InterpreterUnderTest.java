@@ -16,6 +16,7 @@ import org.torte.hypervisor.PartitionConfiguration;
 import org.torte.hypervisor.oracle.AddressSpace;
 import org.torte.hypervisor.oracle.CaseRecord;
 import org.torte.hypervisor.oracle.TestProgram;
+import org.torte.hypervisor.software.translator.Translator;
 
 /**
  * The interpreter in user mode with the address space and the segments of the oracle's process: one case at a time. Its
@@ -41,6 +42,10 @@ final class InterpreterUnderTest implements AutoCloseable {
     private final PhysicalMemory physical;
     private final Interpreter interpreter;
     private final Segmentation segmentation;
+
+    @Nullable
+    final TranslatedCode translated;
+
     final Cpu cpu;
 
     /** Whether the last case ended at INT3 (or INT 3), whose own address {@link Cpu#rip} then is. */
@@ -51,6 +56,11 @@ final class InterpreterUnderTest implements AutoCloseable {
     GuestFault fault;
 
     InterpreterUnderTest() {
+        this(false);
+    }
+
+    /** With {@code translate} all that can be is translated before it is executed. */
+    InterpreterUnderTest(boolean translate) {
         CpuidTable cpuid = new CpuidTable.Builder()
                 .leaf(1, 0x0A20F12, 0, 0xFFFF_FFFF & ~(1 << 27), -1)
                 .subleaf(7, 0, 0, -1, -1, 0)
@@ -75,8 +85,10 @@ final class InterpreterUnderTest implements AutoCloseable {
                 new Interrupts(cpu, segmentation),
                 new SystemInstructions(cpu, configuration),
                 new FloatingPointUnit(cpu.fpu, cpu));
-        interpreter = new Interpreter(
-                cpu, executor, new BlockBuilder(cpu, physical, rendezvous, new OfferedInstructions(cpuid)));
+        BlockBuilder builder = new BlockBuilder(cpu, physical, rendezvous, new OfferedInstructions(cpuid));
+        Translator translator = translate ? Translator.create(4 << 20) : null;
+        translated = translator == null ? null : new TranslatedCode(cpu, physical, rendezvous, builder, translator, 1);
+        interpreter = new Interpreter(cpu, executor, builder, translated);
         buildAddressSpace();
         enterUserMode();
     }

@@ -55,13 +55,23 @@ final class OracleRun implements AutoCloseable {
     long unrepeatable;
 
     OracleRun(long seed) throws IOException {
+        this(seed, false);
+    }
+
+    /** With {@code translate} it is the translator that is compared. */
+    OracleRun(long seed, boolean translate) throws IOException {
         random = new Random(seed);
         instructions = new InstructionGenerator(random);
         states = new StateGenerator(random);
         host = new HostProcessor(BATCH);
         features = new HostFeatures(host);
-        interpreter = new InterpreterUnderTest();
+        interpreter = new InterpreterUnderTest(translate);
         comparison = new OracleComparison(interpreter, features);
+    }
+
+    /** Instructions that were executed in translated code. */
+    long translated() {
+        return interpreter.translated == null ? 0 : interpreter.translated.executed;
     }
 
     /** What the host offers. */

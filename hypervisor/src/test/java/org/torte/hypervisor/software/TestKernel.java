@@ -20,6 +20,7 @@ import org.torte.hypervisor.CpuState;
 import org.torte.hypervisor.CpuidTable;
 import org.torte.hypervisor.Partition;
 import org.torte.hypervisor.PartitionConfiguration;
+import org.torte.hypervisor.TranslatorMode;
 import org.torte.hypervisor.VirtualProcessor;
 
 /**
@@ -91,6 +92,7 @@ final class TestKernel {
 
     private final String name;
     private final int processors;
+    private final TranslatorMode translator;
     private final Host host;
     private final ManualTimers timers = new ManualTimers();
     /** What the next partition goes on from; nothing at the kernel's entry. */
@@ -99,6 +101,11 @@ final class TestKernel {
     private byte[] restored = {};
 
     private TestKernel(String name, int processors, int pauseEvery) {
+        this(name, processors, pauseEvery, TranslatorMode.OFF);
+    }
+
+    private TestKernel(String name, int processors, int pauseEvery, TranslatorMode translator) {
+        this.translator = translator;
         this.name = name;
         this.processors = processors;
         host = new Host(pauseEvery);
@@ -111,7 +118,12 @@ final class TestKernel {
 
     /** Runs a kernel to the end of the first processor, for 120 seconds at most. */
     static Result run(String name, int processors) {
-        return new TestKernel(name, processors, Integer.MAX_VALUE).run();
+        return run(name, processors, TranslatorMode.OFF);
+    }
+
+    /** The same with this translator. */
+    static Result run(String name, int processors, TranslatorMode translator) {
+        return new TestKernel(name, processors, Integer.MAX_VALUE, translator).run();
     }
 
     /** Runs a kernel, and moves it into a new partition by way of its saved state after every so many lines. */
@@ -136,7 +148,8 @@ final class TestKernel {
     private Partition partition(GuestMemory memory) {
         return new SoftwareHypervisor()
                 .createPartition(new PartitionConfiguration(
-                        memory, processors, cpuid(), 1_000_000_000L, timers, RandomSource.seeded(1), host));
+                                memory, processors, cpuid(), 1_000_000_000L, timers, RandomSource.seeded(1), host)
+                        .withTranslator(translator));
     }
 
     private Result run() {

@@ -1,0 +1,69 @@
+package org.torte.hypervisor.software.translator;
+
+import static org.torte.hypervisor.software.translator.Assembler.*;
+
+import org.torte.hypervisor.x86.Instruction;
+
+/**
+ * The linear address of a memory operand in the guest's terms, and the code that computes it into r12. That code needs
+ * r13 too and leaves the flags alone unless there is a segment base to add.
+ *
+ * @param segment FS = 4, GS = 5, or anything else for those whose base is 0
+ * @param base general register, or {@link Assembler#NONE}
+ * @param index likewise
+ * @param narrow whether it has 32 bits
+ */
+record Address(int segment, int base, int index, int scale, long displacement, boolean narrow) {
+    private static final int FS = 4, GS = 5;
+
+    /** Of an instruction's ModRM operand; {@code next} is the address of the next instruction. */
+    static Address of(Instruction in, long next, boolean withSegment) {
+        int segment = withSegment ? in.segment : Instruction.NO_SEGMENT;
+        boolean narrow = in.addressSize == 4;
+        if (in.base == Instruction.RIP) {
+            return new Address(segment, NONE, in.index, in.scale, in.displacement + next, narrow);
+        }
+        return new Address(segment, in.base, in.index, in.scale, in.displacement, narrow);
+    }
+
+    /** Of something on the stack. */
+    static Address stack(int displacement) {
+        return new Address(Instruction.NO_SEGMENT, RSP, NONE, 0, displacement, false);
+    }
+
+    boolean isConstant() {
+        return base == NONE && index == NONE;
+    }
+
+    /** The displacement of an address without registers. */
+    long constant() {
+        return narrow ? displacement & 0xffffffffL : displacement;
+    }
+
+    /** Writes code that leaves it in r12. */
+    void emit(Assembler code) {
+        if (isConstant()) {
+            code.constant(R12, constant());
+        } else {
+            emitInto(code, R12);
+        }
+        if (segment == FS || segment == GS) {
+            code.memory(0, true, false, 0x03, R12, R14, NONE, 0, segment == FS ? StateArea.FS_BASE : StateArea.GS_BASE);
+        }
+    }
+
+    /** LEA into a register, without the segment's base, of an address that is not constant. */
+    void emitInto(Assembler code, int register) {
+        int b = base == NONE ? NONE : in(code, base, R12);
+        int i = index == NONE ? NONE : in(code, index, R13);
+        code.memory(0, !narrow, false, 0x8d, register, b, i, scale, (int) displacement);
+    }
+
+    private static int in(Assembler code, int guest, int scratch) {
+        if (guest < R12) {
+            return Registers.host(guest);
+        }
+        code.load(scratch, R14, Trampolines.gpr(guest));
+        return scratch;
+    }
+}

@@ -1,0 +1,67 @@
+package org.torte.hypervisor.software.translator;
+
+/**
+ * A place where translated code is left: what stands behind the call in its cold stub, copied out.
+ *
+ * <pre>
+ *  0 number of the translation   4 kind          8 where to go on          12 where to go on after the instruction
+ * 16 instruction's distance from the block's start in bytes                20 instructions done but not counted yet
+ * 24 target of a jump; or the size of an access, with 100H for a store and 200H if it must be aligned (8 bytes)
+ * </pre>
+ *
+ * One object for each processor, filled anew at every exit.
+ */
+public final class Site {
+    static final int SIZE = 32;
+
+    /** Why code is left. */
+    public static final int MISSING = 0, INTERPRET = 1, BUDGET = 2, CHAIN = 3, JUMP = 4;
+
+    static final int STORE = 0x100, WHOLE = 0x200;
+
+    /** The translation's number. */
+    int translation;
+
+    /** One of the constants. */
+    public int kind;
+
+    /** Where code goes on when what was missing is there; for CHAIN the place of the jump's displacement. */
+    public int resume;
+
+    /** Where code goes on after the instruction has been interpreted; 0: it is the block's last. */
+    public int next;
+
+    /** The instruction's distance from the start of its block in bytes. */
+    public int offset;
+
+    /** Instructions of the block that were executed, minus those that the budget was charged for. */
+    public int uncounted;
+
+    /** For CHAIN and JUMP the instruction pointer to go on at. */
+    public long target;
+
+    /** For MISSING: bytes of the access. */
+    public int accessSize() {
+        return (int) target & 0xff;
+    }
+
+    /** For MISSING: whether it is a store. */
+    public boolean isStore() {
+        return (target & STORE) != 0;
+    }
+
+    /** For MISSING: whether an access at this address has to be interpreted because it must be aligned and is not. */
+    public boolean isMisaligned(long address) {
+        return (target & WHOLE) != 0 && (address & accessSize() - 1) != 0;
+    }
+
+    void read(CodeMemory memory, int at) {
+        translation = memory.readInt(at);
+        kind = memory.readInt(at + 4);
+        resume = memory.readInt(at + 8);
+        next = memory.readInt(at + 12);
+        offset = memory.readInt(at + 16);
+        uncounted = memory.readInt(at + 20);
+        target = memory.readLong(at + 24);
+    }
+}

@@ -1,0 +1,208 @@
+package org.torte.hypervisor.software.translator;
+
+import static java.lang.foreign.ValueLayout.JAVA_INT;
+import static java.lang.foreign.ValueLayout.JAVA_LONG;
+import static java.lang.foreign.ValueLayout.JAVA_SHORT;
+
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.invoke.VarHandle;
+
+/**
+ * What translated code works on, outside the heap: the registers of one processor while it executes translated code, its
+ * soft TLB and its jump cache, all for one privilege. Register r14 points to it.
+ *
+ * <pre>
+ *   -512  XMM0 to XMM15
+ *   -224  RAX to R15
+ *    -96  budget        instructions until the code must leave
+ *    -88  flags         OF in bit 0, the low byte of RFLAGS above it
+ *    -80  base of FS    -72 base of GS
+ *    -64  site          where the code was left
+ *    -56  scratch       address of a missing access, or whatever one instruction has to keep
+ *    -48  entry         where the code is entered
+ *    -40  MXCSR         -32 a second word of scratch
+ *      0  soft TLB      1024 entries of 32 bytes: page for reads, page for writes, host's address of the page
+ *  32768  jump cache    2048 entries of 16 bytes: instruction pointer, host's address of its code
+ * </pre>
+ *
+ * An empty entry holds a page (an instruction pointer) that belongs into another entry: no address leads to this one and
+ * equals it, canonical or not. Used by the processor's own thread, except for {@link #revokeWrite}.
+ */
+public final class StateArea {
+    static final int XMM = -512, GPR = -224, BUDGET = -96, FLAGS = -88, FS_BASE = -80, GS_BASE = -72;
+    static final int SITE = -64, SCRATCH = -56, ENTRY = -48, MXCSR = -40, SCRATCH2 = -32;
+    static final int READ = 0, WRITE = 8, HOST = 16;
+    static final int JUMP_CACHE = 32768, JUMP_KEY = JUMP_CACHE, JUMP_CODE = JUMP_CACHE + 8;
+
+    private static final int BEFORE = 512;
+    private static final int TLB_ENTRIES = 1024, TLB_SHIFT = 5;
+    private static final int JUMP_ENTRIES = 2048, JUMP_SHIFT = 4;
+    private static final VarHandle LONG = JAVA_LONG.varHandle();
+
+    private final Arena arena = Arena.ofAuto();
+    private final MemorySegment memory =
+            arena.allocate(BEFORE + JUMP_CACHE + ((long) JUMP_ENTRIES << JUMP_SHIFT), 4096);
+    private boolean usedTlb = true;
+    private boolean usedJumps = true;
+
+    public StateArea() {
+        flush();
+    }
+
+    /** What register r14 is. */
+    public long address() {
+        return memory.address() + BEFORE;
+    }
+
+    // ---- registers
+
+    /** Takes the sixteen general registers from the start of an array, and the bases of FS and GS. */
+    public void loadGeneral(long[] registers, long fsBase, long gsBase) {
+        MemorySegment.copy(registers, 0, memory, JAVA_LONG, BEFORE + GPR, 16);
+        put(FS_BASE, fsBase);
+        put(GS_BASE, gsBase);
+    }
+
+    /** Gives the sixteen general registers to the start of an array. */
+    public void storeGeneral(long[] registers) {
+        MemorySegment.copy(memory, JAVA_LONG, BEFORE + GPR, registers, 0, 16);
+    }
+
+    /** Takes XMM0 to XMM15 and MXCSR. */
+    public void loadVectors(long[] xmm, int mxcsr) {
+        MemorySegment.copy(xmm, 0, memory, JAVA_LONG, BEFORE + XMM, 32);
+        memory.set(JAVA_INT, BEFORE + MXCSR, mxcsr);
+    }
+
+    /** Gives XMM0 to XMM15. */
+    public void storeVectors(long[] xmm) {
+        MemorySegment.copy(memory, JAVA_LONG, BEFORE + XMM, xmm, 0, 32);
+    }
+
+    public int mxcsr() {
+        return memory.get(JAVA_INT, BEFORE + MXCSR);
+    }
+
+    /** Takes CF, PF, AF, ZF, SF and OF from their places in RFLAGS. */
+    public void setFlags(int flags) {
+        memory.set(JAVA_SHORT, BEFORE + FLAGS, (short) (flags >> 11 & 1 | (flags & 0xd5 | 2) << 8));
+    }
+
+    /** CF, PF, AF, ZF, SF and OF at their places in RFLAGS. */
+    public int flags() {
+        int word = memory.get(JAVA_SHORT, BEFORE + FLAGS);
+        return (word & 1) << 11 | word >> 8 & 0xd5;
+    }
+
+    public long budget() {
+        return get(BUDGET);
+    }
+
+    public void setBudget(long instructions) {
+        put(BUDGET, instructions);
+    }
+
+    /** The host's address just behind the call that left the code: the site's data. */
+    public long site() {
+        return get(SITE);
+    }
+
+    /** The linear address of the access that missed. */
+    public long missing() {
+        return get(SCRATCH);
+    }
+
+    private long get(int offset) {
+        return memory.get(JAVA_LONG, BEFORE + offset);
+    }
+
+    private void put(int offset, long value) {
+        memory.set(JAVA_LONG, BEFORE + offset, value);
+    }
+
+    // ---- the soft TLB
+
+    private static long entry(long address) {
+        return BEFORE + ((address >>> 12 & TLB_ENTRIES - 1) << TLB_SHIFT);
+    }
+
+    private static long emptyPage(long entry) {
+        return entry == BEFORE ? 0x1000 : 0;
+    }
+
+    /** Enters a page: linear address, the host's address behind it, and whether it may be written. */
+    public void enter(long page, long host, boolean writable) {
+        usedTlb = true;
+        long at = entry(page);
+        memory.set(JAVA_LONG, at + READ, page);
+        LONG.setOpaque(memory, at + WRITE, writable ? page : emptyPage(at));
+        memory.set(JAVA_LONG, at + HOST, host);
+    }
+
+    /** Forgets one page. */
+    public void flushPage(long address) {
+        long at = entry(address);
+        memory.set(JAVA_LONG, at + READ, emptyPage(at));
+        LONG.setOpaque(memory, at + WRITE, emptyPage(at));
+    }
+
+    /** Forgets all pages and all of the jump cache. */
+    public void flush() {
+        if (usedTlb) {
+            memory.asSlice(BEFORE, JUMP_CACHE).fill((byte) 0);
+            flushPage(0);
+            usedTlb = false;
+        }
+        flushJumps();
+    }
+
+    /** Withdraws all permissions to write. */
+    public void flushWrites() {
+        for (long at = BEFORE; at < BEFORE + JUMP_CACHE; at += 1 << TLB_SHIFT) {
+            LONG.setOpaque(memory, at + WRITE, emptyPage(at));
+        }
+    }
+
+    /** Withdraws the permission to write a page at this host address; by any thread. Tells whether there was one. */
+    public boolean revokeWrite(long host) {
+        boolean found = false;
+        for (long at = BEFORE; at < BEFORE + JUMP_CACHE; at += 1 << TLB_SHIFT) {
+            if ((long) LONG.getOpaque(memory, at + HOST) == host
+                    && (long) LONG.getOpaque(memory, at + WRITE) != emptyPage(at)) {
+                LONG.setOpaque(memory, at + WRITE, emptyPage(at));
+                found = true;
+            }
+        }
+        return found;
+    }
+
+    // ---- the jump cache
+
+    static int jumpEntry(long rip) {
+        return (int) ((rip ^ (rip & 0xffffffffL) >>> 5) & JUMP_ENTRIES - 1) << JUMP_SHIFT;
+    }
+
+    /** Enters the host's address of the code at an instruction pointer. */
+    void putJump(long rip, long code) {
+        usedJumps = true;
+        int entry = BEFORE + jumpEntry(rip);
+        memory.set(JAVA_LONG, entry + JUMP_KEY, rip);
+        memory.set(JAVA_LONG, entry + JUMP_CODE, code);
+    }
+
+    /** Empties the jump cache. */
+    public void flushJumps() {
+        if (usedJumps) {
+            memory.asSlice(BEFORE + JUMP_CACHE, (long) JUMP_ENTRIES << JUMP_SHIFT)
+                    .fill((byte) 0);
+            memory.set(JAVA_LONG, BEFORE + JUMP_KEY, 1);
+            usedJumps = false;
+        }
+    }
+
+    static {
+        // Slot 0 is where instruction pointer 0 belongs, and 1 does not.
+        assert jumpEntry(0) == 0 && jumpEntry(1) != 0;
+    }
+}

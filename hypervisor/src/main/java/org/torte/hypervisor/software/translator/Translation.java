@@ -1,0 +1,51 @@
+package org.torte.hypervisor.software.translator;
+
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The host code of a block at one linear address. Shared by all processors of a partition; valid as long as the
+ * {@link Translator} is in the epoch in which it was made and its page has not been written to.
+ */
+public final class Translation {
+    /** Linear address of the first instruction. */
+    public final long rip;
+
+    /** Another translation of the same block, at another address. */
+    @Nullable
+    public final Translation next;
+
+    private final Translator owner;
+    final int epoch;
+    final int hot;
+    final int hotLength;
+    final int entry;
+    final int entryByState;
+    final int invalidStub;
+    volatile boolean dead;
+
+    Translation(
+            Translator owner,
+            long rip,
+            @Nullable Translation next,
+            int epoch,
+            int hot,
+            int hotLength,
+            int entry,
+            int entryByState,
+            int invalidStub) {
+        this.owner = owner;
+        this.rip = rip;
+        this.next = next;
+        this.epoch = epoch;
+        this.hot = hot;
+        this.hotLength = hotLength;
+        this.entry = entry;
+        this.entryByState = entryByState;
+        this.invalidStub = invalidStub;
+    }
+
+    /** Makes every processor that comes to it leave: the guest's code has changed. Any thread. */
+    public void invalidate() {
+        owner.invalidate(this);
+    }
+}

@@ -1,0 +1,243 @@
+package org.torte.hypervisor.software.translator;
+
+import static java.lang.foreign.ValueLayout.JAVA_LONG;
+
+import java.lang.foreign.FunctionDescriptor;
+import java.lang.foreign.Linker;
+import java.lang.foreign.MemorySegment;
+import java.lang.invoke.MethodHandle;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.function.IntPredicate;
+import org.jspecify.annotations.Nullable;
+import org.torte.hypervisor.x86.Instruction;
+
+/**
+ * The translated code of one partition, shared by its processors. Code is only ever added; when the memory is used up,
+ * {@link #reset} drops all of it, for which every processor must have left, and a new epoch begins. Methods are safe for
+ * several threads unless they say otherwise.
+ */
+@SuppressWarnings("restricted") // calls machine code that it has written
+public final class Translator implements AutoCloseable {
+    /** Bytes of address space for code. */
+    public static final int DEFAULT_SIZE = 96 << 20;
+
+    private static final MethodHandle ENTER =
+            Linker.nativeLinker().downcallHandle(FunctionDescriptor.ofVoid(JAVA_LONG, JAVA_LONG));
+
+    /** More than any block needs: 64 instructions, each below 200 bytes hot, with at most five stubs. */
+    private static final int LARGEST_BLOCK = 64 << 10;
+
+    private final CodeMemory memory;
+    private final Selection selection;
+    private final Trampolines trampolines;
+    private final MemorySegment entry;
+    private final int hotStart;
+    private final int coldStart;
+    private final List<StateArea> areas = new ArrayList<>();
+    private int hotEnd;
+    private int coldEnd;
+    private volatile Translation[] translations = new Translation[1024];
+    private int count;
+    private volatile int epoch;
+    private volatile boolean full;
+
+    // ---- statistics
+
+    private long instructions;
+    private long translated;
+    private long invalidated;
+    private long resets;
+
+    private Translator(CodeMemory memory, HostFeatures host) {
+        this.memory = memory;
+        selection = new Selection(host);
+        Assembler assembler = new Assembler();
+        assembler.begin(0);
+        trampolines = new Trampolines(assembler, host.avx());
+        memory.write(0, assembler.bytes());
+        entry = MemorySegment.ofAddress(memory.address(trampolines.entry));
+        hotStart = assembler.length() + 15 & -16;
+        coldStart = memory.size() / 16 * 9 & -4096;
+        hotEnd = hotStart;
+        coldEnd = coldStart;
+    }
+
+    /** One with so many bytes for code, or null where the host has no executable memory or an unsuitable processor. */
+    public static @Nullable Translator create(int size) {
+        if (!System.getProperty("os.arch", "").equals("amd64")) {
+            return null;
+        }
+        HostFeatures host = HostFeatures.read();
+        CodeMemory memory = host.sufficient() ? CodeMemory.map(size) : null;
+        return memory == null ? null : new Translator(memory, host);
+    }
+
+    /** Tells of a state from which code of this translator will be entered. Before any processor runs. */
+    public synchronized void register(StateArea area) {
+        areas.add(area);
+    }
+
+    // ---- translating
+
+    /**
+     * Translates a block of 64-bit code.
+     *
+     * @param page the 4096 bytes of its page
+     * @param rip the linear address of its first instruction
+     * @param limit how many instructions it has at most
+     * @param filter what this virtual processor executes instead of instructions that it does not have
+     * @param decoded whether code at this offset of the page has been decoded before
+     * @param next other translations of the same block
+     * @return null when there is nothing to translate, or no memory left, which {@link #isFull} tells apart
+     */
+    public synchronized @Nullable Translation translate(
+            byte[] page,
+            long rip,
+            int limit,
+            java.util.function.Consumer<Instruction> filter,
+            IntPredicate decoded,
+            @Nullable Translation next) {
+        if (hotEnd + LARGEST_BLOCK > coldStart || coldEnd + LARGEST_BLOCK > memory.size()) {
+            full = true;
+            return null;
+        }
+        GuestBlock block = new GuestBlock(page, rip, limit, selection, filter::accept, decoded);
+        if (block.size() == 0 || block.size() == 1 && block.ways[0] == Selection.Way.INTERPRETED) {
+            return null;
+        }
+        BlockTranslator translator = new BlockTranslator(trampolines, block, count);
+        translator.translate(hotEnd, coldEnd);
+        byte[] hot = translator.hotCode();
+        byte[] cold = translator.coldCode();
+        memory.write(hotEnd, hot);
+        memory.write(coldEnd, cold);
+        Translation made = new Translation(
+                this,
+                rip,
+                next,
+                epoch,
+                hotEnd,
+                hot.length,
+                translator.entry,
+                translator.entryByState,
+                translator.invalid);
+        hotEnd = hotEnd + hot.length + 15 & -16;
+        coldEnd += cold.length;
+        Translation[] all = translations;
+        if (count == all.length) {
+            all = Arrays.copyOf(all, 2 * count);
+        }
+        all[count++] = made;
+        translations = all;
+        instructions += block.size();
+        translated++;
+        return made;
+    }
+
+    /** Whether a translation may still be entered. */
+    public boolean isValid(Translation translation) {
+        return translation.epoch == epoch && !translation.dead;
+    }
+
+    /** Whether there is no memory left for code. */
+    public boolean isFull() {
+        return full;
+    }
+
+    /** Drops all code. Only while no processor executes any, nor is about to go on in the middle of some. */
+    public synchronized void reset() {
+        epoch++;
+        full = false;
+        hotEnd = hotStart;
+        coldEnd = coldStart;
+        count = 0;
+        resets++;
+        areas.forEach(StateArea::flushJumps);
+    }
+
+    /** As {@link Translation#invalidate}. */
+    synchronized void invalidate(Translation translation) {
+        if (!isValid(translation)) {
+            return;
+        }
+        translation.dead = true;
+        invalidated++;
+        int at = translation.entry;
+        long jump = 0xe9L | (long) (translation.invalidStub - at - 5) << 8 & 0xff_ffff_ff00L;
+        memory.patchLong(at, memory.readLong(at) & -1L << 40 | jump);
+    }
+
+    /** Makes the jump of a CHAIN site go straight to a translation in the same page. */
+    public synchronized void chain(Site site, Translation from, Translation to) {
+        if (isValid(from) && isValid(to)) {
+            memory.patchInt(site.resume, to.entry - site.resume - 4);
+        }
+    }
+
+    // ---- executing
+
+    /** Lets code find a translation by its instruction pointer. */
+    public void remember(StateArea area, Translation translation) {
+        area.putJump(translation.rip, memory.address(translation.entryByState));
+    }
+
+    /** The translation that a site belongs to. */
+    public Translation translation(Site site) {
+        return translations[site.translation];
+    }
+
+    /** Where a translation begins, for {@link #enter}. */
+    public int start(Translation translation) {
+        return translation.entry;
+    }
+
+    /** Executes code at this offset until it leaves, and says where that was. */
+    public void enter(int offset, StateArea area, Site site) {
+        try {
+            ENTER.invokeExact(entry, memory.address(offset), area.address());
+        } catch (Throwable e) {
+            throw new AssertionError(e);
+        }
+        site.read(memory, memory.offset(area.site()));
+    }
+
+    // ---- looking at it
+
+    /** The host code of a translation, and where it lies. */
+    public synchronized byte[] hostCode(Translation translation) {
+        return memory.read(translation.hot, translation.hotLength);
+    }
+
+    /** Guest instructions translated so far. */
+    public synchronized long translatedInstructions() {
+        return instructions;
+    }
+
+    /** Blocks translated so far. */
+    public synchronized long translatedBlocks() {
+        return translated;
+    }
+
+    /** Translations dropped because their code had changed. */
+    public synchronized long invalidatedBlocks() {
+        return invalidated;
+    }
+
+    /** How often all code was dropped. */
+    public synchronized long resets() {
+        return resets;
+    }
+
+    /** Bytes of hot and cold code now. */
+    public synchronized long codeBytes() {
+        return hotEnd - hotStart + coldEnd - coldStart;
+    }
+
+    /** Gives the code memory back. No processor may run any more. */
+    @Override
+    public synchronized void close() {
+        memory.unmap();
+    }
+}

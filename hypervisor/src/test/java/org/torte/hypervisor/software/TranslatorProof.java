@@ -1,0 +1,64 @@
+package org.torte.hypervisor.software;
+
+import java.io.IOException;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.function.Predicate;
+import org.torte.hypervisor.TranslatorMode;
+import org.torte.hypervisor.oracle.CodeMode;
+import org.torte.hypervisor.x86.Form;
+
+/**
+ * What {@link TranslatorTest} runs in a JVM of its own, because an error in translated code ends the JVM. Prints what
+ * differs, and last a line that it is done.
+ */
+final class TranslatorProof {
+    static final String DONE = "done";
+
+    private TranslatorProof() {}
+
+    /** {@code oracle SEED SINGLES SEQUENCES}, or {@code kernel NAME PROCESSORS}. */
+    public static void main(String[] args) throws IOException {
+        if (args[0].equals("oracle")) {
+            oracle(Long.parseLong(args[1]), Long.parseLong(args[2]), Long.parseLong(args[3]));
+        } else {
+            kernel(args[1], Integer.parseInt(args[2]));
+        }
+        System.out.println(DONE);
+    }
+
+    private static void oracle(long seed, long singles, long sequences) throws IOException {
+        try (OracleRun run = new OracleRun(seed, true)) {
+            run.singles(singles, CodeMode.LONG, forms(run, OracleScope::covers));
+            run.sequences(sequences, CodeMode.LONG, forms(run, OracleScope::inSequence));
+            run.differences()
+                    .forEach((form, difference) ->
+                            System.out.println(difference.count() + " of " + form + ": " + difference.example()));
+            if (run.translated() < run.cases / 8) {
+                System.out.println(
+                        "only " + run.translated() + " instructions of " + run.cases + " cases were translated");
+            }
+        }
+    }
+
+    private static List<Form> forms(OracleRun run, Predicate<Form> filter) {
+        List<Form> chosen = new ArrayList<>();
+        for (int i = 1; i < Form.count(); i++) {
+            Form form = Form.of(i);
+            boolean faults = form.isPrivileged() || form.isIoPrivileged();
+            if (filter.test(form) && run.features().has(form.feature()) && !faults) {
+                chosen.add(form);
+            }
+        }
+        return chosen;
+    }
+
+    private static void kernel(String name, int processors) {
+        List<String> output =
+                TestKernel.run(name, processors, TranslatorMode.ONLY).output();
+        List<String> expected = TestKernel.expected(name);
+        if (!output.equals(expected)) {
+            System.out.println("printed " + output + " instead of " + expected);
+        }
+    }
+}

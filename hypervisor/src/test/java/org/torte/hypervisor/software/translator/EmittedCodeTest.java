@@ -1,0 +1,189 @@
+package org.torte.hypervisor.software.translator;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.util.ArrayList;
+import java.util.EnumSet;
+import java.util.List;
+import java.util.Random;
+import java.util.Set;
+import org.jspecify.annotations.Nullable;
+import org.junit.jupiter.api.Assumptions;
+import org.junit.jupiter.api.Test;
+import org.torte.hypervisor.oracle.CodeMode;
+import org.torte.hypervisor.oracle.InstructionGenerator;
+import org.torte.hypervisor.oracle.TestProgram;
+import org.torte.hypervisor.x86.Decoder;
+import org.torte.hypervisor.x86.Form;
+import org.torte.hypervisor.x86.Instruction;
+import org.torte.hypervisor.x86.Operand;
+import org.torte.hypervisor.x86.Operation;
+
+/**
+ * Decodes what the translator emits for random instructions of every form: it must consist of instructions that cannot
+ * fault or disturb the JVM, and access nothing but the state and what was checked.
+ */
+class EmittedCodeTest {
+    private static final int PROGRAMS = 60_000;
+
+    /** What translated code consists of besides instructions on vector registers. */
+    private static final Set<Operation> ALLOWED = EnumSet.of(
+            Operation.ADD,
+            Operation.OR,
+            Operation.ADC,
+            Operation.SBB,
+            Operation.AND,
+            Operation.SUB,
+            Operation.XOR,
+            Operation.CMP,
+            Operation.TEST,
+            Operation.INC,
+            Operation.DEC,
+            Operation.NEG,
+            Operation.NOT,
+            Operation.MUL,
+            Operation.IMUL1,
+            Operation.IMUL,
+            Operation.DIV,
+            Operation.IDIV,
+            Operation.ROL,
+            Operation.ROR,
+            Operation.RCL,
+            Operation.RCR,
+            Operation.SHL,
+            Operation.SHR,
+            Operation.SAR,
+            Operation.SHLD,
+            Operation.SHRD,
+            Operation.BT,
+            Operation.BTS,
+            Operation.BTR,
+            Operation.BTC,
+            Operation.BSF,
+            Operation.BSR,
+            Operation.TZCNT,
+            Operation.LZCNT,
+            Operation.POPCNT,
+            Operation.CMPXCHG,
+            Operation.CMPXCHG8B,
+            Operation.XADD,
+            Operation.XCHG,
+            Operation.CRC32,
+            Operation.MOVBE,
+            Operation.ADCX,
+            Operation.ADOX,
+            Operation.CONVERT_A,
+            Operation.CONVERT_D,
+            Operation.MOV,
+            Operation.MOVZX,
+            Operation.MOVSX,
+            Operation.MOVSXD,
+            Operation.MOVNTI,
+            Operation.CMOVCC,
+            Operation.SETCC,
+            Operation.LAHF,
+            Operation.SAHF,
+            Operation.CLC,
+            Operation.STC,
+            Operation.CMC,
+            Operation.LFENCE,
+            Operation.MFENCE,
+            Operation.SFENCE,
+            Operation.LEA,
+            Operation.BSWAP,
+            Operation.NOP,
+            Operation.JMP,
+            Operation.JCC);
+
+    @Test
+    void emittedCodeIsHarmless() {
+        Translator translator = Translator.create(64 << 20);
+        if (translator == null) {
+            Assumptions.abort("this host does not allow translated code");
+            return;
+        }
+        long seed = Long.getLong("torte.seed", 1);
+        System.out.println("repeat with -Dtorte.seed=" + seed);
+        Random random = new Random(seed);
+        InstructionGenerator generator = new InstructionGenerator(random);
+        List<String> harmful = new ArrayList<>();
+        try (translator) {
+            for (int i = 0; i < PROGRAMS; i++) {
+                Form form = Form.of(1 + i % (Form.count() - 1));
+                TestProgram program =
+                        generator.generate(List.of(form, Form.of(1 + random.nextInt(Form.count() - 1))), CodeMode.LONG);
+                if (program == null) {
+                    continue;
+                }
+                byte[] page = new byte[0x1000];
+                byte[] code = program.code();
+                System.arraycopy(code, 0, page, 0x100, code.length);
+                Translation made = translator.translate(
+                        page, 0x7000_0000_0100L, program.instructions().size(), in -> {}, at -> false, null);
+                if (made == null) {
+                    if (translator.isFull()) {
+                        translator.reset();
+                    }
+                    continue;
+                }
+                String found = harm(translator.hostCode(made));
+                if (found != null) {
+                    harmful.add(program + " became " + found);
+                }
+            }
+        }
+        assertThat(harmful).isEmpty();
+    }
+
+    /** The first instruction that must not be there, or null. */
+    private static @Nullable String harm(byte[] code) {
+        int at = 0;
+        while (at < code.length) {
+            Instruction in = new Instruction();
+            int start = at;
+            int length =
+                    Decoder.decode(offset -> start + offset < code.length ? code[start + offset] & 0xff : 0, 64, in);
+            if (!isHarmless(in)) {
+                return in.form + " at " + start;
+            }
+            at += length;
+        }
+        return null;
+    }
+
+    private static boolean isHarmless(Instruction in) {
+        boolean vector = in.form.operands().stream().anyMatch(operand -> operand.kind() == Operand.Kind.XMM)
+                && in.form.operands().stream().noneMatch(operand -> operand.kind() == Operand.Kind.MMX);
+        if (!vector && !ALLOWED.contains(in.form.operation()) || in.form.operation() == Operation.MASKMOVDQU) {
+            return false;
+        }
+        boolean indirect = in.form.operation() == Operation.JMP
+                && !in.memory
+                && in.form.operand(0).kind() != Operand.Kind.RELATIVE;
+        if (indirect) {
+            return false;
+        }
+        if (!in.memory || in.form.operation() == Operation.LEA || in.form.operation() == Operation.NOP) {
+            return writesNoPointer(in);
+        }
+        boolean checked = in.base == Assembler.R12 && in.index == Instruction.NONE && in.displacement == 0;
+        boolean state = in.base == Assembler.R14 && (in.index == Instruction.NONE || in.index == Assembler.R13);
+        return (checked || state) && in.segment < 4 && writesNoPointer(in);
+    }
+
+    /** Whether it leaves the host's stack pointer and the pointer to the state alone. */
+    private static boolean writesNoPointer(Instruction in) {
+        for (int i = 0; i < in.form.operandCount(); i++) {
+            Operand operand = in.form.operand(i);
+            boolean high = operand.size(in) == 1 && !in.rex && operand.kind() == Operand.Kind.GPR;
+            if (operand.kind() != Operand.Kind.GPR || operand.place() == Operand.Place.FIXED || high) {
+                continue;
+            }
+            int register = operand.place() == Operand.Place.REG ? in.reg : in.memory ? -1 : in.rm;
+            if (register == Assembler.RSP || register == Assembler.R14) {
+                return false;
+            }
+        }
+        return true;
+    }
+}
