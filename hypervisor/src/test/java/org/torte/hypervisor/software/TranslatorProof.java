@@ -7,6 +7,7 @@ import java.util.function.Predicate;
 import org.torte.hypervisor.TranslatorMode;
 import org.torte.hypervisor.oracle.CodeMode;
 import org.torte.hypervisor.x86.Form;
+import org.torte.hypervisor.x86.Operation;
 
 /**
  * What {@link TranslatorTest} runs in a JVM of its own, because an error in translated code ends the JVM. Prints what
@@ -30,7 +31,11 @@ final class TranslatorProof {
     private static void oracle(long seed, long singles, long sequences) throws IOException {
         try (OracleRun run = new OracleRun(seed, true)) {
             run.singles(singles, CodeMode.LONG, forms(run, OracleScope::covers));
-            run.sequences(sequences, CodeMode.LONG, forms(run, OracleScope::inSequence));
+            // XRSTOR looks at RAX, and instructions before it may select components there that only the host has.
+            run.sequences(
+                    sequences,
+                    CodeMode.LONG,
+                    forms(run, form -> OracleScope.inSequence(form) && form.operation() != Operation.XRSTOR));
             run.differences()
                     .forEach((form, difference) ->
                             System.out.println(difference.count() + " of " + form + ": " + difference.example()));
