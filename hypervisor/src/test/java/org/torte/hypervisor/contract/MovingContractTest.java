@@ -47,8 +47,8 @@ class MovingContractTest {
             assertThat(second.ended).as("output %s", second.output).isTrue();
             List<Integer> output = new ArrayList<>(second.output);
             if (x87) {
-                assertThat(output.remove(1)).as("ST(0)").isEqualTo(1);
-                assertThat(output.remove(1)).as("pi").isEqualTo(0x4009_21fb);
+                assertThat(output.remove(/* index= */ 1)).as("ST(0)").isEqualTo(1);
+                assertThat(output.remove(/* index= */ 1)).as("pi").isEqualTo(0x4009_21fb);
             }
             assertThat(output)
                     .containsExactly(
