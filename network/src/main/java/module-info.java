@@ -8,4 +8,6 @@ module org.torte.network {
 
     exports org.torte.network;
     exports org.torte.network.cable;
+    exports org.torte.network.gateway;
+    exports org.torte.network.host;
 }

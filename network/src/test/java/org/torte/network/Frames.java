@@ -6,10 +6,10 @@ import java.nio.ByteBuffer;
 import org.torte.base.net.MacAddress;
 
 /** Frames for tests, written out by hand from the RFCs, not by the code under test. */
-final class Frames {
+public final class Frames {
     private Frames() {}
 
-    static byte[] ethernet(MacAddress to, MacAddress from, int type, byte[] body) {
+    public static byte[] ethernet(MacAddress to, MacAddress from, int type, byte[] body) {
         return ByteBuffer.allocate(14 + body.length)
                 .put(to.bytes())
                 .put(from.bytes())
@@ -18,7 +18,7 @@ final class Frames {
                 .array();
     }
 
-    static byte[] tagged(byte[] frame, int tag) {
+    public static byte[] tagged(byte[] frame, int tag) {
         return ByteBuffer.allocate(frame.length + 4)
                 .put(frame, 0, 12)
                 .putShort((short) 0x8100)
@@ -27,7 +27,7 @@ final class Frames {
                 .array();
     }
 
-    static byte[] address(String text) {
+    public static byte[] address(String text) {
         try {
             return InetAddress.getByName(text).getAddress();
         } catch (UnknownHostException e) {
@@ -36,7 +36,7 @@ final class Frames {
     }
 
     /** An IPv4 packet; {@code fragment} is the field of flags and offset. */
-    static byte[] ipv4(String from, String to, int protocol, int fragment, byte[] body) {
+    public static byte[] ipv4(String from, String to, int protocol, int fragment, byte[] body) {
         ByteBuffer packet = ByteBuffer.allocate(20 + body.length)
                 .put((byte) 0x45)
                 .put((byte) 0)
@@ -52,7 +52,7 @@ final class Frames {
         return packet.put(body).array();
     }
 
-    static byte[] ipv6(String from, String to, int next, byte[] body) {
+    public static byte[] ipv6(String from, String to, int next, byte[] body) {
         return ByteBuffer.allocate(40 + body.length)
                 .putInt(6 << 28)
                 .putShort((short) body.length)
@@ -65,7 +65,7 @@ final class Frames {
     }
 
     /** The first 8 bytes of TCP or UDP, with as many bytes behind. */
-    static byte[] ports(int from, int to, int more) {
+    public static byte[] ports(int from, int to, int more) {
         return ByteBuffer.allocate(8 + more)
                 .putShort((short) from)
                 .putShort((short) to)
@@ -74,7 +74,7 @@ final class Frames {
     }
 
     /** RFC 1071. */
-    static int checksum(byte[] bytes, int from, int length, long start) {
+    public static int checksum(byte[] bytes, int from, int length, long start) {
         long sum = start;
         for (int i = 0; i < length; i++) {
             sum += (i & 1) == 0 ? (bytes[from + i] & 0xff) << 8 : bytes[from + i] & 0xff;

@@ -11,16 +11,16 @@ import org.torte.base.net.NetworkAdapter;
 import org.torte.base.net.NetworkPort;
 
 /** Stands for a machine in tests: sends bytes and keeps what it gets. */
-class RawStation implements NetworkAdapter {
+public class RawStation implements NetworkAdapter {
     /** What it got; compared field by field where that matters: bytes, tag beside them, flags, size of segments. */
     @SuppressWarnings("ArrayRecordComponent")
-    record Frame(byte[] bytes, int vlan, int flags, int segmentSize) {}
+    public record Frame(byte[] bytes, int vlan, int flags, int segmentSize) {}
 
     private final MacAddress address;
     private final FrameBatch out = new FrameBatch(256, 256 << 10);
-    final List<Frame> got = new ArrayList<>();
+    public final List<Frame> got = new ArrayList<>();
     /** How many frames it takes; tests set it lower. */
-    int room = Integer.MAX_VALUE;
+    public int room = Integer.MAX_VALUE;
 
     int roomCalls;
     int linkCalls;
@@ -28,11 +28,11 @@ class RawStation implements NetworkAdapter {
     @Nullable
     NetworkPort port;
 
-    RawStation(long address) {
+    public RawStation(long address) {
         this.address = new MacAddress(address);
     }
 
-    RawStation plugInto(NetworkPort into) {
+    public RawStation plugInto(NetworkPort into) {
         port = into;
         into.plug(this);
         return this;
@@ -68,7 +68,7 @@ class RawStation implements NetworkAdapter {
     }
 
     /** Sends frames in one batch; returns how many were taken. */
-    int send(byte[]... frames) {
+    public int send(byte[]... frames) {
         out.clear();
         for (byte[] frame : frames) {
             add(frame, FrameBatch.NO_VLAN, 0, 0);
@@ -102,11 +102,11 @@ class RawStation implements NetworkAdapter {
     }
 
     /** A frame from here: addresses, type, and a body that begins with {@code marker}. */
-    byte[] frame(MacAddress to, int type, int marker) {
+    public byte[] frame(MacAddress to, int type, int marker) {
         return Frames.ethernet(to, address, type, new byte[] {(byte) (marker >>> 8), (byte) marker, 0, 0});
     }
 
-    byte[] frame(RawStation to, int marker) {
+    public byte[] frame(RawStation to, int marker) {
         return frame(to.address, 0x88b5, marker);
     }
 

@@ -1,0 +1,148 @@
+package org.torte.network;
+
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.channels.FileChannel;
+import java.nio.channels.FileLock;
+import java.nio.channels.OverlappingFileLockException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+import org.torte.base.RandomSource;
+import org.torte.base.Timers;
+import org.torte.base.net.LinkState;
+import org.torte.base.net.MacAddress;
+import org.torte.network.gateway.Gateway;
+import org.torte.network.gateway.Lease;
+import org.torte.network.host.PortForward;
+import org.torte.network.host.UserNat;
+
+/**
+ * A switch with a gateway that translates addresses, without root: machines get addresses and names, reach whatever the host
+ * reaches, and are reached through forwards. Its addresses are chosen once and kept in its folder, as are the leases.
+ * Safe for several threads.
+ */
+public final class NatNetwork implements AutoCloseable {
+    private static final int MAX_FOLDERS = 64;
+
+    private final FileChannel lockFile;
+    private final VirtualSwitch network;
+    private final UserNat nat;
+    private final Gateway gateway;
+
+    private NatNetwork(FileChannel lockFile, VirtualSwitch network, UserNat nat, Gateway gateway) {
+        this.lockFile = lockFile;
+        this.network = network;
+        this.nat = nat;
+        this.gateway = gateway;
+    }
+
+    /**
+     * Starts the network of a folder. When another process runs it, a like network is started from a folder beside it, with
+     * {@code -2} and so on at its end.
+     *
+     * @param folder where it keeps its state; made if it is not there
+     * @param hostLoopback whether machines reach the services of the host's own loopback address, at the gateway's address
+     * @throws NetworkException when libslirp is missing or the folder cannot be used
+     */
+    public static NatNetwork open(Path folder, boolean hostLoopback, Timers timers, RandomSource random) {
+        FileChannel lock = null;
+        try {
+            Path chosen = folder;
+            for (int i = 2; lock == null; i++) {
+                lock = lock(Files.createDirectories(chosen));
+                if (lock == null) {
+                    if (i > MAX_FOLDERS) {
+                        throw new NetworkException("the networks beside " + folder + " are all in use");
+                    }
+                    chosen = folder.resolveSibling(folder.getFileName() + "-" + i);
+                }
+            }
+            UserNat[] made = new UserNat[1];
+            Gateway gateway = Gateway.open(
+                    chosen,
+                    LinkState.DEFAULT_MTU,
+                    subnet -> made[0] = new UserNat(subnet, LinkState.DEFAULT_MTU, hostLoopback),
+                    timers,
+                    random);
+            VirtualSwitch network = new VirtualSwitch("nat", timers, random);
+            gateway.start(network.addPort(PortSettings.named("gateway").withFloods(1_000_000)));
+            NatNetwork started = new NatNetwork(lock, network, made[0], gateway);
+            lock = null;
+            return started;
+        } catch (IOException e) {
+            throw new NetworkException("the folder " + folder + " cannot be used for a network: " + e.getMessage(), e);
+        } finally {
+            close(lock);
+        }
+    }
+
+    private static @Nullable FileChannel lock(Path folder) throws IOException {
+        FileChannel file =
+                FileChannel.open(folder.resolve("lock"), StandardOpenOption.CREATE, StandardOpenOption.WRITE);
+        try {
+            FileLock held = file.tryLock();
+            if (held != null) {
+                return file;
+            }
+        } catch (OverlappingFileLockException e) {
+            // This process has it already.
+        }
+        file.close();
+        return null;
+    }
+
+    private static void close(@Nullable FileChannel file) {
+        try {
+            if (file != null) {
+                file.close();
+            }
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+
+    /** The switch, to show its ports. */
+    public VirtualSwitch network() {
+        return network;
+    }
+
+    /** The gateway, to show leases. */
+    public Gateway gateway() {
+        return gateway;
+    }
+
+    /**
+     * Makes a port for a machine, which gets its name in the network's domain and an address of its own.
+     *
+     * @param name letters, digits and hyphens, 63 at most
+     * @param forwards the host's ports that lead to it
+     * @throws NetworkException when there is no address left or a port of the host is taken; then nothing has changed
+     */
+    public SwitchPort addMachine(String name, MacAddress station, List<PortForward> forwards) {
+        Lease lease = gateway.register(name, station)
+                .orElseThrow(() -> new NetworkException("the network has no address left for " + name));
+        int done = 0;
+        try {
+            for (PortForward forward : forwards) {
+                nat.addForward(forward, lease.address());
+                done++;
+            }
+        } catch (NetworkException e) {
+            forwards.subList(0, done).forEach(nat::removeForward);
+            gateway.unregister(name);
+            throw e;
+        }
+        return network.addPort(PortSettings.named(name).withGuards(true, true));
+    }
+
+    /** Stops everything; machines that are still plugged in find their link down. */
+    @Override
+    public void close() {
+        gateway.close();
+        network.close();
+        close(lockFile);
+    }
+}

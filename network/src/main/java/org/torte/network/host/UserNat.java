@@ -1,0 +1,421 @@
+package org.torte.network.host;
+
+import static java.lang.foreign.ValueLayout.JAVA_BYTE;
+import static java.lang.foreign.ValueLayout.JAVA_INT;
+import static java.lang.foreign.ValueLayout.JAVA_SHORT;
+
+import java.io.IOException;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.net.InetAddress;
+import java.net.NetworkInterface;
+import java.net.SocketException;
+import java.nio.ByteBuffer;
+import java.util.Arrays;
+import java.util.Set;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.ConcurrentLinkedQueue;
+import java.util.concurrent.atomic.AtomicLong;
+import org.jspecify.annotations.Nullable;
+import org.torte.base.net.FrameBatch;
+import org.torte.base.net.FrameHeaders;
+import org.torte.base.net.FrameOffloads;
+import org.torte.base.net.MacAddress;
+import org.torte.network.NetworkException;
+import org.torte.network.gateway.Subnet;
+import org.torte.network.gateway.Upstream;
+import org.torte.network.wire.Packets;
+
+/**
+ * Address translation without root: libslirp speaks TCP and UDP with the guests and uses sockets of this process for the
+ * outside. One thread runs it; frames for it wait in a bounded queue. Large sends go in as they are.
+ */
+public final class UserNat implements Upstream {
+    private static final int QUEUE_FRAMES = 1024, QUEUE_BYTES = 4 << 20;
+    private static final int LONGEST_WAIT_MILLIS = 1000;
+    private static final long POLLFD = 8;
+
+    /** Whom libslirp takes all guests for: the gateway finds out who they are. */
+    private static final MacAddress GUESTS = new MacAddress(0x0254_0000_0001L);
+
+    private final Subnet subnet;
+    private final int mtu;
+    private final boolean hostLoopback;
+    private final boolean ipv6;
+    private final Wakeup wakeup;
+    private final Thread thread;
+    private final ConcurrentLinkedQueue<Runnable> commands = new ConcurrentLinkedQueue<>();
+    /** Guests' ports to which UDP is forwarded; they stay until the end, which does no harm. */
+    private final Set<Integer> udpForwards = ConcurrentHashMap.newKeySet();
+
+    private final AtomicLong dropped = new AtomicLong();
+    private final CompletableFuture<@Nullable Void> started = new CompletableFuture<>();
+
+    private final Object lock = new Object();
+    /** Under the lock: what senders add. */
+    private FrameBatch incoming = new FrameBatch(QUEUE_FRAMES, QUEUE_BYTES);
+
+    private final FrameHeaders headers = new FrameHeaders();
+    private final FrameOffloads offloads = new FrameOffloads();
+    private FrameBatch working = new FrameBatch(QUEUE_FRAMES, QUEUE_BYTES);
+    private final FrameBatch outgoing = new FrameBatch(256, 1 << 20);
+    private final FrameBatch answers = new FrameBatch(16, FrameBatch.MAX_LENGTH);
+    private final PollTable polls = new PollTable();
+    private @Nullable Inside inside;
+    private volatile boolean closed;
+
+    /**
+     * Prepares it.
+     *
+     * @param mtu the guests' MTU
+     * @param hostLoopback whether guests reach the services of the host's loopback address, at the gateway's address
+     * @throws NetworkException when libslirp is missing
+     */
+    public UserNat(Subnet subnet, int mtu, boolean hostLoopback) {
+        Slirp.require();
+        this.subnet = subnet;
+        this.mtu = mtu;
+        this.hostLoopback = hostLoopback;
+        ipv6 = hostHasIpv6();
+        try {
+            wakeup = new Wakeup();
+        } catch (IOException e) {
+            throw new NetworkException("no NAT network: " + e.getMessage(), e);
+        }
+        thread = Thread.ofPlatform().name("torte-nat").daemon().unstarted(this::run);
+    }
+
+    private static boolean hostHasIpv6() {
+        try {
+            return NetworkInterface.networkInterfaces()
+                    .flatMap(NetworkInterface::inetAddresses)
+                    .anyMatch(UserNat::isGlobal6);
+        } catch (SocketException e) {
+            return false;
+        }
+    }
+
+    private static boolean isGlobal6(InetAddress address) {
+        return address instanceof java.net.Inet6Address
+                && !address.isLoopbackAddress()
+                && !address.isLinkLocalAddress();
+    }
+
+    @Override
+    public void start(Inside target) {
+        inside = target;
+        thread.start();
+        started.join();
+    }
+
+    @Override
+    public boolean forwardsUdp(int guestPort) {
+        return udpForwards.contains(guestPort);
+    }
+
+    @Override
+    public boolean ipv6() {
+        return ipv6;
+    }
+
+    /** Packets that guests sent and for which there was no room. */
+    public long dropped() {
+        return dropped.get();
+    }
+
+    @Override
+    public void send(FrameBatch frames, int frame) {
+        synchronized (lock) {
+            if (!incoming.append(frames, frame)) {
+                dropped.incrementAndGet();
+            }
+        }
+    }
+
+    @Override
+    public void flush() {
+        wakeup.signal();
+    }
+
+    /**
+     * Listens on the host and leads what comes to a guest.
+     *
+     * @throws NetworkException when the host's port is taken or not allowed
+     */
+    public void addForward(PortForward forward, int guestAddress) {
+        int error = call(slirp -> slirp.addForward(
+                forward.udp(), forward.hostAddress(), forward.hostPort(), guestAddress, forward.guestPort()));
+        if (error == 0) {
+            if (forward.udp()) {
+                udpForwards.add(forward.guestPort());
+            }
+        } else {
+            String what = "port " + forward.hostPort() + " of the host (" + Subnet.text(forward.hostAddress()) + ")";
+            throw new NetworkException(
+                    switch (error) {
+                        case Posix.EADDRINUSE -> what + " is in use: forward another one";
+                        case Posix.EACCES, Posix.EPERM -> what + " needs root: forward one above 1023";
+                        default -> what + " cannot be forwarded: error " + error;
+                    });
+        }
+    }
+
+    /** Stops listening; connections that exist go on. */
+    public void removeForward(PortForward forward) {
+        int ignored =
+                call(slirp -> slirp.removeForward(forward.udp(), forward.hostAddress(), forward.hostPort()) ? 0 : 1);
+    }
+
+    private interface Call {
+        int on(Slirp slirp);
+    }
+
+    private volatile @Nullable Slirp running;
+
+    /** Runs something on the stack's thread. */
+    private int call(Call call) {
+        CompletableFuture<Integer> result = new CompletableFuture<>();
+        commands.add(() -> {
+            Slirp slirp = running;
+            if (slirp == null) {
+                result.complete(Posix.EPERM);
+            } else {
+                result.complete(call.on(slirp));
+            }
+        });
+        wakeup.signal();
+        if (closed) {
+            throw new NetworkException("the network is closed");
+        }
+        return result.join();
+    }
+
+    private void run() {
+        Slirp slirp;
+        try {
+            slirp = new Slirp(subnet, ipv6, hostLoopback, new Callbacks(), polls);
+            running = slirp;
+            started.complete(null);
+        } catch (RuntimeException | Error e) {
+            started.completeExceptionally(e);
+            return;
+        }
+        try (Arena arena = Arena.ofConfined()) {
+            Posix.Errno errno = new Posix.Errno(arena);
+            while (!closed) {
+                turn(slirp, errno);
+            }
+        } finally {
+            running = null;
+            runCommands();
+            slirp.close();
+            wakeup.close();
+        }
+    }
+
+    private void turn(Slirp slirp, Posix.Errno errno) {
+        polls.begin(wakeup.fd());
+        int wait = slirp.fill(LONGEST_WAIT_MILLIS);
+        int result = Posix.poll(errno, polls.table, polls.count, Math.clamp(wait, 0, LONGEST_WAIT_MILLIS));
+        slirp.poll(result < 0);
+        wakeup.clear();
+        FrameBatch batch;
+        synchronized (lock) {
+            batch = incoming;
+            incoming = working;
+            working = batch;
+        }
+        for (int i = 0; i < batch.size(); i++) {
+            input(slirp, batch, i);
+        }
+        batch.clear();
+        runCommands();
+        for (int i = 0; i < answers.size(); i++) {
+            slirp.input(answers.bytes().asSlice(answers.offset(i)), answers.length(i));
+        }
+        answers.clear();
+        deliver();
+    }
+
+    private void runCommands() {
+        for (Runnable command = commands.poll(); command != null; command = commands.poll()) {
+            command.run();
+        }
+    }
+
+    private void input(Slirp slirp, FrameBatch batch, int frame) {
+        if (batch.segmentSize(frame) != 0) {
+            if (!offloads.completeWhole(batch, frame)) {
+                dropped.incrementAndGet();
+                return;
+            }
+            batch.describe(frame, FrameBatch.TRANSPORT_CHECKSUM_NEEDED, 0, FrameBatch.NO_VLAN);
+        }
+        offloads.completeChecksums(batch, frame);
+        slirp.input(batch.bytes().asSlice(batch.offset(frame)), batch.length(frame));
+    }
+
+    private void deliver() {
+        Inside target = inside;
+        if (outgoing.size() > 0 && target != null) {
+            target.deliver(outgoing);
+            outgoing.clear();
+        }
+    }
+
+    @Override
+    public void close() {
+        closed = true;
+        wakeup.signal();
+        if (!thread.isAlive()) {
+            return;
+        }
+        try {
+            thread.join();
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        }
+    }
+
+    private final class Callbacks implements Slirp.Callbacks {
+        @Override
+        public long clockNanos() {
+            return System.nanoTime();
+        }
+
+        @Override
+        public void sendPacket(MemorySegment frame) {
+            int length = (int) frame.byteSize();
+            if (length < Packets.ETHERNET_HEADER || length > FrameBatch.MAX_LENGTH) {
+                return;
+            }
+            int type = (frame.get(JAVA_BYTE, 12) & 0xff) << 8 | frame.get(JAVA_BYTE, 13) & 0xff;
+            if (type == Packets.ARP) {
+                answerArp(frame);
+                return;
+            }
+            if (type == Packets.IPV6 && length > 54 && frame.get(JAVA_BYTE, 20) == Packets.ICMPV6) {
+                int message = frame.get(JAVA_BYTE, 54) & 0xff;
+                if (message >= 133 && message <= 137) { // neighbour discovery, between it and us
+                    answerSolicitation(frame, message);
+                    return;
+                }
+            }
+            int at = outgoing.append(length);
+            if (at < 0) {
+                deliver();
+                at = outgoing.append(length);
+            }
+            MemorySegment.copy(frame, 0, outgoing.bytes(), at, length);
+            describe(outgoing.size() - 1, length);
+        }
+
+        /** A segment that is longer than the guests' MTU is a large send: the adapter cuts it, or its guest takes it whole. */
+        private void describe(int frame, int length) {
+            if (length <= mtu + Packets.ETHERNET_HEADER) {
+                outgoing.describe(
+                        frame, FrameBatch.IP_CHECKSUM_GOOD | FrameBatch.TRANSPORT_CHECKSUM_GOOD, 0, FrameBatch.NO_VLAN);
+                return;
+            }
+            headers.parse(outgoing, frame);
+            if (headers.isTcp()) {
+                outgoing.describe(
+                        frame,
+                        FrameBatch.IP_CHECKSUM_NEEDED | FrameBatch.TRANSPORT_CHECKSUM_NEEDED,
+                        mtu - (headers.payload() - headers.ip()),
+                        FrameBatch.NO_VLAN);
+            }
+        }
+
+        /** It asks where a guest is; every guest is behind the gateway. */
+        private void answerArp(MemorySegment frame) {
+            if (frame.byteSize() < 42 || frame.get(JAVA_BYTE, 21) != 1) {
+                return;
+            }
+            byte[] request = frame.asSlice(0, 42).toArray(JAVA_BYTE);
+            ByteBuffer reply = ByteBuffer.allocate(42)
+                    .put(request, 6, 6)
+                    .put(GUESTS.bytes())
+                    .putShort((short) Packets.ARP)
+                    .putLong(0x0001_0800_0604_0002L)
+                    .put(GUESTS.bytes())
+                    .put(request, 38, 4)
+                    .put(request, 22, 10);
+            answer(reply.array());
+        }
+
+        private void answerSolicitation(MemorySegment frame, int message) {
+            if (message != 135 || frame.byteSize() < 78) {
+                return;
+            }
+            byte[] request = frame.asSlice(0, 78).toArray(JAVA_BYTE);
+            byte[] asking = Arrays.copyOfRange(request, 22, 38);
+            byte[] wanted = Arrays.copyOfRange(request, 62, 78);
+            ByteBuffer advertisement = ByteBuffer.allocate(32)
+                    .putInt(136 << 24)
+                    .putInt(0x6000_0000) // solicited, override
+                    .put(wanted)
+                    .putShort((short) 0x0201)
+                    .put(GUESTS.bytes());
+            answer(Packets.icmpv6(
+                    new MacAddress(ByteBuffer.wrap(request).getLong(6) >>> 16),
+                    GUESTS,
+                    asking,
+                    wanted,
+                    255,
+                    advertisement.array()));
+        }
+
+        private void answer(byte[] frame) {
+            int at = answers.append(frame.length);
+            if (at >= 0) {
+                MemorySegment.copy(frame, 0, answers.bytes(), JAVA_BYTE, at, frame.length);
+            }
+        }
+    }
+
+    /** An array of {@code struct pollfd}: int fd, short events, short revents. */
+    private static final class PollTable implements Slirp.PollSet {
+        private MemorySegment table = Arena.ofAuto().allocate(POLLFD * 64, 8);
+        private int count;
+
+        void begin(int wakeupFd) {
+            count = 0;
+            int ignored = append(wakeupFd, Posix.POLLIN);
+        }
+
+        @Override
+        public int add(int fd, int events) {
+            int wanted = ((events & Slirp.POLL_IN) != 0 ? Posix.POLLIN : 0)
+                    | ((events & Slirp.POLL_OUT) != 0 ? Posix.POLLOUT : 0)
+                    | ((events & Slirp.POLL_PRI) != 0 ? Posix.POLLPRI : 0);
+            return append(fd, (short) wanted);
+        }
+
+        private int append(int fd, short events) {
+            if (count * POLLFD == table.byteSize()) {
+                MemorySegment larger = Arena.ofAuto().allocate(2 * table.byteSize(), 8);
+                MemorySegment.copy(table, 0, larger, 0, table.byteSize());
+                table = larger;
+            }
+            table.set(JAVA_INT, count * POLLFD, fd);
+            table.set(JAVA_SHORT, count * POLLFD + 4, events);
+            table.set(JAVA_SHORT, count * POLLFD + 6, (short) 0);
+            return count++;
+        }
+
+        @Override
+        public int happened(int index) {
+            if (index < 0 || index >= count) {
+                return 0;
+            }
+            int events = table.get(JAVA_SHORT, index * POLLFD + 6);
+            return ((events & Posix.POLLIN) != 0 ? Slirp.POLL_IN : 0)
+                    | ((events & Posix.POLLOUT) != 0 ? Slirp.POLL_OUT : 0)
+                    | ((events & Posix.POLLPRI) != 0 ? Slirp.POLL_PRI : 0)
+                    | ((events & Posix.POLLERR) != 0 ? Slirp.POLL_ERR : 0)
+                    | ((events & Posix.POLLHUP) != 0 ? Slirp.POLL_HUP : 0);
+        }
+    }
+}
