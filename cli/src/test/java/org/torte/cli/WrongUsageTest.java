@@ -71,7 +71,7 @@ class WrongUsageTest {
                 arguments("575", "run", "--kernel", text, "--network", "loopback,mtu=575"),
                 arguments("nowhere/cable", "run", "--kernel", text, "--network", "cable:nowhere/cable"),
                 arguments("there is a file", "run", "--kernel", text, "--network", "cable:" + text),
-                arguments("only the software processor", "run", "--kernel", text, "--hypervisor", "kvm"),
+                arguments("do not run on the KVM back-end yet", "run", "--kernel", text, "--hypervisor", "kvm"),
                 arguments("banana", "run", "--kernel", text, "--hypervisor", "banana"),
                 arguments("saved", "run", "--restore", text),
                 arguments(

@@ -13,7 +13,7 @@ final class Backends {
             case "auto", "software" -> "software";
             case "kvm" ->
                 throw new InputException(
-                        "this build has only the software processor; use --hypervisor software or auto");
+                        "machines do not run on the KVM back-end yet; use --hypervisor software or auto");
             default ->
                 throw new InputException(
                         "there is no hypervisor \"" + name + "\"; --hypervisor takes auto, software or kvm");
