@@ -116,8 +116,9 @@ public final class Vm {
                         if (is(running) && holder == null) {
                             if (e == null) {
                                 to(stateOf(status));
-                            } else {
-                                running.kill();
+                            } else if (!running.ready().isCompletedExceptionally()) {
+                                // One that cannot say how it is runs all the same; its end would be told.
+                                to(VmState.RUNNING);
                             }
                         }
                     }

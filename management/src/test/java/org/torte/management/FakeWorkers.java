@@ -25,6 +25,7 @@ import org.torte.management.process.Workers;
 public final class FakeWorkers implements Workers {
     final Map<VmFolder, FakeWorker> running = new ConcurrentHashMap<>();
     final Set<String> silent = ConcurrentHashMap.newKeySet();
+    final Set<String> failing = ConcurrentHashMap.newKeySet();
     final List<String> asked = new CopyOnWriteArrayList<>();
     private UnaryOperator<CompletableFuture<Void>> readiness = ready -> {
         ready.complete(null);
@@ -104,6 +105,9 @@ public final class FakeWorkers implements Workers {
         @Override
         public synchronized CompletableFuture<JsonNode> ask(String command, Map<String, ?> arguments) {
             asked.add(command);
+            if (failing.contains(command)) {
+                return CompletableFuture.failedFuture(new Problem(Problem.Kind.FAILED, "it fails", "mend it"));
+            }
             if (silent.contains(command)) {
                 CompletableFuture<JsonNode> never = new CompletableFuture<>();
                 unanswered.add(never);

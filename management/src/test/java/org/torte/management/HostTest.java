@@ -253,6 +253,18 @@ class HostTest {
     }
 
     @Test
+    void aWorkerThatCannotSayHowItIsIsLeftAlone() throws InterruptedException {
+        Vm vm = vm("web1");
+        done(vm.start("me"));
+        workers.failing.add("status");
+
+        reopen();
+
+        assertThat(workers.of(host.find("web1")).end()).isNotDone();
+        assertThat(host.find("web1").view().state()).isEqualTo(VmState.RUNNING);
+    }
+
+    @Test
     void afterTheHostWentDownMachinesStartAsTheySay() throws InterruptedException {
         for (AutomaticStart automatic : AutomaticStart.values()) {
             Vm vm = vm("ran-" + automatic, automatic);

@@ -13,6 +13,7 @@ import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
+import java.util.regex.Pattern;
 import org.torte.cli.ConsoleKeys;
 import org.torte.cli.HostTerminal;
 import org.torte.cli.UsageException;
@@ -35,6 +36,9 @@ final class VmConnectCommand extends ServiceOptions {
     /** Of what is typed, so much goes into one request: a line of the protocol is bounded. */
     private static final int TYPED = 4096;
 
+    /** Device status reports and device attributes (ECMA-48, DSR and DA). */
+    private static final Pattern QUERY = Pattern.compile("\u001b\\[(?:\\?)?[56]n|\u001b\\[[>=]?0?c");
+
     private static final String HELP = """
             \r
             Ctrl-A x       leave; the machine goes on\r
@@ -56,7 +60,7 @@ final class VmConnectCommand extends ServiceOptions {
                         + vm.path("state").asText() + " and has no console; start it with torte vm start"));
         HostTerminal terminal = HostTerminal.find();
         try (ControlClient client = ControlClient.connect(control)) {
-            print(scrollback(folder));
+            print(withoutQueries(scrollback(folder)));
             client.send(Json.text(
                     Map.of("id", 0, "method", "subscribe", "params", Map.of("events", List.of("console", "state")))));
             if (terminal != null) {
@@ -126,6 +130,12 @@ final class VmConnectCommand extends ServiceOptions {
     private static void print(byte[] bytes) {
         System.out.write(bytes, 0, bytes.length);
         System.out.flush();
+    }
+
+    /** What a guest has asked its terminal before has been answered long ago; asked again, the answer would be typed. */
+    static byte[] withoutQueries(byte[] output) {
+        String text = new String(output, StandardCharsets.ISO_8859_1);
+        return QUERY.matcher(text).replaceAll("").getBytes(StandardCharsets.ISO_8859_1);
     }
 
     private static byte[] scrollback(VmFolder folder) throws IOException {
