@@ -38,13 +38,10 @@ public final class GuestImages {
               [ -f $module ] && insmod $module
             done
             cd /root
-            if [ -x /torte/script ]; then
-              setsid sh -c 'exec /torte/script </dev/ttyS0 >/dev/ttyS0 2>&1'
-            else
-              setsid sh -c 'exec sh -i </dev/ttyS0 >/dev/ttyS0 2>&1'
-            fi
-            # Power-off does not wait for what the port has still to send; setting a tty's modes does.
-            stty -F /dev/ttyS0 echo 2>/dev/null
+            work=/torte/script
+            [ -x $work ] || work='sh -i'
+            # What a terminal has still to send is dropped when its session ends; setting its modes waits for it.
+            setsid sh -c "exec </dev/ttyS0 >/dev/ttyS0 2>&1; $work; stty echo"
             poweroff -f
             """;
 
