@@ -4,6 +4,7 @@ import org.jspecify.annotations.NullMarked;
 @NullMarked
 module org.torte.worker {
     requires transitive org.torte.machine;
+    requires transitive org.torte.network;
     requires com.fasterxml.jackson.jr.ob;
     requires jdk.net;
     requires org.tukaani.xz;

@@ -5,6 +5,7 @@ import java.io.UncheckedIOException;
 import java.nio.channels.FileChannel;
 import java.nio.channels.FileLock;
 import java.nio.channels.OverlappingFileLockException;
+import java.nio.file.AccessDeniedException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
@@ -27,12 +28,14 @@ import org.torte.network.host.UserNat;
 public final class NatNetwork implements AutoCloseable {
     private static final int MAX_FOLDERS = 64;
 
+    private final Path folder;
     private final FileChannel lockFile;
     private final VirtualSwitch network;
     private final UserNat nat;
     private final Gateway gateway;
 
-    private NatNetwork(FileChannel lockFile, VirtualSwitch network, UserNat nat, Gateway gateway) {
+    private NatNetwork(Path folder, FileChannel lockFile, VirtualSwitch network, UserNat nat, Gateway gateway) {
+        this.folder = folder;
         this.lockFile = lockFile;
         this.network = network;
         this.nat = nat;
@@ -69,9 +72,12 @@ public final class NatNetwork implements AutoCloseable {
                     random);
             VirtualSwitch network = new VirtualSwitch("nat", timers, random);
             gateway.start(network.addPort(PortSettings.named("gateway").withFloods(1_000_000)));
-            NatNetwork started = new NatNetwork(lock, network, made[0], gateway);
+            NatNetwork started = new NatNetwork(chosen, lock, network, made[0], gateway);
             lock = null;
             return started;
+        } catch (AccessDeniedException e) {
+            throw new NetworkException(
+                    "a NAT network keeps its addresses in " + folder + ", which this user may not write", e);
         } catch (IOException e) {
             throw new NetworkException("the folder " + folder + " cannot be used for a network: " + e.getMessage(), e);
         } finally {
@@ -102,6 +108,11 @@ public final class NatNetwork implements AutoCloseable {
         } catch (IOException e) {
             throw new UncheckedIOException(e);
         }
+    }
+
+    /** Where it keeps its state: the folder that it was opened with, or one beside it. */
+    public Path folder() {
+        return folder;
     }
 
     /** The switch, to show its ports. */

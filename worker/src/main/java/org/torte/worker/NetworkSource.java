@@ -1,9 +1,11 @@
 package org.torte.worker;
 
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Optional;
 import org.torte.base.net.LinkState;
 import org.torte.base.net.MacAddress;
+import org.torte.network.host.PortForward;
 
 /**
  * What an adapter of a machine is plugged into.
@@ -22,8 +24,32 @@ public record NetworkSource(Plug plug, Optional<MacAddress> address, int mtu) {
     /** Gives back every frame; for tests. */
     public record Loopback() implements Plug {}
 
+    /**
+     * A network of its own that translates addresses, so that the machine reaches what the host reaches.
+     *
+     * @param folder where the network's addresses and leases are kept
+     * @param name what the machine is called in the network's domain
+     * @param forwards ports of the host that lead to it
+     */
+    public record Nat(Path folder, String name, List<PortForward> forwards) implements Plug {
+        private static final String LABEL = "[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?";
+
+        /** Checks the name and copies the list. */
+        public Nat {
+            forwards = List.copyOf(forwards);
+            if (!name.matches(LABEL)) {
+                throw new InputException(
+                        "a machine's name in a network is of letters in lower case, digits and hyphens, 63 at most, not \""
+                                + name + "\"; give another name=");
+            }
+        }
+    }
+
     /** Checks the ranges. */
     public NetworkSource {
+        if (plug instanceof Nat && mtu != LinkState.DEFAULT_MTU) {
+            throw new InputException("the MTU of a NAT network is " + LinkState.DEFAULT_MTU + " bytes; leave mtu= out");
+        }
         if (mtu < LinkState.MIN_MTU || mtu > LinkState.MAX_MTU) {
             throw new InputException("the MTU of a network is " + LinkState.MIN_MTU + " to " + LinkState.MAX_MTU
                     + " bytes, not " + mtu + "; give another mtu=");

@@ -4,6 +4,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.TreeMap;
 import java.util.UUID;
@@ -28,7 +29,7 @@ final class Networks implements AutoCloseable {
     /** The most adapters of a machine, as many as Hyper-V has. */
     private static final int MAX_ADAPTERS = 8;
 
-    private static final int CABLE = 1, LOOPBACK = 2;
+    private static final int CABLE = 1, LOOPBACK = 2, NAT = 3;
     private static final long LOCAL = 2L << 40, GROUP = 1L << 40, BITS_48 = 0xffff_ffff_ffffL;
 
     /** A source, the address that it means, and what identifies the adapter to the guest. */
@@ -37,16 +38,26 @@ final class Networks implements AutoCloseable {
         final MacAddress address;
         final UUID instance;
         final NetworkPort port;
+        /** Null when the port is no NAT network's. */
+        final @Nullable NatPlug nat;
 
         /** Null until the machine is there. */
         @Nullable
         SyntheticAdapter adapter;
 
-        Attached(NetworkSource source, MacAddress address, UUID instance, NetworkPort port) {
+        Attached(NetworkSource source, MacAddress address, UUID instance, NetworkPort port, @Nullable NatPlug nat) {
             this.source = source;
             this.address = address;
             this.instance = instance;
             this.port = port;
+            this.nat = nat;
+        }
+
+        void close() {
+            port.close();
+            if (nat != null) {
+                nat.close();
+            }
         }
     }
 
@@ -67,7 +78,7 @@ final class Networks implements AutoCloseable {
         Networks networks = new Networks(identity);
         try {
             for (NetworkSource source : sources) {
-                networks.open(networks.freeNumber(), source);
+                networks.open(networks.freeNumber(), source, false);
             }
             return networks;
         } catch (RuntimeException e) {
@@ -95,11 +106,12 @@ final class Networks implements AutoCloseable {
                 NetworkSource.Plug plug = switch (kind) {
                     case CABLE -> new NetworkSource.Cable(Path.of(path));
                     case LOOPBACK -> new NetworkSource.Loopback();
+                    case NAT -> NatPlug.parse(path);
                     default ->
                         throw new InputException("the saved machine has a network of kind " + kind
                                 + ", which needs a newer version of Torte");
                 };
-                networks.open(number, new NetworkSource(plug, Optional.of(new MacAddress(address)), mtu));
+                networks.open(number, new NetworkSource(plug, Optional.of(new MacAddress(address)), mtu), true);
             }
             return networks;
         } catch (RuntimeException e) {
@@ -117,18 +129,20 @@ final class Networks implements AutoCloseable {
         throw new InputException("a machine has at most " + MAX_ADAPTERS + " network adapters; leave some out");
     }
 
-    private Attached open(int number, NetworkSource source) {
+    private Attached open(int number, NetworkSource source, boolean restored) {
         UUID instance = derived("adapter", number);
-        NetworkPort port = switch (source.plug()) {
-            case NetworkSource.Cable(Path path) -> cable(path, source.mtu());
-            case NetworkSource.Loopback() -> new LoopbackPort(source.mtu());
-        };
         MacAddress address = source.address().orElseGet(() -> {
             // Locally administered (IEEE 802-2014, section 8.4): the other 46 bits make collisions unlikely.
             long bits = derived("address", number).getLeastSignificantBits() & BITS_48;
             return new MacAddress(bits & ~GROUP | LOCAL);
         });
-        Attached attached = new Attached(source, address, instance, port);
+        NatPlug nat = source.plug() instanceof NetworkSource.Nat plug ? NatPlug.open(plug, address, restored) : null;
+        NetworkPort port = switch (source.plug()) {
+            case NetworkSource.Cable(Path path) -> cable(path, source.mtu());
+            case NetworkSource.Loopback() -> new LoopbackPort(source.mtu());
+            case NetworkSource.Nat _ -> Objects.requireNonNull(nat).port();
+        };
+        Attached attached = new Attached(source, address, instance, port, nat);
         adapters.put(number, attached);
         return attached;
     }
@@ -169,7 +183,7 @@ final class Networks implements AutoCloseable {
      */
     synchronized int add(Machine machine, NetworkSource source) {
         int number = freeNumber();
-        attach(machine, number, open(number, source));
+        attach(machine, number, open(number, source, false));
         return number;
     }
 
@@ -183,7 +197,7 @@ final class Networks implements AutoCloseable {
             machine.vmbus().detach(removed.adapter);
             removed.adapter.disconnect();
         }
-        removed.port.close();
+        removed.close();
     }
 
     /** The address that an adapter has been made with. */
@@ -205,6 +219,9 @@ final class Networks implements AutoCloseable {
                 case NetworkSource.Cable(Path path) ->
                     state.putInt(CABLE).putString(path.toAbsolutePath().toString());
                 case NetworkSource.Loopback() -> state.putInt(LOOPBACK).putString("");
+                case NetworkSource.Nat _ ->
+                    state.putInt(NAT)
+                            .putString(Objects.requireNonNull(attached.nat).text());
             }
             state.putLong(attached.address.value()).putInt(source.mtu());
         });
@@ -213,7 +230,7 @@ final class Networks implements AutoCloseable {
     /** Gives up their ports; the machine has ended. */
     @Override
     public synchronized void close() {
-        adapters.values().forEach(attached -> attached.port.close());
+        adapters.values().forEach(Attached::close);
         adapters.clear();
     }
 }
