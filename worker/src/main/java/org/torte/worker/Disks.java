@@ -2,6 +2,7 @@ package org.torte.worker;
 
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -11,6 +12,7 @@ import java.util.UUID;
 import org.jspecify.annotations.Nullable;
 import org.torte.base.StateInput;
 import org.torte.base.StateOutput;
+import org.torte.disk.AllowedFolders;
 import org.torte.disk.DiskAccess;
 import org.torte.disk.DiskException;
 import org.torte.disk.DiskFormat;
@@ -19,6 +21,7 @@ import org.torte.disk.DiskStorage;
 import org.torte.disk.VirtualDisk;
 import org.torte.disk.VirtualDisks;
 import org.torte.disk.operation.LiveDisk;
+import org.torte.disk.operation.Progress;
 import org.torte.machine.Machine;
 import org.torte.machine.storage.ScsiController;
 
@@ -72,8 +75,12 @@ final class Disks implements AutoCloseable {
         }
     }
 
-    /** Opens the disks of a saved machine. */
-    static Disks open(StateInput state) {
+    /**
+     * Opens the disks of a saved machine.
+     *
+     * @param places where those of the first units are now, unless there are none; the others are where they were
+     */
+    static Disks open(StateInput state, List<DiskSource> places) {
         Disks disks = new Disks(DiskStorage.host());
         try {
             disks.controllerSaved = true;
@@ -93,13 +100,22 @@ final class Disks implements AutoCloseable {
                         .findFirst()
                         .orElseThrow(() -> new InputException("the saved machine has a disk in the format " + format
                                 + ", which needs a newer version of Torte"));
-                disks.open(unit, new DiskSource(file, known, readOnly), identifier);
+                DiskSource source = new DiskSource(file, known, readOnly);
+                disks.open(unit, unit < places.size() ? placed(unit, source, places.get(unit)) : source, identifier);
             }
             return disks;
         } catch (RuntimeException e) {
             disks.close();
             throw e;
         }
+    }
+
+    private static DiskSource placed(int unit, DiskSource saved, DiskSource place) {
+        if (place.format() != saved.format() || place.readOnly() != saved.readOnly()) {
+            throw new InputException("the machine was saved with another disk " + unit + ", " + saved.file() + ", than "
+                    + place.file() + "; give that one, or throw the saved state away");
+        }
+        return place;
     }
 
     private int freeUnit() {
@@ -140,10 +156,11 @@ final class Disks implements AutoCloseable {
         return disks;
     }
 
-    /** What there is, by unit. */
+    /** What there is, by unit, in the files where they are now. */
     synchronized Map<Integer, DiskSource> sources() {
         Map<Integer, DiskSource> sources = new TreeMap<>();
-        units.forEach((unit, attached) -> sources.put(unit, attached.source));
+        units.forEach((unit, attached) -> sources.put(
+                unit, new DiskSource(attached.file(), attached.source.format(), attached.source.readOnly())));
         return sources;
     }
 
@@ -212,6 +229,57 @@ final class Disks implements AutoCloseable {
             return live;
         }
         throw new InputException("the disk " + found.source.file() + " may only be read; add it without ro");
+    }
+
+    /**
+     * Keeps disks as they are: what is written from now on goes to new differencing disks. All of them or none.
+     *
+     * @param children the new files, by unit
+     * @throws InputException when that cannot be done; every disk goes on as before
+     */
+    synchronized void checkpoint(Map<Integer, Path> children) {
+        List<Map.Entry<LiveDisk, Path>> done = new ArrayList<>();
+        try {
+            for (Map.Entry<Integer, Path> child : new TreeMap<>(children).entrySet()) {
+                LiveDisk disk = live(child.getKey());
+                disk.checkpoint(child.getValue());
+                done.add(Map.entry(disk, child.getValue()));
+            }
+        } catch (DiskException | InputException e) {
+            for (Map.Entry<LiveDisk, Path> child : done.reversed()) {
+                undo(child.getKey(), child.getValue(), e);
+            }
+            throw new InputException(String.valueOf(e.getMessage()));
+        }
+    }
+
+    /** Merges a child that has nothing yet; what cannot be undone is a longer chain, which reads the same. */
+    private static void undo(LiveDisk disk, Path child, RuntimeException reason) {
+        try {
+            disk.merge(child, Progress.NONE);
+        } catch (DiskException e) {
+            reason.addSuppressed(e);
+        }
+    }
+
+    /**
+     * The disk that has an image in its chain, which is not the last of it.
+     *
+     * @throws InputException when no disk has
+     */
+    synchronized LiveDisk withLayer(Path image) {
+        Path file;
+        try {
+            file = storage.resolve(image, AllowedFolders.everywhere());
+        } catch (DiskException e) {
+            throw new InputException(String.valueOf(e.getMessage()));
+        }
+        for (Attached attached : units.values()) {
+            if (attached.disk instanceof LiveDisk live && live.layers().contains(file)) {
+                return live;
+            }
+        }
+        throw new InputException("no disk of the machine is made of " + image + "; look at its disks");
     }
 
     /**

@@ -116,12 +116,16 @@ final class SavedMachine implements AutoCloseable {
         return configuration;
     }
 
-    /** Reads all of the file, and what belongs into RAM there; gives the disks of the machine, open. */
-    Disks load(Machine machine) {
+    /**
+     * Reads all of the file, and what belongs into RAM there; gives the disks of the machine, open.
+     *
+     * @param places where those of the first units are now, unless there are none
+     */
+    Disks load(Machine machine, List<DiskSource> places) {
         try {
             reader.readRest(machine.memory());
             return reader.has(Disks.SECTION)
-                    ? Disks.open(reader.section(Disks.SECTION, Disks.VERSION))
+                    ? Disks.open(reader.section(Disks.SECTION, Disks.VERSION), places)
                     : Disks.open(List.of(), DiskStorage.host());
         } catch (IOException e) {
             throw unreadable(file, e);

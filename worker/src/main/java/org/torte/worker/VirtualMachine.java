@@ -34,6 +34,7 @@ import org.torte.machine.MachineHost;
 import org.torte.machine.MachineListener;
 import org.torte.machine.boot.BootSource;
 import org.torte.machine.boot.KernelLoader;
+import org.torte.machine.integration.Backup;
 import org.torte.machine.integration.IntegrationService;
 import org.torte.machine.integration.IntegrationServices;
 
@@ -69,6 +70,9 @@ public final class VirtualMachine implements AutoCloseable {
     }
 
     private final Machine machine;
+    /** Held while a checkpoint is made. */
+    private final Object checkpointing = new Object();
+
     private final Console console;
     private final ExitCounter exits;
     private final Disks disks;
@@ -318,6 +322,71 @@ public final class VirtualMachine implements AutoCloseable {
         }
     }
 
+    /**
+     * How a checkpoint went.
+     *
+     * @param stood how long the guest stood
+     * @param frozen whether the guest had frozen its file systems
+     */
+    public record Checkpointed(Duration stood, boolean frozen) {}
+
+    /**
+     * Keeps the machine as it is at one moment: its disks' files stay as they are, and what the guest writes from then on
+     * goes to new differencing disks. A running machine stands still meanwhile and then goes on; a paused one stays paused.
+     * All disks change or none.
+     *
+     * @param memory where its memory and devices go, for a machine that is to go on from there; nothing if only the disks
+     *     are kept
+     * @param children the new files, by unit
+     * @return how it went
+     * @throws InputException when that cannot be done; the machine goes on as before, though a file of its memory may be
+     *     left
+     */
+    public Checkpointed checkpoint(Optional<Path> memory, Map<Integer, Path> children) {
+        synchronized (checkpointing) {
+            boolean wasRunning = machine.isRunning();
+            boolean frozen;
+            long from = System.nanoTime();
+            machine.pause();
+            try {
+                if (state() == State.ENDED) {
+                    throw new InputException("the machine has ended; start it again");
+                }
+                if (memory.isPresent()) {
+                    disks.flush();
+                    SavedMachine.write(memory.get(), machine, disks, networks, source);
+                }
+                // The machine's clock stands, so that they stay frozen if they are.
+                frozen = integration()
+                        .vss()
+                        .filter(vss -> vss.state() == Backup.State.FROZEN)
+                        .isPresent();
+                disks.checkpoint(children);
+            } finally {
+                if (wasRunning) {
+                    machine.resume();
+                }
+            }
+            return new Checkpointed(Duration.ofNanos(System.nanoTime() - from), frozen);
+        }
+    }
+
+    /** Its disks, by unit, in the files where they are when no checkpoint is being made; waits for one that is. */
+    public Map<Integer, DiskSource> settledDisks() {
+        synchronized (checkpointing) {
+            return disks.sources();
+        }
+    }
+
+    /**
+     * The disk that has an image in its chain, to be merged ({@link LiveDisk#merge}).
+     *
+     * @throws InputException when no disk has
+     */
+    public LiveDisk diskWithLayer(Path image) {
+        return disks.withLayer(image);
+    }
+
     /** What it has done since it was started here; a restored machine's life before is not in it. */
     public Statistics statistics() {
         long instructions = instructions();
@@ -494,7 +563,10 @@ public final class VirtualMachine implements AutoCloseable {
             return this;
         }
 
-        /** A file that {@link VirtualMachine#save} wrote; it says everything about the machine but the back-end. */
+        /**
+         * A file that {@link VirtualMachine#save} wrote; it says everything about the machine but the back-end, and where
+         * its disks are now if they are elsewhere: those given are its first ones.
+         */
         public Builder savedState(Path file) {
             savedState = file;
             return this;
@@ -568,7 +640,7 @@ public final class VirtualMachine implements AutoCloseable {
                 Disks open = null;
                 Networks plugged = null;
                 try {
-                    open = saved.load(machine);
+                    open = saved.load(machine, disks);
                     open.attach(machine);
                     plugged = saved.networks();
                     plugged.attach(machine);

@@ -9,6 +9,7 @@ import java.util.Optional;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.concurrent.locks.StampedLock;
 import org.jspecify.annotations.Nullable;
+import org.torte.disk.CreateOptions;
 import org.torte.disk.DiskAccess;
 import org.torte.disk.DiskException;
 import org.torte.disk.DiskException.Kind;
@@ -21,8 +22,9 @@ import org.torte.disk.VirtualDisk;
 import org.torte.disk.VirtualDisks;
 
 /**
- * A disk in use by a machine, with what can be done to it meanwhile: growing ({@link #resize}), merging a checkpoint
- * ({@link #merge}), and reading it as it is at one moment ({@link #pointInTime}).
+ * A disk in use by a machine, with what can be done to it meanwhile: growing ({@link #resize}), keeping it as it is
+ * ({@link #checkpoint}), merging a checkpoint ({@link #merge}), and reading it as it is at one moment ({@link
+ * #pointInTime}).
  *
  * <p>Requests hold one of a few locks, shared, so that a point in time lies between them. Growth and merges exclude each
  * other: one that finds the other under way fails with IN_USE. Without point-in-time views a request costs this lock in
@@ -32,7 +34,10 @@ public final class LiveDisk implements VirtualDisk {
     /** Threads are spread over the locks; a view being made takes all of them. */
     private static final int LOCKS = 16;
 
-    /** Replaced by its parent when it was merged into that, while all locks are held. */
+    /** What the name of a checkpoint's new file ends with until the file is complete. */
+    public static final String PART = ".part";
+
+    /** Replaced by its parent when it was merged into that, and by its child at a checkpoint, while all locks are held. */
     private volatile VirtualDisk disk;
 
     /** The merge of the disk's own image that is under way; changed while all locks are held. */
@@ -66,6 +71,65 @@ public final class LiveDisk implements VirtualDisk {
         return disk instanceof LayeredDisk layered
                 ? layered.layers()
                 : List.of(Path.of(disk.info().image()));
+    }
+
+    /**
+     * Keeps the disk as it is now: its file stays as it is from now on, and what is written goes to a new differencing disk
+     * of it. Requests wait meanwhile. The new file has its name only when it is complete, and is durable on return; a
+     * process that is killed meanwhile leaves at most a file with the same name and {@link #PART} behind it.
+     *
+     * @param child the new file, in the same format
+     * @throws DiskException UNSUPPORTED for a raw disk, IN_USE while it is merged or resized or a view of it is open, EXISTS
+     *     and whatever making and opening images throw; the disk goes on in its file then, and there is no new one. If the
+     *     new one cannot be deleted, or the file not be opened again, requests fail from then on
+     */
+    public void checkpoint(Path child) {
+        exclusively(() -> {
+            DiskFormat format = info().format();
+            Path file = layers().getFirst();
+            if (format == DiskFormat.RAW) {
+                throw new DiskException(
+                        Kind.UNSUPPORTED,
+                        file.toString(),
+                        "a raw disk can have no differencing disks",
+                        "convert it to VHDX");
+            }
+            if (options.storage().exists(child)) {
+                throw new DiskException(Kind.EXISTS, child.toString(), "there is a file already", "name another");
+            }
+            withoutFlushes(() -> {
+                if (views.length > 0) {
+                    throw new DiskException(
+                            Kind.IN_USE, file.toString(), "a point-in-time view of it is open", "close the view first");
+                }
+                disk.flush();
+                disk = child(file, format, child);
+            });
+            return file;
+        });
+    }
+
+    /** Closes the disk, which is flushed, and opens a new child of it. */
+    private VirtualDisk child(Path file, DiskFormat format, Path child) {
+        DiskOptions writable = options.withAccess(DiskAccess.READ_WRITE);
+        Path part = child.resolveSibling(child.getFileName() + PART);
+        try {
+            disk.close();
+            options.storage().delete(part);
+            VirtualDisks.create(part, format, CreateOptions.differencing(file), options);
+            options.storage().rename(part, child, options.folders());
+            return VirtualDisks.open(child, format, writable);
+        } catch (RuntimeException | Error e) {
+            try {
+                // First, since a disk that is written to must leave no child behind that took it as it was.
+                options.storage().delete(child);
+                options.storage().delete(part);
+                disk = VirtualDisks.open(file, format, writable);
+            } catch (DiskException other) {
+                e.addSuppressed(other);
+            }
+            throw e;
+        }
     }
 
     /** Says what {@link #merge} would do, and throws what it would throw before it begins. */

@@ -179,6 +179,79 @@ class LiveDiskTest {
         }
     }
 
+    /** Each file that was left behind shows the disk as it was at that moment, and the disk goes on in the last. */
+    @ParameterizedTest
+    @EnumSource(names = {"VHD", "VHDX"})
+    void theDiskIsKeptAsItIsWhileItIsUsed(DiskFormat format) throws Exception {
+        long seed = Long.getLong("torte.seed", 1);
+        Images images = new Images(folder, format);
+        SplittableRandom random = new SplittableRandom(seed);
+        byte[] model = new byte[CAPACITY];
+        List<Path> files = chain(images, 2, 6 * MIB, model, random);
+        List<Path> kept = new ArrayList<>();
+        List<byte[]> moments = new ArrayList<>();
+        int requests;
+        String what = format + " seed " + seed;
+        try (LiveDisk disk = LiveDisk.open(files.getFirst(), format, OPTIONS);
+                Guests guests = new Guests(disk, model, random, what)) {
+            for (int i = 0; i < 4; i++) {
+                Path child = images.path("checkpoint" + i);
+                if (i % 2 == 0) {
+                    kept.add(disk.layers().getFirst());
+                    guests.between(() -> {
+                        moments.add(model.clone());
+                        disk.checkpoint(child);
+                    });
+                } else {
+                    // Between requests, wherever they are.
+                    disk.checkpoint(child);
+                }
+                assertThat(disk.layers().getFirst()).isEqualTo(child.toRealPath());
+            }
+            disk.merge(disk.layers().getFirst(), Progress.NONE);
+            requests = guests.requests();
+            assertSame(disk, model, what);
+        }
+        System.out.println(what + ": " + requests + " requests");
+        for (int i = 0; i < kept.size(); i++) {
+            try (VirtualDisk disk = VirtualDisks.open(kept.get(i), format, DiskOptions.readOnly())) {
+                assertSame(disk, moments.get(i), what + ", kept " + i);
+            }
+        }
+        for (Path file : List.of(images.path("checkpoint2"), kept.getFirst(), kept.getLast())) {
+            CheckReport report = VirtualDisks.check(file, format, DiskOptions.readOnly(), false);
+            assertThat(report.sound()).as("%s: %s", what, report).isTrue();
+        }
+        try (var left = Files.list(folder)) {
+            assertThat(left.map(Path::toString)).noneMatch(name -> name.endsWith(LiveDisk.PART));
+        }
+    }
+
+    @ParameterizedTest
+    @EnumSource(names = {"VHD", "VHDX"})
+    void aDiskThatCannotBeKeptGoesOnInItsFile(DiskFormat format) throws Exception {
+        Images images = new Images(folder, format);
+        Path top = images.chainOfThree();
+        Path taken = Files.writeString(images.path("taken"), "mine");
+        Path nowhere = folder.resolve("none").resolve(images.path("child").getFileName());
+        byte[] before = images.content(top);
+        try (LiveDisk disk = LiveDisk.open(top, format, OPTIONS)) {
+            for (Path child : List.of(taken, nowhere)) {
+                assertThatThrownBy(() -> disk.checkpoint(child)).isInstanceOf(DiskException.class);
+                disk.write(0, pattern(512, 7));
+                disk.flush();
+                assertThat(disk.layers().getFirst()).isEqualTo(top.toRealPath());
+            }
+            try (PointInTime _ = disk.pointInTime(folder, MIB)) {
+                assertThatThrownBy(() -> disk.checkpoint(images.path("child"))).hasMessageContaining("close the view");
+            }
+            assertThat(images.path("child")).doesNotExist();
+        }
+        assertThat(taken).hasContent("mine");
+        System.arraycopy(pattern(512, 7), 0, before, 0, 512);
+        assertThat(images.content(top)).isEqualTo(before);
+    }
+
     @ParameterizedTest
     @EnumSource(names = {"VHD", "VHDX"})
     void layersGoWhileTheDiskIsUsedAndEachMomentCanBeRead(DiskFormat format) throws Exception {

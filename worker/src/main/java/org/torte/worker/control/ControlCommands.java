@@ -36,10 +36,12 @@ public final class ControlCommands {
     private static final int MAX_PENDING = 64 << 10;
 
     private final VirtualMachine machine;
+    private final CheckpointCommands checkpoints;
 
     /** Commands for one machine. */
     public ControlCommands(VirtualMachine machine) {
         this.machine = machine;
+        checkpoints = new CheckpointCommands(machine);
     }
 
     /**
@@ -112,6 +114,18 @@ public final class ControlCommands {
                 requireAlive();
                 machine.removeDisk((int) parameters.number("unit", 0, Integer.MAX_VALUE, null));
                 yield disks();
+            }
+            case "checkpoint.new" -> {
+                requireAlive();
+                yield checkpoints.create(parameters, progress);
+            }
+            case "checkpoint.merge" -> {
+                requireAlive();
+                yield checkpoints.merge(parameters, progress);
+            }
+            case "checkpoint.disks" -> {
+                parameters.allow();
+                yield checkpoints.disks();
             }
             case "type" -> type(parameters);
             case "console.write" -> writeConsole(parameters);

@@ -3,6 +3,7 @@ package org.torte.worker.control;
 import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
 import java.util.Map;
+import java.util.TreeMap;
 import org.jspecify.annotations.Nullable;
 
 /** The parameters of one request, each of which must be known, of the right kind, and in its range. */
@@ -64,8 +65,12 @@ final class ControlParameters {
 
     /** An absolute path: the worker's folder is nobody's business. */
     Path path(String name) {
+        return path(name, text(name));
+    }
+
+    private static Path path(String name, String text) {
         try {
-            Path path = Path.of(text(name));
+            Path path = Path.of(text);
             if (path.isAbsolute()) {
                 return path;
             }
@@ -73,6 +78,21 @@ final class ControlParameters {
             throw bad("the parameter \"" + name + "\" is no path: " + e.getReason());
         }
         throw bad("the parameter \"" + name + "\" must be an absolute path");
+    }
+
+    /** Absolute paths by the numbers of units. */
+    Map<Integer, Path> paths(String name) {
+        Map<Integer, Path> paths = new TreeMap<>();
+        if (values.get(name) instanceof Map<?, ?> given) {
+            given.forEach((unit, text) -> {
+                if (!String.valueOf(unit).matches("\\d{1,4}") || !(text instanceof String file)) {
+                    throw bad("the parameter \"" + name + "\" has paths by the numbers of units");
+                }
+                paths.put(Integer.valueOf(String.valueOf(unit)), path(name, file));
+            });
+            return paths;
+        }
+        throw bad("the parameter \"" + name + "\" must be an object");
     }
 
     static ControlException bad(String message) {

@@ -18,6 +18,11 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
+import org.torte.disk.CreateOptions;
+import org.torte.disk.DiskFormat;
+import org.torte.disk.DiskOptions;
+import org.torte.disk.VirtualDisks;
+import org.torte.worker.DiskSource;
 import org.torte.worker.InputException;
 import org.torte.worker.VirtualMachine;
 
@@ -127,6 +132,62 @@ class ControlServerTest {
             assertThat(ask(client, "status", Map.of())).containsEntry("state", "running");
             ask(client, "stop", Map.of());
             assertThat(code(client, "pause", Map.of())).isEqualTo("wrong-state");
+        }
+    }
+
+    @Test
+    void aMachineIsKeptAsItIsAndGoesOnInNewFiles() throws IOException {
+        Path base = folder.resolve("base.vhdx");
+        VirtualDisks.create(base, DiskFormat.VHDX, CreateOptions.dynamic(8 << 20), DiskOptions.readWrite());
+        machine.addDisk(DiskSource.of(base));
+        machine.start();
+        Path child = folder.resolve("child.vhdx");
+        Path memory = folder.resolve("memory");
+        try (ControlClient client = connect()) {
+            Map<String, Object> files = Map.of("0", child.toString());
+            assertThat(ask(client, "checkpoint.new", Map.of("memory", memory.toString(), "disks", files)))
+                    .containsEntry("frozen", false)
+                    .containsKey("stood-ms");
+            assertThat(ask(client, "status", Map.of())).containsEntry("state", "running");
+            assertThat(memory).isNotEmptyFile();
+            assertThat(ask(client, "checkpoint.disks", Map.of())).containsEntry("disks", files);
+            // What fails leaves the machine where it was: here the second disk, after the first.
+            Path next = folder.resolve("next.vhdx");
+            assertThat(code(
+                            client,
+                            "checkpoint.new",
+                            Map.of(
+                                    "disks",
+                                    Map.of(
+                                            "0",
+                                            next.toString(),
+                                            "7",
+                                            folder.resolve("x.vhdx").toString()))))
+                    .isEqualTo("host");
+            assertThat(next).doesNotExist();
+            assertThat(ask(client, "checkpoint.disks", Map.of())).containsEntry("disks", files);
+            for (Map<String, Object> wrong : List.<Map<String, Object>>of(
+                    Map.of("disks", 1), Map.of("disks", Map.of("a", "/x")), Map.of("disks", Map.of("0", "x")))) {
+                assertThat(code(client, "checkpoint.new", wrong)).isEqualTo("bad-request");
+            }
+            assertThat(code(client, "checkpoint.merge", Map.of("file", memory.toString())))
+                    .isEqualTo("host");
+            assertThat(ask(client, "checkpoint.merge", Map.of("file", child.toString())))
+                    .containsEntry("parent", base.toString());
+            assertThat(child).doesNotExist();
+            assertThat(ask(client, "checkpoint.disks", Map.of())).containsEntry("disks", Map.of("0", base.toString()));
+        }
+        machine.close();
+        // The memory goes on with its disk in another place.
+        VirtualDisks.create(child, DiskFormat.VHDX, CreateOptions.differencing(base), DiskOptions.readWrite());
+        try (VirtualMachine restored = VirtualMachine.builder()
+                .savedState(memory)
+                .disk(DiskSource.of(child))
+                .hypervisor("software")
+                .build()) {
+            assertThat(restored.disks()).containsEntry(0, DiskSource.of(child));
+            restored.start();
+            assertThat(restored.state()).isEqualTo(VirtualMachine.State.RUNNING);
         }
     }
 

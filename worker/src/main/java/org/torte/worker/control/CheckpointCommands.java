@@ -1,0 +1,74 @@
+package org.torte.worker.control;
+
+import java.nio.file.Path;
+import java.util.Map;
+import java.util.Optional;
+import java.util.TreeMap;
+import java.util.function.Consumer;
+import org.torte.disk.DiskException;
+import org.torte.disk.operation.LiveDisk;
+import org.torte.disk.operation.Merge;
+import org.torte.worker.VirtualMachine;
+
+/** What can be asked of a machine about its checkpoints; who has which is the asker's business. */
+final class CheckpointCommands {
+    private final VirtualMachine machine;
+
+    CheckpointCommands(VirtualMachine machine) {
+        this.machine = machine;
+    }
+
+    /** Keeps memory, if a file is given for it, and disks as they are. */
+    Map<String, Object> create(ControlParameters parameters, Consumer<String> progress) {
+        parameters.allow("memory", "disks");
+        Optional<Path> memory = parameters.has("memory") ? Optional.of(parameters.path("memory")) : Optional.empty();
+        Map<Integer, Path> children = parameters.paths("disks");
+        progress.accept(memory.isPresent() ? "keeping memory and disks" : "keeping disks");
+        VirtualMachine.Checkpointed done = machine.checkpoint(memory, children);
+        return Map.of("stood-ms", done.stood().toMillis(), "frozen", done.frozen());
+    }
+
+    /** Merges an image of a disk's chain into the one below. */
+    Map<String, Object> merge(ControlParameters parameters, Consumer<String> progress) {
+        parameters.allow("file");
+        Path file = parameters.path("file");
+        LiveDisk disk = machine.diskWithLayer(file);
+        Percent percent = new Percent(progress);
+        try {
+            Merge.Plan plan = disk.merge(file, percent::advanced);
+            return Map.of("parent", plan.parent().toString());
+        } catch (DiskException e) {
+            throw new ControlException(
+                    e.kind() == DiskException.Kind.IN_USE ? ControlException.Code.BUSY : ControlException.Code.HOST,
+                    String.valueOf(e.getMessage()));
+        }
+    }
+
+    /** Tells each percent once. */
+    private static final class Percent {
+        private final Consumer<String> progress;
+        private long last = -1;
+
+        Percent(Consumer<String> progress) {
+            this.progress = progress;
+        }
+
+        boolean advanced(long done, long total) {
+            long now = total <= 0 ? 100 : (long) (100.0 * done / total);
+            if (now != last) {
+                last = now;
+                progress.accept(now + " %");
+            }
+            return true;
+        }
+    }
+
+    /** Where each disk is now. */
+    Map<String, Object> disks() {
+        Map<String, Object> files = new TreeMap<>();
+        machine.settledDisks()
+                .forEach((unit, source) ->
+                        files.put(unit.toString(), source.file().toString()));
+        return Map.of("disks", files);
+    }
+}
