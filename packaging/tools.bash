@@ -16,6 +16,8 @@ die() {
 # What Debian calls the things the build needs, and those that only tests use (each missing one skips tests).
 jdk_release=25
 build_packages=("openjdk-$jdk_release-jdk-headless" maven)
+# What the command that is about to start needs besides, of the packages that is_here knows.
+command_packages=()
 test_packages=(acpica-tools bind9-dnsutils binutils busybox-static curl debootstrap e2fsprogs iproute2 iputils-ping libslirp0 libvhdi-utils lz4 mmdebstrap procps qemu-system-x86 qemu-utils shellcheck)
 
 # Flags of every Torte JVM; docs/performance.md says what each is worth. The AOT cache is trained with the same.
@@ -104,12 +106,26 @@ apt_install() {
   return 1
 }
 
-# Makes sure that there is a JDK, and with argument 'maven' Maven as well: finds them, else installs the
-# distribution's as root, else ends with the one line that says how to get what is missing.
+# Is package $1 installed, however it came here? Plain users of Debian do not have the sbin folders in their PATH.
+is_here() {
+  local PATH=$PATH:/usr/sbin:/sbin
+  case $1 in
+    e2fsprogs) command -v mkfs.ext4 && command -v debugfs ;;
+  esac >/dev/null
+}
+
+# Makes sure that there is a JDK, with argument 'maven' Maven as well, and what the command needs: finds them, else
+# installs the distribution's as root, else ends with the one line that says how to get what is missing.
 need_tools() {
   local missing=() package
   find_java || missing+=("${build_packages[0]}")
   [[ ${1:-} != maven ]] || find_maven || missing+=("${build_packages[1]}")
+  # Where there is no apt, the command itself says what it lacks.
+  if command -v apt-get >/dev/null; then
+    for package in "${command_packages[@]}"; do
+      is_here "$package" || missing+=("$package")
+    done
+  fi
   ((${#missing[@]})) || return 0
   if command -v apt-get >/dev/null; then
     local offered=() lacking=()
