@@ -37,6 +37,10 @@ import picocli.CommandLine.Parameters;
             "  memory [SIZE]                 shows or changes what the guest has",
             "  disk add FILE[,ro][,format=F] adds a disk; says its unit",
             "  disk remove UNIT              removes it",
+            "  disk list                     the disks, their sizes and the files they are made of",
+            "  disk grow UNIT SIZE           makes a disk larger while it is used",
+            "  disk merge UNIT [FILE]        merges a disk's file, or one of its parents, into the one below while it is",
+            "                                used; Ctrl-C ends that, the disk stays whole, and it can be gone on with",
             "  type TEXT                     types on the guest's keyboard",
             "",
             "Exit status: 0 done, 2 wrong usage or no machine, 5 refused by the machine or its guest."

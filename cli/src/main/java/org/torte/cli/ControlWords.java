@@ -150,7 +150,29 @@ final class ControlWords {
         if (what.equals("remove") && rest.size() == 2) {
             return new Request("disk.remove", Map.of("unit", Quantities.integer("disk remove", rest.get(1))));
         }
-        throw new UsageException("it is: disk add FILE[,ro][,format=F] or disk remove UNIT");
+        if (what.equals("list") && rest.size() == 1) {
+            return new Request("disk.list", Map.of());
+        }
+        if (what.equals("grow") && rest.size() == 3) {
+            return new Request(
+                    "disk.grow",
+                    Map.of(
+                            "unit",
+                            Quantities.integer("disk grow", rest.get(1)),
+                            "size",
+                            Quantities.bytes("disk grow", rest.get(2))));
+        }
+        if (what.equals("merge") && (rest.size() == 2 || rest.size() == 3)) {
+            Map<String, Object> parameters = new LinkedHashMap<>();
+            parameters.put("unit", Quantities.integer("disk merge", rest.get(1)));
+            if (rest.size() == 3) {
+                parameters.put("file", absolute(rest.get(2)));
+            }
+            return new Request("disk.merge", parameters);
+        }
+        throw new UsageException(
+                "it is: disk list, disk add FILE[,ro][,format=F], disk remove UNIT, disk grow UNIT SIZE"
+                        + " or disk merge UNIT [FILE]");
     }
 
     private static String absolute(String file) {

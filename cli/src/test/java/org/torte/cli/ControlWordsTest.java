@@ -27,6 +27,10 @@ class ControlWordsTest {
         assertThat(request("disk add /a,b.img,ro,format=vhd"))
                 .isEqualTo("disk.add {file=/a,b.img, format=vhd, read-only=true}");
         assertThat(request("disk remove 2")).isEqualTo("disk.remove {unit=2}");
+        assertThat(request("disk list")).isEqualTo("disk.list {}");
+        assertThat(request("disk grow 1 2G")).isEqualTo("disk.grow {size=2147483648, unit=1}");
+        assertThat(request("disk merge 1")).isEqualTo("disk.merge {unit=1}");
+        assertThat(request("disk merge 1 /a.vhdx")).isEqualTo("disk.merge {file=/a.vhdx, unit=1}");
     }
 
     @Test
@@ -46,6 +50,11 @@ class ControlWordsTest {
                 "disk",
                 "disk add",
                 "disk remove x",
+                "disk list 1",
+                "disk grow 1",
+                "disk grow 1 much",
+                "disk merge",
+                "disk merge 1 a b",
                 "type")) {
             assertThatThrownBy(() -> request(line)).as(line).isInstanceOf(UsageException.class);
         }

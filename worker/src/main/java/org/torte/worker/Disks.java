@@ -18,6 +18,7 @@ import org.torte.disk.DiskException;
 import org.torte.disk.DiskFormat;
 import org.torte.disk.DiskOptions;
 import org.torte.disk.DiskStorage;
+import org.torte.disk.LayeredDisk;
 import org.torte.disk.VirtualDisk;
 import org.torte.disk.VirtualDisks;
 import org.torte.disk.operation.LiveDisk;
@@ -42,6 +43,20 @@ final class Disks implements AutoCloseable {
             return disk instanceof LiveDisk live
                     ? live.layers().getFirst()
                     : source.file().toAbsolutePath();
+        }
+
+        /** The source, where it is now. */
+        DiskSource current() {
+            return new DiskSource(file(), source.format(), source.readOnly());
+        }
+
+        DiskState state() {
+            List<Path> layers = switch (disk) {
+                case LiveDisk live -> live.layers();
+                case LayeredDisk layered -> layered.layers();
+                default -> List.of(file());
+            };
+            return new DiskState(current(), disk.size(), List.copyOf(layers));
         }
     }
 
@@ -159,9 +174,15 @@ final class Disks implements AutoCloseable {
     /** What there is, by unit, in the files where they are now. */
     synchronized Map<Integer, DiskSource> sources() {
         Map<Integer, DiskSource> sources = new TreeMap<>();
-        units.forEach((unit, attached) -> sources.put(
-                unit, new DiskSource(attached.file(), attached.source.format(), attached.source.readOnly())));
+        units.forEach((unit, attached) -> sources.put(unit, attached.current()));
         return sources;
+    }
+
+    /** The same with their sizes and what they are made of. */
+    synchronized Map<Integer, DiskState> states() {
+        Map<Integer, DiskState> states = new TreeMap<>();
+        units.forEach((unit, attached) -> states.put(unit, attached.state()));
+        return states;
     }
 
     /** Whether the machine has no controller for disks, and so none of them. */

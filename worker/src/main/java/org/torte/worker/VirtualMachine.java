@@ -237,6 +237,11 @@ public final class VirtualMachine implements AutoCloseable {
         return disks.sources();
     }
 
+    /** Its disks with their sizes and the files they are made of, by unit. */
+    public Map<Integer, DiskState> diskStates() {
+        return disks.states();
+    }
+
     /**
      * A disk of this machine that the guest may write, to be merged or read as it is at one moment while the guest uses
      * it. It belongs to the machine: not to be closed, and to be grown by {@link #growDisk}, which tells the guest. A

@@ -33,33 +33,15 @@ final class CheckpointCommands {
         parameters.allow("file");
         Path file = parameters.path("file");
         LiveDisk disk = machine.diskWithLayer(file);
-        Percent percent = new Percent(progress);
+        MergeProgress percent = new MergeProgress(progress);
         try {
-            Merge.Plan plan = disk.merge(file, percent::advanced);
+            Merge.Plan plan = disk.merge(file, (done, total) -> {
+                percent.advanced(done, total);
+                return true;
+            });
             return Map.of("parent", plan.parent().toString());
         } catch (DiskException e) {
-            throw new ControlException(
-                    e.kind() == DiskException.Kind.IN_USE ? ControlException.Code.BUSY : ControlException.Code.HOST,
-                    String.valueOf(e.getMessage()));
-        }
-    }
-
-    /** Tells each percent once. */
-    private static final class Percent {
-        private final Consumer<String> progress;
-        private long last = -1;
-
-        Percent(Consumer<String> progress) {
-            this.progress = progress;
-        }
-
-        boolean advanced(long done, long total) {
-            long now = total <= 0 ? 100 : (long) (100.0 * done / total);
-            if (now != last) {
-                last = now;
-                progress.accept(now + " %");
-            }
-            return true;
+            throw DiskCommands.refused(e);
         }
     }
 

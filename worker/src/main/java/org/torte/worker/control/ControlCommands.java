@@ -37,11 +37,22 @@ public final class ControlCommands {
 
     private final VirtualMachine machine;
     private final CheckpointCommands checkpoints;
+    private final DiskCommands disks;
+
+    /** Who waits for an answer; is told, in a few words, about what takes time. */
+    @FunctionalInterface
+    public interface Asker extends Consumer<String> {
+        /** Whether nobody waits any more: what can be ended without harm ends then. */
+        default boolean gone() {
+            return false;
+        }
+    }
 
     /** Commands for one machine. */
     public ControlCommands(VirtualMachine machine) {
         this.machine = machine;
         checkpoints = new CheckpointCommands(machine);
+        disks = new DiskCommands(machine);
     }
 
     /**
@@ -49,11 +60,11 @@ public final class ControlCommands {
      *
      * @param method its name
      * @param parameters by name: strings, whole numbers, booleans
-     * @param progress is told, in a few words, what takes time
+     * @param progress is told about what takes time
      * @return the result: maps, lists, strings, numbers and booleans
      * @throws ControlException when it fails
      */
-    public Map<String, Object> execute(String method, Map<String, Object> parameters, Consumer<String> progress) {
+    public Map<String, Object> execute(String method, Map<String, Object> parameters, Asker progress) {
         try {
             return run(method, new ControlParameters(parameters), progress);
         } catch (ServiceException e) {
@@ -65,7 +76,7 @@ public final class ControlCommands {
         }
     }
 
-    private Map<String, Object> run(String method, ControlParameters parameters, Consumer<String> progress) {
+    private Map<String, Object> run(String method, ControlParameters parameters, Asker progress) {
         return switch (method) {
             case "status" -> {
                 parameters.allow();
@@ -114,6 +125,18 @@ public final class ControlCommands {
                 requireAlive();
                 machine.removeDisk((int) parameters.number("unit", 0, Integer.MAX_VALUE, null));
                 yield disks();
+            }
+            case "disk.list" -> {
+                parameters.allow();
+                yield disks.list();
+            }
+            case "disk.grow" -> {
+                requireAlive();
+                yield disks.grow(parameters);
+            }
+            case "disk.merge" -> {
+                requireAlive();
+                yield disks.merge(parameters, progress);
             }
             case "checkpoint.new" -> {
                 requireAlive();

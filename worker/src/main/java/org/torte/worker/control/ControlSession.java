@@ -262,7 +262,7 @@ final class ControlSession {
         }
         Thread _ = Thread.ofVirtual().name("torte-control-request").start(() -> {
             try {
-                answer(id, commands.execute(method, parameters, text -> send(Map.of("id", id, "progress", text))));
+                answer(id, commands.execute(method, parameters, new Asker(id)));
             } catch (ControlException e) {
                 fail(id, e);
             } catch (RuntimeException | Error e) {
@@ -274,6 +274,30 @@ final class ControlSession {
                 signal();
             }
         });
+    }
+
+    /** This client, as long as what it is told can be written to it. */
+    private final class Asker implements ControlCommands.Asker {
+        private final Object id;
+
+        Asker(Object id) {
+            this.id = id;
+        }
+
+        @Override
+        public void accept(String text) {
+            send(Map.of("id", id, "progress", text));
+        }
+
+        @Override
+        public boolean gone() {
+            lock.lock();
+            try {
+                return closed;
+            } finally {
+                lock.unlock();
+            }
+        }
     }
 
     private void subscribe(Object id, Map<String, Object> parameters) {

@@ -4,12 +4,14 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.io.IOException;
+import java.lang.foreign.MemorySegment;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
@@ -21,6 +23,7 @@ import org.junit.jupiter.api.io.TempDir;
 import org.torte.disk.CreateOptions;
 import org.torte.disk.DiskFormat;
 import org.torte.disk.DiskOptions;
+import org.torte.disk.VirtualDisk;
 import org.torte.disk.VirtualDisks;
 import org.torte.worker.DiskSource;
 import org.torte.worker.InputException;
@@ -188,6 +191,119 @@ class ControlServerTest {
             assertThat(restored.disks()).containsEntry(0, DiskSource.of(child));
             restored.start();
             assertThat(restored.state()).isEqualTo(VirtualMachine.State.RUNNING);
+        }
+    }
+
+    @Test
+    void disksAreListedGrownAndMergedInUse() {
+        Path base = folder.resolve("base.vhdx");
+        Path child = folder.resolve("child.vhdx");
+        Path plain = folder.resolve("plain.vhdx");
+        VirtualDisks.create(base, DiskFormat.VHDX, CreateOptions.dynamic(8 << 20), DiskOptions.readWrite());
+        VirtualDisks.create(child, DiskFormat.VHDX, CreateOptions.differencing(base), DiskOptions.readWrite());
+        VirtualDisks.create(plain, DiskFormat.VHDX, CreateOptions.dynamic(8 << 20), DiskOptions.readWrite());
+        machine.addDisk(DiskSource.of(child));
+        machine.addDisk(new DiskSource(plain, DiskFormat.VHDX, true));
+        machine.start();
+        try (ControlClient client = connect()) {
+            assertThat(disk(client, 0))
+                    .containsEntry("file", child.toString())
+                    .containsEntry("size", 8 << 20)
+                    .containsEntry("parents", List.of(base.toString()));
+            assertThat(disk(client, 1)).containsEntry("read-only", true).containsEntry("parents", List.of());
+            assertThat(refusal(client, "disk.grow", Map.of("unit", 0, "size", 4 << 20)))
+                    .contains("only grows");
+            assertThat(refusal(client, "disk.grow", Map.of("unit", 0, "size", (8 << 20) + 1)))
+                    .contains("multiple");
+            assertThat(refusal(client, "disk.grow", Map.of("unit", 1, "size", 16 << 20)))
+                    .contains("may only be read");
+            for (String method : List.of("disk.grow", "disk.merge")) {
+                Map<String, Object> none =
+                        method.equals("disk.grow") ? Map.of("unit", 9, "size", 16 << 20) : Map.of("unit", 9);
+                assertThat(refusal(client, method, none)).contains("no disk 9");
+            }
+            assertThat(code(client, "disk.grow", Map.of("unit", 0, "size", -1))).isEqualTo("bad-request");
+            List<String> progress = new ArrayList<>();
+            assertThat(client.ask("disk.merge", Map.of("unit", 0), progress::add))
+                    .containsEntry("merged", child.toString())
+                    .containsEntry("parent", base.toString());
+            assertThat(child).doesNotExist();
+            assertThat(refusal(client, "disk.merge", Map.of("unit", 0))).contains("no parent");
+            assertThat(ask(client, "disk.grow", Map.of("unit", 0, "size", 16 << 20)))
+                    .containsEntry("size", 16 << 20);
+            assertThat(disk(client, 0))
+                    .containsEntry("file", base.toString())
+                    .containsEntry("size", 16 << 20)
+                    .containsEntry("parents", List.of());
+            assertThat(ask(client, "status", Map.of())).containsEntry("state", "running");
+        }
+    }
+
+    private static Map<String, Object> disk(ControlClient client, int unit) {
+        Map<String, Object> disk = new HashMap<>();
+        if (ask(client, "disk.list", Map.of()).get("disks") instanceof List<?> disks
+                && disks.get(unit) instanceof Map<?, ?> found) {
+            found.forEach((name, value) -> disk.put(String.valueOf(name), value));
+        }
+        return disk;
+    }
+
+    private static String refusal(ControlClient client, String method, Map<String, Object> parameters) {
+        try {
+            return "result " + ask(client, method, parameters);
+        } catch (ControlException e) {
+            return e.code() == ControlException.Code.HOST
+                    ? String.valueOf(e.getMessage())
+                    : e.code().text();
+        }
+    }
+
+    @Test
+    void aMergeEndsWhenNobodyWaitsForItAndGoesOnLater() {
+        Path base = folder.resolve("base.vhdx");
+        Path child = folder.resolve("child.vhdx");
+        VirtualDisks.create(base, DiskFormat.VHDX, CreateOptions.dynamic(256 << 20), DiskOptions.readWrite());
+        VirtualDisks.create(child, DiskFormat.VHDX, CreateOptions.differencing(base), DiskOptions.readWrite());
+        byte[] content = new byte[1 << 20];
+        java.util.Arrays.fill(content, (byte) 7);
+        try (VirtualDisk disk = VirtualDisks.open(child, DiskFormat.VHDX, DiskOptions.readWrite())) {
+            for (long at = 0; at < 128 << 20; at += content.length) {
+                disk.write(at, MemorySegment.ofArray(content), 0, content.length);
+            }
+        }
+        machine.addDisk(DiskSource.of(child));
+        machine.start();
+        ControlCommands commands = new ControlCommands(machine);
+        List<String> told = new ArrayList<>();
+        ControlCommands.Asker leaving = new ControlCommands.Asker() {
+            @Override
+            public void accept(String text) {
+                told.add(text);
+            }
+
+            @Override
+            public boolean gone() {
+                return told.size() > 1;
+            }
+        };
+        assertThatThrownBy(() -> commands.execute("disk.merge", Map.of("unit", 0), leaving))
+                .isInstanceOf(ControlException.class)
+                .hasMessageContaining("cancelled");
+        assertThat(told).hasSize(2);
+        assertThat(child).exists();
+        assertThat(commands.execute("disk.merge", Map.of("unit", 0), told::add))
+                .containsEntry("parent", base.toString());
+        assertThat(child).doesNotExist();
+        machine.close();
+        assertThat(VirtualDisks.check(base, DiskFormat.VHDX, DiskOptions.readOnly(), false)
+                        .sound())
+                .isTrue();
+        try (VirtualDisk disk = VirtualDisks.open(base, DiskFormat.VHDX, DiskOptions.readOnly())) {
+            byte[] found = new byte[content.length];
+            for (long at = 0; at < 128 << 20; at += content.length) {
+                disk.read(at, MemorySegment.ofArray(found), 0, content.length);
+                assertThat(found).isEqualTo(content);
+            }
         }
     }
 

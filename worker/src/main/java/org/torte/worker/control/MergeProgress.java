@@ -1,0 +1,21 @@
+package org.torte.worker.control;
+
+import java.util.function.Consumer;
+
+/** Tells how far a merge is, each percent once. For one thread. */
+final class MergeProgress {
+    private final Consumer<String> progress;
+    private long last = -1;
+
+    MergeProgress(Consumer<String> progress) {
+        this.progress = progress;
+    }
+
+    void advanced(long done, long total) {
+        long now = total <= 0 ? 100 : (long) (100.0 * done / total);
+        if (now != last) {
+            last = now;
+            progress.accept(now + " %");
+        }
+    }
+}
