@@ -66,6 +66,28 @@ hung_worker_is_turned_off() {
 }
 check 'a worker that hangs is turned off all the same' hung_worker_is_turned_off
 
+# A machine of the waiting kernel: what counts here are the files and processes.
+checkpoints_are_kept() {
+  local folder
+  "$root"/torte vhd new "$scratch"/kept.vhdx --size 64M || return
+  torte_here vm new two --kernel "$scratch"/idle --memory 4M --image "$scratch"/kept.vhdx && torte_here vm start two || return
+  torte_here checkpoint new two one && torte_here checkpoint new two other --production || return
+  torte_here checkpoint list two || return
+  torte_here checkpoint list two | grep -q '^one  *standard  *memory' || return
+  torte_here checkpoint list two | grep -q '^  other  *production  *crash' || return
+  torte_here checkpoint apply two one && return 1
+  torte_here vm stop two --turn-off && torte_here checkpoint apply two one --keep-as last || return
+  [[ $(state_of two) == Saved ]] && torte_here vm start two && [[ $(state_of two) == Running ]] || return
+  kill -KILL "$(service_pid)" || return
+  torte_here checkpoint remove two last && torte_here checkpoint remove two other && torte_here checkpoint remove two one || return
+  [[ $(state_of two) == Running ]] && torte_here vm stop two --turn-off || return
+  folder=$(torte_here vm get two -o json | field folder)
+  ls "$folder"
+  [[ $(find "$folder" -name '*.vhdx' -o -name '*.state') == "$folder"/disk.vhdx ]] || return
+  "$root"/torte vhd test "$folder"/disk.vhdx && torte_here vm start two && torte_here vm stop two --turn-off
+}
+check 'checkpoints are made, applied and merged away under a running machine' checkpoints_are_kept
+
 mistakes_are_one_line() {
   local line status
   while IFS='|' read -r line status; do
@@ -83,6 +105,10 @@ vm new ../two --kernel /etc/passwd|2
 vm set one --processors 1000|2
 vm set one|2
 vm pause one|2
+checkpoint list nobody|2
+checkpoint new one a/b|2
+checkpoint apply one nothing|2
+checkpoint|2
 vm stop one --timeout soon|2
 vm|2
 task get 9999|2

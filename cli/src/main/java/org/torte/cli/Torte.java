@@ -5,6 +5,7 @@ import java.util.Set;
 import java.util.concurrent.Callable;
 import org.torte.base.StateException;
 import org.torte.cli.image.ImageCommand;
+import org.torte.cli.management.CheckpointCommand;
 import org.torte.cli.management.EventCommand;
 import org.torte.cli.management.HostCommand;
 import org.torte.cli.management.ServiceCommand;
@@ -25,23 +26,24 @@ public final class Torte {
     private static final String USAGE = """
             usage: torte COMMAND [OPTION...]
 
-              run       runs one virtual machine in the foreground (torte run --help)
-              control   steers a machine that torte run --control runs (torte control --help)
-              demo      boots a Linux made from the distribution's packages (torte demo --help)
-              vhd       makes, shows, checks and changes virtual disks (torte vhd --help)
-              image     makes disks with guests on them (torte image --help)
-              service   looks after virtual machines, each in a process of its own (torte service --help)
-              vm        makes, shows, changes, starts and stops those (torte vm --help)
-              task      shows what goes on, and cancels it
-              event     shows what has happened
-              host      shows the service
-              token     makes and removes tokens for others
-              help      shows this, or with a command's name its options
-              version   shows the version
+              run         runs one virtual machine in the foreground (torte run --help)
+              control     steers a machine that torte run --control runs (torte control --help)
+              demo        boots a Linux made from the distribution's packages (torte demo --help)
+              vhd         makes, shows, checks and changes virtual disks (torte vhd --help)
+              image       makes disks with guests on them (torte image --help)
+              service     looks after virtual machines, each in a process of its own (torte service --help)
+              vm          makes, shows, changes, starts and stops those (torte vm --help)
+              checkpoint  keeps them as they are, and returns them to it (torte checkpoint --help)
+              task        shows what goes on, and cancels it
+              event       shows what has happened
+              host        shows the service
+              token       makes and removes tokens for others
+              help        shows this, or with a command's name its options
+              version     shows the version
             """;
 
-    private static final Set<String> COMMANDS =
-            Set.of("run", "control", "demo", "vhd", "image", "service", "vm", "task", "event", "host", "token");
+    private static final Set<String> COMMANDS = Set.of(
+            "run", "control", "demo", "vhd", "image", "service", "vm", "checkpoint", "task", "event", "host", "token");
 
     private Torte() {}
 
@@ -73,6 +75,7 @@ public final class Torte {
             case "service" -> execute(new ServiceCommand(), rest);
             case "worker" -> execute(new WorkerCommand(), rest);
             case "vm" -> execute(new VmCommand(), rest);
+            case "checkpoint" -> execute(new CheckpointCommand(), rest);
             case "task" -> execute(new TaskCommand(), rest);
             case "event" -> execute(new EventCommand(), rest);
             case "host" -> execute(new HostCommand(), rest);

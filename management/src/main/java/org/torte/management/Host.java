@@ -16,6 +16,7 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.UUID;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.function.Consumer;
 import java.util.function.UnaryOperator;
 import java.util.stream.Stream;
 import org.torte.disk.CreateOptions;
@@ -41,6 +42,7 @@ public final class Host implements AutoCloseable {
     private final DataFolder data;
     private final Workers workers;
     private final InstantSource clock;
+    private final Consumer<String> steps;
     private final Database database;
     private final Events events;
     private final Tasks tasks;
@@ -51,8 +53,9 @@ public final class Host implements AutoCloseable {
     private final Object changing = new Object();
     private final Set<Path> registered = new LinkedHashSet<>();
 
-    private Host(DataFolder data, Workers workers, InstantSource clock) {
+    private Host(DataFolder data, Workers workers, InstantSource clock, Consumer<String> steps) {
         this.data = data;
+        this.steps = steps;
         this.workers = workers;
         this.clock = clock;
         database = Database.open(data.database());
@@ -66,7 +69,12 @@ public final class Host implements AutoCloseable {
      * @throws Problem when the folder cannot be used
      */
     public static Host open(DataFolder data, Workers workers, InstantSource clock) {
-        Host host = new Host(data, workers, clock);
+        return open(data, workers, clock, _ -> {});
+    }
+
+    /** The same, with somebody who is told of each step of the work on checkpoints, and may throw. */
+    static Host open(DataFolder data, Workers workers, InstantSource clock, Consumer<String> steps) {
+        Host host = new Host(data, workers, clock, steps);
         try {
             host.load();
         } catch (RuntimeException e) {
@@ -97,7 +105,7 @@ public final class Host implements AutoCloseable {
     private void load(Path path) {
         VmFolder folder = new VmFolder(path);
         try {
-            VmDefinition definition = folder.read();
+            VmDefinition definition = folder.readUpgraded();
             refuseTaken(definition);
             machines.put(definition.id(), vm(folder, definition));
         } catch (Problem e) {
@@ -107,7 +115,7 @@ public final class Host implements AutoCloseable {
     }
 
     private Vm vm(VmFolder folder, VmDefinition definition) {
-        return new Vm(folder, definition, workers, tasks, events, clock);
+        return new Vm(folder, definition, workers, tasks, events, clock, steps);
     }
 
     private void startByItself(Vm vm) {
@@ -151,7 +159,7 @@ public final class Host implements AutoCloseable {
             byId = Optional.empty();
         }
         return byId.or(() -> named(name)).orElseThrow(() -> {
-            VmDefinition.checkName(name);
+            VmDefinition.checkName("a virtual machine", name);
             return new Problem(
                     Problem.Kind.NOT_FOUND,
                     "there is no virtual machine \"" + name + "\"",
@@ -278,7 +286,7 @@ public final class Host implements AutoCloseable {
         synchronized (changing) {
             Path absolute = path.toAbsolutePath().normalize();
             VmFolder folder = new VmFolder(absolute);
-            VmDefinition definition = folder.read();
+            VmDefinition definition = folder.readUpgraded();
             refuseTaken(definition);
             registered.add(absolute);
             writeRegistered();
@@ -319,7 +327,7 @@ public final class Host implements AutoCloseable {
             VmDefinition definition = vm.view().definition();
             try {
                 DurableFile.delete(folder.definition());
-                DurableFile.delete(folder.savedState());
+                DurableFile.delete(folder.savedState(definition));
             } catch (IOException e) {
                 throw new Problem(
                         Problem.Kind.UNAVAILABLE,

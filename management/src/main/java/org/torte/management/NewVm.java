@@ -48,6 +48,8 @@ public record NewVm(
                 boot == null ? new Boot(null, List.of(), "") : boot,
                 all,
                 hypervisor,
-                automaticStart);
+                automaticStart,
+                null,
+                null);
     }
 }

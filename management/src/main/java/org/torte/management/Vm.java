@@ -9,6 +9,7 @@ import java.util.Optional;
 import java.util.UUID;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
+import java.util.function.Consumer;
 import java.util.function.UnaryOperator;
 import org.jspecify.annotations.Nullable;
 import org.torte.management.definition.VmDefinition;
@@ -34,6 +35,7 @@ public final class Vm {
     private final Tasks tasks;
     private final Events events;
     private final InstantSource clock;
+    private final Checkpoints checkpoints;
 
     private VmDefinition definition;
     private VmState state = VmState.OFF;
@@ -63,15 +65,48 @@ public final class Vm {
             @Nullable Long task,
             @Nullable WorkerEnd lastEnd) {}
 
-    Vm(VmFolder folder, VmDefinition definition, Workers workers, Tasks tasks, Events events, InstantSource clock) {
+    Vm(
+            VmFolder folder,
+            VmDefinition definition,
+            Workers workers,
+            Tasks tasks,
+            Events events,
+            InstantSource clock,
+            Consumer<String> steps) {
         this.folder = folder;
         this.definition = definition;
         this.workers = workers;
         this.tasks = tasks;
         this.events = events;
         this.clock = clock;
-        if (folder.isSaved()) {
+        checkpoints = new Checkpoints(this, folder, events, clock, steps);
+        if (folder.isSaved(definition)) {
             state = VmState.SAVED;
+        }
+    }
+
+    /** Its checkpoints. */
+    public Checkpoints checkpoints() {
+        return checkpoints;
+    }
+
+    synchronized VmDefinition definition() {
+        return definition;
+    }
+
+    /** Its worker, if it has one. */
+    synchronized Optional<Worker> worker() {
+        return Optional.ofNullable(worker);
+    }
+
+    /** For who holds it: changes its definition, durably. */
+    void commit(UnaryOperator<VmDefinition> change) {
+        synchronized (this) {
+            VmDefinition changed = change.apply(definition);
+            if (!changed.equals(definition)) {
+                folder.write(changed);
+                definition = changed;
+            }
         }
     }
 
@@ -132,6 +167,7 @@ public final class Vm {
     /** Lets it run: from the beginning, or from where it was saved. */
     public Task start(String owner) {
         return begin("vm.start", owner, VmState.STARTING, this::refuseUnlessOff, task -> {
+            checkpoints.settle();
             Worker started = workers.start(folder, view().definition());
             synchronized (this) {
                 attach(started);
@@ -280,12 +316,14 @@ public final class Vm {
         return begin("vm.save", owner, VmState.SAVING, refuseUnless(VmState.RUNNING, VmState.PAUSED), task -> {
             Worker asked = current();
             task.await(
-                    asked.ask("save", Map.of("file", folder.savedState().toString())),
+                    asked.ask(
+                            "save",
+                            Map.of("file", folder.savedState(definition()).toString())),
                     SAVE_LIMIT,
                     "saving",
                     "try again; the machine goes on");
             task.await(asked.end(), END_LIMIT, "the worker's end", TURN_OFF);
-            if (!folder.isSaved()) {
+            if (!folder.isSaved(definition())) {
                 throw ended();
             }
         });
@@ -293,7 +331,12 @@ public final class Vm {
 
     /** Throws away its saved state, so that it starts from the beginning. */
     public Task discard(String owner) {
-        return begin("vm.discard", owner, VmState.SAVED, refuseUnless(VmState.SAVED), _ -> folder.forgetSavedState());
+        return begin(
+                "vm.discard",
+                owner,
+                VmState.SAVED,
+                refuseUnless(VmState.SAVED),
+                _ -> folder.forgetSavedState(definition()));
     }
 
     /**
@@ -321,6 +364,9 @@ public final class Vm {
                 throw conflict(
                         "is saved with the hardware it has", "start and stop it first, or discard its saved state");
             }
+            if (!changed.disks().equals(old.disks()) && !old.checkpoints().empty()) {
+                throw conflict("has checkpoints, which have the disks that it has", "remove them first");
+            }
             folder.write(changed);
             definition = changed;
         }
@@ -343,6 +389,9 @@ public final class Vm {
         if (worker != null) {
             throw conflict("is " + state.label(), "stop it first");
         }
+        if (!definition.checkpoints().empty()) {
+            throw conflict("has checkpoints", "remove them first, so that its disks are whole");
+        }
         removed = true;
     }
 
@@ -364,7 +413,13 @@ public final class Vm {
                 : asked.ask(command, arguments);
     }
 
-    private Task begin(String kind, String owner, VmState by, Runnable check, Tasks.Work work) {
+    /**
+     * Begins a task that is the only one.
+     *
+     * @param by the state meanwhile, if it is another
+     * @param check refuses, holding the lock
+     */
+    Task begin(String kind, String owner, @Nullable VmState by, Runnable check, Tasks.Work work) {
         View now = view();
         return tasks.start(
                 kind,
@@ -377,7 +432,9 @@ public final class Vm {
                         refuseHeld();
                         check.run();
                         holder = task;
-                        to(by);
+                        if (by != null) {
+                            to(by);
+                        }
                     }
                 },
                 task -> {
@@ -398,7 +455,7 @@ public final class Vm {
             }
             running = worker;
             if (running == null) {
-                to(folder.isSaved() ? VmState.SAVED : VmState.OFF);
+                to(folder.isSaved(definition) ? VmState.SAVED : VmState.OFF);
                 return;
             }
             if (state == VmState.RUNNING || state == VmState.PAUSED) {
@@ -435,7 +492,7 @@ public final class Vm {
             worker = null;
             since = null;
             lastEnd = end;
-            to(folder.isSaved() ? VmState.SAVED : VmState.OFF);
+            to(folder.isSaved(definition) ? VmState.SAVED : VmState.OFF);
         }
         events.add("vm.ended", id().toString(), Map.of("cause", Names.of(end.cause()), "detail", end.detail()));
     }
@@ -492,6 +549,20 @@ public final class Vm {
             }
             throw conflict("is " + state.label() + ", not " + allowed[0].label(), hint());
         };
+    }
+
+    /** For who holds the lock: refuses while it is on the way from one state to another. */
+    void refuseUnlessSteady() {
+        refuseUnless(VmState.RUNNING, VmState.PAUSED, VmState.OFF, VmState.SAVED)
+                .run();
+    }
+
+    /** For who holds the lock: refuses while it has a worker. */
+    void refuseUnlessStopped(String why) {
+        if (state != VmState.OFF && state != VmState.SAVED) {
+            int end = why.indexOf("; ");
+            throw conflict("is " + state.label() + ", and " + why.substring(0, end), why.substring(end + 2));
+        }
     }
 
     private String hint() {

@@ -10,10 +10,15 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import java.util.TreeMap;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.function.Consumer;
 import java.util.function.UnaryOperator;
+import org.torte.disk.DiskFormat;
+import org.torte.disk.DiskOptions;
+import org.torte.disk.operation.LiveDisk;
 import org.torte.management.definition.Json;
 import org.torte.management.definition.VmDefinition;
 import org.torte.management.process.VmFolder;
@@ -31,6 +36,11 @@ public final class FakeWorkers implements Workers {
         ready.complete(null);
         return ready;
     };
+    /** Workers that are started from now on open the disks of their definition, and forget saved state. */
+    boolean withDisks;
+    /** Told of each step of a worker; one that throws {@link Killed} ends the worker there. */
+    Consumer<String> steps = _ -> {};
+
     private final Map<VmFolder, WorkerEnd> lost = new ConcurrentHashMap<>();
 
     /** Workers that are started from now on are not ready until they are told. */
@@ -60,6 +70,12 @@ public final class FakeWorkers implements Workers {
     @Override
     public Worker start(VmFolder folder, VmDefinition definition) {
         FakeWorker worker = new FakeWorker(folder);
+        if (withDisks) {
+            for (VmDefinition.Disk disk : definition.disks()) {
+                worker.disks.add(LiveDisk.open(folder.resolve(disk.path()), DiskFormat.VHDX, DiskOptions.readWrite()));
+            }
+            folder.forgetSavedState(definition);
+        }
         running.put(folder, worker);
         return worker;
     }
@@ -74,12 +90,18 @@ public final class FakeWorkers implements Workers {
         return Optional.ofNullable(lost.remove(folder));
     }
 
+    /** The process ended here. */
+    static final class Killed extends Error {
+        private static final long serialVersionUID = 1;
+    }
+
     /** One of them. */
     final class FakeWorker implements Worker {
         final CompletableFuture<Void> ready;
         final CompletableFuture<WorkerEnd> end = new CompletableFuture<>();
         private final VmFolder folder;
         private final List<CompletableFuture<JsonNode>> unanswered = new ArrayList<>();
+        final List<LiveDisk> disks = new CopyOnWriteArrayList<>();
         private String state = "running";
 
         FakeWorker(VmFolder folder) {
@@ -126,12 +148,65 @@ public final class FakeWorkers implements Workers {
                     }
                     finish(WorkerEnd.Cause.SAVED);
                 }
+                case "checkpoint.new", "checkpoint.merge", "checkpoint.disks" -> {
+                    return checkpoints(command, arguments);
+                }
                 default -> {}
             }
             return CompletableFuture.completedFuture(Json.MAPPER.valueToTree(Map.of("state", state)));
         }
 
+        private CompletableFuture<JsonNode> checkpoints(String command, Map<String, ?> arguments) {
+            try {
+                Map<String, Object> answer = new TreeMap<>();
+                if (command.equals("checkpoint.new")) {
+                    steps.accept("worker: begin");
+                    if (arguments.get("memory") != null) {
+                        Files.writeString(Path.of(String.valueOf(arguments.get("memory"))), "memory");
+                        steps.accept("worker: memory");
+                    }
+                    for (Map.Entry<?, ?> child : children(arguments).entrySet()) {
+                        disks.get(Integer.parseInt(String.valueOf(child.getKey())))
+                                .checkpoint(Path.of(String.valueOf(child.getValue())));
+                        steps.accept("worker: disk " + child.getKey());
+                    }
+                    answer.put("stood-ms", 1);
+                    answer.put("frozen", asked.contains("freeze"));
+                } else if (command.equals("checkpoint.merge")) {
+                    Path file = Path.of(String.valueOf(arguments.get("file")));
+                    for (LiveDisk disk : disks) {
+                        if (disk.layers().contains(file)) {
+                            disk.merge(file, (_, _) -> {
+                                steps.accept("worker: merging");
+                                return true;
+                            });
+                        }
+                    }
+                    steps.accept("worker: merged");
+                } else {
+                    Map<String, String> files = new TreeMap<>();
+                    for (int i = 0; i < disks.size(); i++) {
+                        files.put(
+                                Integer.toString(i),
+                                disks.get(i).layers().getFirst().toString());
+                    }
+                    answer.put("disks", files);
+                }
+                return CompletableFuture.completedFuture(Json.MAPPER.valueToTree(answer));
+            } catch (Killed e) {
+                finish(WorkerEnd.Cause.DIED);
+                return CompletableFuture.failedFuture(new Problem(Problem.Kind.FAILED, "the worker is gone", "look"));
+            } catch (IOException e) {
+                throw new UncheckedIOException(e);
+            }
+        }
+
+        private static Map<?, ?> children(Map<String, ?> arguments) {
+            return arguments.get("disks") instanceof Map<?, ?> given ? given : Map.of();
+        }
+
         void finish(WorkerEnd.Cause cause) {
+            disks.forEach(LiveDisk::close);
             running.remove(folder, this);
             end.complete(new WorkerEnd(cause, Names.of(cause)));
         }

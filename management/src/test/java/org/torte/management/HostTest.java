@@ -332,7 +332,9 @@ class HostTest {
                 old.boot(),
                 old.disks(),
                 old.hypervisor(),
-                old.automaticStart());
+                old.automaticStart(),
+                old.savedState(),
+                old.checkpoints());
     }
 
     @Test
@@ -369,7 +371,7 @@ class HostTest {
     @CsvSource(
             delimiter = '|',
             value = {
-                "\"version\" : 1|\"version\" : 2|has version 2, which this Torte does not know",
+                "\"version\" : 2|\"version\" : 3|has version 3, which this Torte does not know",
                 "\"processors\" : 1|\"processors\" : 65|processors is 65; give 1 to 64",
                 "\"processors\" : 1|\"processors\" : \"1\"|processors",
                 "\"notes\"|\"note\"|nothing is known of \"note\"",

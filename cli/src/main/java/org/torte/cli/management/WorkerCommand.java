@@ -50,20 +50,22 @@ public final class WorkerCommand implements Callable<Integer> {
 
     private WorkerEnd run(VmFolder machine) throws IOException {
         VmDefinition definition = machine.read();
-        boolean saved = machine.isSaved();
-        VirtualMachine.Builder builder =
-                saved ? VirtualMachine.builder().savedState(machine.savedState()) : describe(machine, definition);
+        boolean saved = machine.isSaved(definition);
+        VirtualMachine.Builder builder = saved
+                ? VirtualMachine.builder().savedState(machine.savedState(definition))
+                : describe(machine, definition);
+        addDisks(builder, machine, definition);
         builder.hypervisor(definition.hypervisor());
         builder.onGuestFailure(line -> System.out.println("torte: the guest's system has failed: " + line));
         try (OutputStream console = new ConsoleLog(machine.run().resolve("console.log"));
                 VirtualMachine vm = builder.consoleOutput(console).build()) {
             if (saved) {
                 // From here on its disks change, and what was saved must not go on a second time.
-                machine.forgetSavedState();
+                machine.forgetSavedState(definition);
             }
             vm.start();
             try (ControlServer _ = ControlServer.open(control, vm)) {
-                return conclude(machine, vm.awaitExit(Duration.ofDays(36500)));
+                return conclude(machine, definition, vm.awaitExit(Duration.ofDays(36500)));
             }
         }
     }
@@ -75,22 +77,26 @@ public final class WorkerCommand implements Callable<Integer> {
                 .append(definition.boot().commandLine());
         definition.kernel().ifPresent(kernel -> builder.kernel(machine.resolve(kernel)));
         definition.boot().initrds().forEach(initrd -> builder.initrd(machine.resolve(initrd)));
+        return builder;
+    }
+
+    /** For saved state too: a checkpoint's memory goes on in other files. */
+    private static void addDisks(VirtualMachine.Builder builder, VmFolder machine, VmDefinition definition) {
         for (VmDefinition.Disk disk : definition.disks()) {
             builder.disk(new DiskSource(
                     machine.resolve(disk.path()),
                     DiskFormat.valueOf(disk.format().toUpperCase(Locale.ROOT)),
                     disk.readOnly()));
         }
-        return builder;
     }
 
-    private static WorkerEnd conclude(VmFolder machine, ExitReport end) {
+    private static WorkerEnd conclude(VmFolder machine, VmDefinition definition, ExitReport end) {
         return switch (end) {
             case ExitReport.PoweredOff() -> new WorkerEnd(WorkerEnd.Cause.POWERED_OFF, "the guest powered off");
             case ExitReport.GuestExit(int status) ->
                 new WorkerEnd(WorkerEnd.Cause.POWERED_OFF, "the guest ended with status " + status);
             case ExitReport.Stopped() ->
-                machine.isSaved()
+                machine.isSaved(definition)
                         ? new WorkerEnd(WorkerEnd.Cause.SAVED, "it was saved")
                         : new WorkerEnd(WorkerEnd.Cause.TURNED_OFF, "it was turned off");
             case ExitReport.Crashed(String text) -> new WorkerEnd(WorkerEnd.Cause.CRASHED, text);

@@ -16,7 +16,7 @@ import org.torte.management.Problem;
  * What a virtual machine is, apart from what it does. Paths are absolute, or relative to the folder of the virtual
  * machine, so that the folder can be moved.
  *
- * @param version of this format; 1
+ * @param version of this format; 2, or 1, which has no checkpoints and is upgraded
  * @param id never changes, nor is it used twice
  * @param name what people call it, unique on a host without regard to case
  * @param notes free text
@@ -26,6 +26,8 @@ import org.torte.management.Problem;
  * @param disks on its SCSI controller, in this order
  * @param hypervisor auto, software or kvm
  * @param automaticStart what happens when the service starts
+ * @param savedState the file in its folder that its memory and devices are in while it is saved
+ * @param checkpoints as it was before
  */
 @JsonPropertyOrder({
     "version",
@@ -37,7 +39,9 @@ import org.torte.management.Problem;
     "boot",
     "disks",
     "hypervisor",
-    "automaticStart"
+    "automaticStart",
+    "savedState",
+    "checkpoints"
 })
 public record VmDefinition(
         @JsonProperty(required = true) int version,
@@ -49,9 +53,19 @@ public record VmDefinition(
         @JsonProperty(required = true) Boot boot,
         List<Disk> disks,
         String hypervisor,
-        AutomaticStart automaticStart) {
+        AutomaticStart automaticStart,
+        String savedState,
+        CheckpointTree checkpoints) {
     /** The version written. */
-    public static final int VERSION = 1;
+    public static final int VERSION = 2;
+
+    /** The oldest version that can be read. */
+    public static final int OLDEST = 1;
+
+    /** The file of a machine's memory and devices, until a checkpoint is applied. */
+    public static final String SAVED_STATE = "saved.state";
+
+    private static final Pattern FILE = Pattern.compile("[A-Za-z0-9][A-Za-z0-9._-]{0,99}");
 
     private static final long MIB = 1 << 20;
     private static final Pattern NAME = Pattern.compile("[A-Za-z0-9][A-Za-z0-9._-]{0,62}");
@@ -126,7 +140,10 @@ public record VmDefinition(
         disks = disks == null ? List.of() : List.copyOf(disks);
         hypervisor = hypervisor == null ? "auto" : hypervisor;
         automaticStart = automaticStart == null ? AutomaticStart.NOTHING : automaticStart;
-        checkName(name);
+        savedState = savedState == null ? SAVED_STATE : savedState;
+        checkpoints = checkpoints == null ? CheckpointTree.EMPTY : checkpoints;
+        checkName("a virtual machine", name);
+        checkFile("savedState", savedState);
         if (notes.length() > MAX_NOTES) {
             throw invalid("notes has " + notes.length() + " characters", "keep it within " + MAX_NOTES);
         }
@@ -147,12 +164,19 @@ public record VmDefinition(
         }
     }
 
-    /** Refuses names that cannot be. */
-    public static void checkName(String name) {
+    /** Refuses names that cannot be, of a virtual machine or a checkpoint. */
+    public static void checkName(String of, String name) {
         if (!NAME.matcher(name).matches()) {
             throw invalid(
-                    "\"" + printable(name) + "\" is no name for a virtual machine",
+                    "\"" + printable(name) + "\" is no name for " + of,
                     "give 1 to 63 letters, digits, dots, dashes and underscores, the first a letter or digit");
+        }
+    }
+
+    /** Refuses what is no name of a file in the folder itself. */
+    static void checkFile(String where, String name) {
+        if (!FILE.matcher(name).matches()) {
+            throw invalid(where + " is no name of a file", "give letters, digits, dots, dashes and underscores");
         }
     }
 
@@ -163,7 +187,61 @@ public record VmDefinition(
 
     /** The same with another name. */
     public VmDefinition withName(String other) {
-        return new VmDefinition(version, id, other, notes, processors, memory, boot, disks, hypervisor, automaticStart);
+        return new VmDefinition(
+                version,
+                id,
+                other,
+                notes,
+                processors,
+                memory,
+                boot,
+                disks,
+                hypervisor,
+                automaticStart,
+                savedState,
+                checkpoints);
+    }
+
+    /** The same as the version that is written. */
+    public VmDefinition upgraded() {
+        return new VmDefinition(
+                VERSION,
+                id,
+                name,
+                notes,
+                processors,
+                memory,
+                boot,
+                disks,
+                hypervisor,
+                automaticStart,
+                savedState,
+                checkpoints);
+    }
+
+    VmDefinition withDisks(List<Disk> others) {
+        return withHardware(processors, memory, boot, others, hypervisor, savedState);
+    }
+
+    VmDefinition withHardware(int count, long bytes, Boot from, List<Disk> its, String backend, String saved) {
+        return new VmDefinition(
+                version, id, name, notes, count, bytes, from, its, backend, automaticStart, saved, checkpoints);
+    }
+
+    VmDefinition withTree(CheckpointTree other) {
+        return new VmDefinition(
+                version,
+                id,
+                name,
+                notes,
+                processors,
+                memory,
+                boot,
+                disks,
+                hypervisor,
+                automaticStart,
+                savedState,
+                other);
     }
 
     /** The kernel, unless it starts from its first disk. */
@@ -182,7 +260,7 @@ public record VmDefinition(
         return line.replaceAll("\\p{Cntrl}", "?");
     }
 
-    private static Problem invalid(String cause, String remedy) {
+    static Problem invalid(String cause, String remedy) {
         return new Problem(Problem.Kind.INVALID, cause, remedy);
     }
 }

@@ -24,8 +24,8 @@ public record VmFolder(Path path) {
     }
 
     /** Its memory and devices, while it is saved. */
-    public Path savedState() {
-        return path.resolve("saved.state");
+    public Path savedState(VmDefinition its) {
+        return path.resolve(its.savedState());
     }
 
     /** What exists only while a worker runs, and what the last one left. */
@@ -70,13 +70,34 @@ public record VmFolder(Path path) {
         int version = Json.read(text, com.fasterxml.jackson.databind.JsonNode.class, what)
                 .path("version")
                 .asInt(0);
-        if (version != VmDefinition.VERSION) {
+        if (version < VmDefinition.OLDEST || version > VmDefinition.VERSION) {
             throw new Problem(
                     Problem.Kind.INVALID,
                     what + " has version " + version + ", which this Torte does not know",
                     "use the Torte that wrote it; this one writes version " + VmDefinition.VERSION);
         }
         return Json.read(text, VmDefinition.class, what);
+    }
+
+    /**
+     * Reads the definition, and writes one of an older version as it is written now; the older one is kept beside it.
+     *
+     * @throws Problem what is wrong with it
+     */
+    public VmDefinition readUpgraded() {
+        VmDefinition found = read();
+        if (found.version() == VmDefinition.VERSION) {
+            return found;
+        }
+        VmDefinition upgraded = found.upgraded();
+        try {
+            DurableFile.replace(
+                    path.resolve("definition.version" + found.version() + ".json"), Files.readAllBytes(definition()));
+        } catch (IOException e) {
+            throw unwritable(e);
+        }
+        write(upgraded);
+        return upgraded;
     }
 
     /**
@@ -88,12 +109,16 @@ public record VmFolder(Path path) {
         try {
             DurableFile.replace(definition(), Json.pretty(value));
         } catch (IOException e) {
-            throw new Problem(
-                    Problem.Kind.UNAVAILABLE,
-                    "the definition " + definition() + " cannot be written (" + Reason.of(e) + ")",
-                    "make room, and give the user of the service permission to write there",
-                    e);
+            throw unwritable(e);
         }
+    }
+
+    private Problem unwritable(IOException e) {
+        return new Problem(
+                Problem.Kind.UNAVAILABLE,
+                "the definition " + definition() + " cannot be written (" + Reason.of(e) + ")",
+                "make room, and give the user of the service permission to write there",
+                e);
     }
 
     /**
@@ -101,20 +126,20 @@ public record VmFolder(Path path) {
      *
      * @throws Problem UNAVAILABLE; it is still there then
      */
-    public void forgetSavedState() {
+    public void forgetSavedState(VmDefinition its) {
         try {
-            DurableFile.delete(savedState());
+            DurableFile.delete(savedState(its));
         } catch (IOException e) {
             throw new Problem(
                     Problem.Kind.UNAVAILABLE,
-                    "the saved state " + savedState() + " cannot be deleted (" + Reason.of(e) + ")",
+                    "the saved state " + savedState(its) + " cannot be deleted (" + Reason.of(e) + ")",
                     "give the user of the service permission to write there",
                     e);
         }
     }
 
     /** Whether it is saved. */
-    public boolean isSaved() {
-        return Files.exists(savedState());
+    public boolean isSaved(VmDefinition its) {
+        return Files.exists(savedState(its));
     }
 }

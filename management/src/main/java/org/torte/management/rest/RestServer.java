@@ -72,6 +72,7 @@ public final class RestServer implements AutoCloseable {
         config.routes.beforeMatched(this::admit);
         config.routes.after(repetition::remember);
         new VmRoutes(host).add(config.routes);
+        new CheckpointRoutes(host).add(config.routes);
         new TaskRoutes(host).add(config.routes);
         new EventRoutes(host.events()).add(config.routes);
         new HostRoutes(host, access).add(config.routes);

@@ -25,6 +25,8 @@ record VmChange(
                 boot == null ? old.boot() : boot,
                 disks == null ? old.disks() : disks,
                 hypervisor == null ? old.hypervisor() : hypervisor,
-                automaticStart == null ? old.automaticStart() : automaticStart);
+                automaticStart == null ? old.automaticStart() : automaticStart,
+                old.savedState(),
+                old.checkpoints());
     }
 }

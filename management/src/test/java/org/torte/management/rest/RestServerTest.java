@@ -140,6 +140,37 @@ class RestServerTest {
     }
 
     @Test
+    void aCheckpointIsMadeShownRenamedAppliedAndRemoved() {
+        make("web1");
+        String all = "/api/v1/vms/web1/checkpoints";
+        JsonNode made = json(send("POST", all, Map.of("name", "one")));
+        assertThat(json(get("/api/v1/tasks/" + made.path("id").asText() + "?wait=30"))
+                        .path("state")
+                        .asText())
+                .isEqualTo("succeeded");
+        JsonNode tree = json(get(all));
+        assertThat(tree.path("items")).hasSize(1);
+        assertThat(tree.path("now").path("parent"))
+                .isEqualTo(tree.path("items").get(0).path("id"));
+        JsonNode one = json(send("PATCH", all + "/one", Map.of("name", "two")));
+        assertThat(one.path("name").asText()).isEqualTo("two");
+        assertThat(one.path("consistency").asText()).isEqualTo("off");
+        assertThat(one.path("owner").asText()).isNotEmpty();
+        JsonNode applied = json(send("POST", all + "/two/apply", Map.of("keepAs", "three")));
+        assertThat(json(get("/api/v1/tasks/" + applied.path("id").asText() + "?wait=30"))
+                        .path("state")
+                        .asText())
+                .isEqualTo("succeeded");
+        assertThat(json(get(all)).path("items")).hasSize(2);
+        JsonNode removed = json(send("DELETE", all + "/three", ""));
+        assertThat(json(get("/api/v1/tasks/" + removed.path("id").asText() + "?wait=30"))
+                        .path("state")
+                        .asText())
+                .isEqualTo("succeeded");
+        assertThat(json(get(all)).path("items")).hasSize(1);
+    }
+
+    @Test
     void aChangeOfWhatHasChangedIsRefused() {
         make("web1");
         String seen = get("/api/v1/vms/web1").headers().firstValue("ETag").orElseThrow();
@@ -192,6 +223,13 @@ class RestServerTest {
         "POST, /api/v1/vms/web1/restart, operator",
         "POST, /api/v1/vms/web1/save, operator",
         "POST, /api/v1/vms/web1/discard, operator",
+        "GET, /api/v1/vms/web1/checkpoints, viewer",
+        "GET, /api/v1/vms/web1/checkpoints/one, viewer",
+        "POST, /api/v1/vms/web1/checkpoints, operator",
+        "PATCH, /api/v1/vms/web1/checkpoints/one, operator",
+        "DELETE, /api/v1/vms/web1/checkpoints/one, operator",
+        "POST, /api/v1/vms/web1/checkpoints/one/apply, operator",
+        "POST, /api/v1/vms/web1/merge, operator",
         "POST, /api/v1/tasks/1/cancel, operator",
         "POST, /api/v1/vms, administrator",
         "POST, /api/v1/registrations, administrator",
@@ -244,6 +282,11 @@ class RestServerTest {
                 "PUT|/api/v1/vms|{}|405|openapi.yaml",
                 "POST|/api/v1/vms/web1/stop?timeout=0||400|give 1 to",
                 "POST|/api/v1/vms/web1/pause||409|start it first",
+                "POST|/api/v1/vms/web1/checkpoints|{\"kind\":\"backup\"}|400|kind",
+                "POST|/api/v1/vms/web1/checkpoints|{\"name\":\"a b\"}|400|is no name for a checkpoint",
+                "PATCH|/api/v1/vms/web1/checkpoints/one|{}|400|name",
+                "DELETE|/api/v1/vms/web1/checkpoints/one||404|torte checkpoint list web1",
+                "POST|/api/v1/vms/web1/checkpoints/one/apply|{\"keep\":1}|400|nothing is known of",
             })
     void whatIsWrongIsNamed(String method, String path, String body, int status, String words) {
         make("web1");
