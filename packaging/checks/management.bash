@@ -84,7 +84,8 @@ checkpoints_are_kept() {
   folder=$(torte_here vm get two -o json | field folder)
   ls "$folder"
   [[ $(find "$folder" -name '*.vhdx' -o -name '*.state') == "$folder"/disk.vhdx ]] || return
-  "$root"/torte vhd test "$folder"/disk.vhdx && torte_here vm start two && torte_here vm stop two --turn-off
+  "$root"/torte vhd test "$folder"/disk.vhdx && torte_here vm start two && torte_here vm stop two --turn-off || return
+  torte_here vm remove two && rm -r "$folder"
 }
 check 'checkpoints are made, applied and merged away under a running machine' checkpoints_are_kept
 
