@@ -30,8 +30,8 @@ import org.torte.management.definition.CheckpointChange;
 import org.torte.management.definition.CheckpointTree;
 import org.torte.management.definition.CheckpointTree.Link;
 import org.torte.management.definition.CheckpointTree.Pending;
+import org.torte.management.definition.Hardware.Disk;
 import org.torte.management.definition.VmDefinition;
-import org.torte.management.definition.VmDefinition.Disk;
 import org.torte.management.process.VmFolder;
 import org.torte.management.process.Worker;
 
@@ -291,11 +291,7 @@ public final class Checkpoints {
                 kind,
                 withMemory ? Consistency.MEMORY : running.isEmpty() ? Consistency.OFF : Consistency.CRASH,
                 memory,
-                now.processors(),
-                now.memory(),
-                now.boot(),
-                now.disks(),
-                now.hypervisor());
+                now.hardware());
         List<Link> links = links(now.disks());
         settling(() -> {
             commit(old -> CheckpointChange.begun(old, checkpoint, links, scratch(links, memory)));

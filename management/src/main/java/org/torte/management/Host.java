@@ -25,9 +25,9 @@ import org.torte.disk.DiskFormat;
 import org.torte.disk.DiskOptions;
 import org.torte.disk.DiskType;
 import org.torte.disk.VirtualDisks;
+import org.torte.management.definition.Hardware.Disk;
 import org.torte.management.definition.Json;
 import org.torte.management.definition.VmDefinition;
-import org.torte.management.definition.VmDefinition.Disk;
 import org.torte.management.process.VmFolder;
 import org.torte.management.process.WorkerEnd;
 import org.torte.management.process.Workers;
@@ -215,7 +215,7 @@ public final class Host implements AutoCloseable {
             VmDefinition definition = wish.definition(id, disks);
             refuseTaken(definition);
             refuseMissing(folder, definition, image == null ? 0 : 1);
-            if (definition.kernel().isEmpty() && disks.isEmpty()) {
+            if (definition.hardware().kernel().isEmpty() && disks.isEmpty()) {
                 throw new Problem(
                         Problem.Kind.INVALID,
                         "there is nothing to start from",
@@ -250,7 +250,8 @@ public final class Host implements AutoCloseable {
 
     /** What the definition names has to be there now; later it may go and come as its owner likes. */
     private static void refuseMissing(VmFolder folder, VmDefinition definition, int made) {
-        Stream<String> boot = Stream.concat(definition.kernel().stream(), definition.boot().initrds().stream());
+        Stream<String> boot =
+                Stream.concat(definition.hardware().kernel().stream(), definition.hardware().boot().initrds().stream());
         Stream<String> images = definition.disks().stream().skip(made).map(Disk::path);
         Stream.concat(boot, images).forEach(file -> {
             if (!Files.isReadable(folder.resolve(file))) {

@@ -4,10 +4,11 @@ import com.fasterxml.jackson.annotation.JsonProperty;
 import java.util.List;
 import java.util.UUID;
 import org.jspecify.annotations.Nullable;
+import org.torte.management.definition.Hardware;
+import org.torte.management.definition.Hardware.Boot;
+import org.torte.management.definition.Hardware.Disk;
 import org.torte.management.definition.VmDefinition;
 import org.torte.management.definition.VmDefinition.AutomaticStart;
-import org.torte.management.definition.VmDefinition.Boot;
-import org.torte.management.definition.VmDefinition.Disk;
 
 /**
  * What somebody asks for who wants a virtual machine.
@@ -43,11 +44,12 @@ public record NewVm(
                 id,
                 name,
                 notes,
-                processors == null ? 1 : processors,
-                memory == null ? DEFAULT_MEMORY : memory,
-                boot == null ? new Boot(null, List.of(), "") : boot,
-                all,
-                hypervisor,
+                new Hardware(
+                        processors == null ? 1 : processors,
+                        memory == null ? DEFAULT_MEMORY : memory,
+                        boot == null ? new Boot(null, List.of(), "") : boot,
+                        all,
+                        hypervisor),
                 automaticStart,
                 null,
                 null);

@@ -355,12 +355,12 @@ public final class Vm {
             if (changed.equals(old)) {
                 return old;
             }
-            if (worker != null && !sameHardware(old, changed)) {
+            if (worker != null && !changed.hardware().equals(old.hardware())) {
                 throw conflict(
                         "runs, and what you change needs a stop",
                         "stop it first; name, notes and automaticStart can be changed now");
             }
-            if (state == VmState.SAVED && !sameHardware(old, changed)) {
+            if (state == VmState.SAVED && !changed.hardware().equals(old.hardware())) {
                 throw conflict(
                         "is saved with the hardware it has", "start and stop it first, or discard its saved state");
             }
@@ -372,14 +372,6 @@ public final class Vm {
         }
         events.add("vm.changed", changed.id().toString(), Map.of("name", changed.name()));
         return changed;
-    }
-
-    private static boolean sameHardware(VmDefinition a, VmDefinition b) {
-        return a.processors() == b.processors()
-                && a.memory() == b.memory()
-                && a.boot().equals(b.boot())
-                && a.disks().equals(b.disks())
-                && a.hypervisor().equals(b.hypervisor());
     }
 
     /** Marks it as removed, which only one that does not run can be. */

@@ -31,6 +31,7 @@ import org.torte.management.definition.Checkpoint;
 import org.torte.management.definition.Checkpoint.Consistency;
 import org.torte.management.definition.Checkpoint.Kind;
 import org.torte.management.definition.CheckpointChange;
+import org.torte.management.definition.Hardware;
 import org.torte.management.definition.VmDefinition;
 
 /** Checkpoints on real images, with workers that are no processes, and with an end of service or worker at each step. */
@@ -76,7 +77,7 @@ class CheckpointsTest {
                     null,
                     null,
                     null,
-                    new VmDefinition.Disk(root.resolve("base.vhdx").toString(), "vhdx", false),
+                    new Hardware.Disk(root.resolve("base.vhdx").toString(), "vhdx", false),
                     null,
                     null));
         }
@@ -378,21 +379,6 @@ class CheckpointsTest {
             done(checkpoints.remove("me", "two"));
             done(checkpoints.remove("me", "One"));
             assertThat(place.host.remove(place.vm())).hasSize(1);
-        }
-    }
-
-    @Test
-    void anOlderDefinitionIsUpgradedAndKept() throws Exception {
-        try (Place place = new Place(folder.resolve("place"))) {
-            Path file = place.vm().view().folder().definition();
-            String old = Files.readString(file)
-                    .replace("\"version\" : 2", "\"version\" : 1")
-                    .replaceAll("(?s),\\s*\"savedState\".*", "}");
-            Files.writeString(file, old);
-            place.reopen();
-            assertThat(place.definition().version()).isEqualTo(2);
-            assertThat(Files.readString(file)).contains("\"version\" : 2");
-            assertThat(file.resolveSibling("definition.version1.json")).hasContent(old);
         }
     }
 }

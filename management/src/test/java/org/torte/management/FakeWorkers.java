@@ -19,6 +19,7 @@ import java.util.function.UnaryOperator;
 import org.torte.disk.DiskFormat;
 import org.torte.disk.DiskOptions;
 import org.torte.disk.operation.LiveDisk;
+import org.torte.management.definition.Hardware;
 import org.torte.management.definition.Json;
 import org.torte.management.definition.VmDefinition;
 import org.torte.management.process.VmFolder;
@@ -71,7 +72,7 @@ public final class FakeWorkers implements Workers {
     public Worker start(VmFolder folder, VmDefinition definition) {
         FakeWorker worker = new FakeWorker(folder);
         if (withDisks) {
-            for (VmDefinition.Disk disk : definition.disks()) {
+            for (Hardware.Disk disk : definition.disks()) {
                 worker.disks.add(LiveDisk.open(folder.resolve(disk.path()), DiskFormat.VHDX, DiskOptions.readWrite()));
             }
             folder.forgetSavedState(definition);

@@ -18,9 +18,10 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.torte.management.definition.Hardware;
+import org.torte.management.definition.Hardware.Boot;
 import org.torte.management.definition.VmDefinition;
 import org.torte.management.definition.VmDefinition.AutomaticStart;
-import org.torte.management.definition.VmDefinition.Boot;
 import org.torte.management.process.WorkerEnd;
 
 class HostTest {
@@ -318,20 +319,18 @@ class HostTest {
 
         reopen();
 
-        assertThat(host.find("web2").view().definition().processors()).isEqualTo(2);
+        assertThat(host.find("web2").view().definition().hardware().processors())
+                .isEqualTo(2);
     }
 
     private static VmDefinition processors(VmDefinition old, int count) {
+        Hardware was = old.hardware();
         return new VmDefinition(
                 old.version(),
                 old.id(),
                 old.name(),
                 old.notes(),
-                count,
-                old.memory(),
-                old.boot(),
-                old.disks(),
-                old.hypervisor(),
+                new Hardware(count, was.memory(), was.boot(), was.disks(), was.hypervisor()),
                 old.automaticStart(),
                 old.savedState(),
                 old.checkpoints());
@@ -371,7 +370,7 @@ class HostTest {
     @CsvSource(
             delimiter = '|',
             value = {
-                "\"version\" : 2|\"version\" : 3|has version 3, which this Torte does not know",
+                "\"version\" : 3|\"version\" : 4|has version 4, which this Torte does not know",
                 "\"processors\" : 1|\"processors\" : 65|processors is 65; give 1 to 64",
                 "\"processors\" : 1|\"processors\" : \"1\"|processors",
                 "\"notes\"|\"note\"|nothing is known of \"note\"",

@@ -7,6 +7,7 @@ import java.time.Duration;
 import java.util.Locale;
 import java.util.concurrent.Callable;
 import org.torte.disk.DiskFormat;
+import org.torte.management.definition.Hardware;
 import org.torte.management.definition.VmDefinition;
 import org.torte.management.process.VmFolder;
 import org.torte.management.process.WorkerEnd;
@@ -55,7 +56,7 @@ public final class WorkerCommand implements Callable<Integer> {
                 ? VirtualMachine.builder().savedState(machine.savedState(definition))
                 : describe(machine, definition);
         addDisks(builder, machine, definition);
-        builder.hypervisor(definition.hypervisor());
+        builder.hypervisor(definition.hardware().hypervisor());
         builder.onGuestFailure(line -> System.out.println("torte: the guest's system has failed: " + line));
         try (OutputStream console = new ConsoleLog(machine.run().resolve("console.log"));
                 VirtualMachine vm = builder.consoleOutput(console).build()) {
@@ -71,18 +72,19 @@ public final class WorkerCommand implements Callable<Integer> {
     }
 
     private static VirtualMachine.Builder describe(VmFolder machine, VmDefinition definition) {
+        Hardware hardware = definition.hardware();
         VirtualMachine.Builder builder = VirtualMachine.builder()
-                .memory(definition.memory())
-                .processors(definition.processors())
-                .append(definition.boot().commandLine());
-        definition.kernel().ifPresent(kernel -> builder.kernel(machine.resolve(kernel)));
-        definition.boot().initrds().forEach(initrd -> builder.initrd(machine.resolve(initrd)));
+                .memory(hardware.memory())
+                .processors(hardware.processors())
+                .append(hardware.boot().commandLine());
+        hardware.kernel().ifPresent(kernel -> builder.kernel(machine.resolve(kernel)));
+        hardware.boot().initrds().forEach(initrd -> builder.initrd(machine.resolve(initrd)));
         return builder;
     }
 
     /** For saved state too: a checkpoint's memory goes on in other files. */
     private static void addDisks(VirtualMachine.Builder builder, VmFolder machine, VmDefinition definition) {
-        for (VmDefinition.Disk disk : definition.disks()) {
+        for (Hardware.Disk disk : definition.disks()) {
             builder.disk(new DiskSource(
                     machine.resolve(disk.path()),
                     DiskFormat.valueOf(disk.format().toUpperCase(Locale.ROOT)),

@@ -7,8 +7,7 @@ import java.time.Instant;
 import java.util.List;
 import java.util.UUID;
 import org.jspecify.annotations.Nullable;
-import org.torte.management.definition.VmDefinition.Boot;
-import org.torte.management.definition.VmDefinition.Disk;
+import org.torte.management.definition.Hardware.Disk;
 
 /**
  * A virtual machine as it was at one moment: its hardware, its disks, whose files stay as they are as long as the
@@ -23,11 +22,7 @@ import org.torte.management.definition.VmDefinition.Disk;
  * @param consistency what its disks hold
  * @param savedState the file of its memory and devices, in the folder of the virtual machine; with it the machine goes on,
  *     without it starts
- * @param processors virtual processors
- * @param memory RAM in bytes
- * @param boot what it starts from
- * @param disks on its SCSI controller
- * @param hypervisor auto, software or kvm
+ * @param hardware what it was made of
  */
 @JsonInclude(JsonInclude.Include.NON_NULL)
 public record Checkpoint(
@@ -39,11 +34,7 @@ public record Checkpoint(
         @JsonProperty(required = true) Kind kind,
         @JsonProperty(required = true) Consistency consistency,
         @Nullable String savedState,
-        @JsonProperty(required = true) int processors,
-        @JsonProperty(required = true) long memory,
-        @JsonProperty(required = true) Boot boot,
-        @JsonProperty(required = true) List<Disk> disks,
-        @JsonProperty(required = true) String hypervisor) {
+        @JsonProperty(required = true) Hardware hardware) {
     /** What was asked for. */
     public enum Kind {
         /** With the memory of a machine that runs. */
@@ -72,7 +63,6 @@ public record Checkpoint(
 
     /** Refuses what cannot be. */
     public Checkpoint {
-        disks = List.copyOf(disks);
         VmDefinition.checkName("a checkpoint", name);
         try {
             Instant _ = Instant.parse(created);
@@ -85,26 +75,30 @@ public record Checkpoint(
         }
     }
 
+    /** Its disks. */
+    public List<Disk> disks() {
+        return hardware.disks();
+    }
+
     Checkpoint withName(String other) {
-        return with(other, parent, consistency, disks);
+        return with(other, parent, consistency, hardware);
     }
 
     Checkpoint withParent(@Nullable UUID other) {
-        return with(name, other, consistency, disks);
+        return with(name, other, consistency, hardware);
     }
 
     /** The same with other disks. */
     Checkpoint withDisks(List<Disk> others) {
-        return with(name, parent, consistency, others);
+        return with(name, parent, consistency, hardware.withDisks(others));
     }
 
     /** The same when it is known what its disks hold. */
     public Checkpoint withConsistency(Consistency known) {
-        return with(name, parent, known, disks);
+        return with(name, parent, known, hardware);
     }
 
-    private Checkpoint with(String its, @Nullable UUID above, Consistency known, List<Disk> all) {
-        return new Checkpoint(
-                id, its, above, created, owner, kind, known, savedState, processors, memory, boot, all, hypervisor);
+    private Checkpoint with(String its, @Nullable UUID above, Consistency known, Hardware of) {
+        return new Checkpoint(id, its, above, created, owner, kind, known, savedState, of);
     }
 }

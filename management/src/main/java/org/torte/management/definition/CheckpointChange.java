@@ -10,7 +10,7 @@ import java.util.function.UnaryOperator;
 import org.jspecify.annotations.Nullable;
 import org.torte.management.definition.CheckpointTree.Link;
 import org.torte.management.definition.CheckpointTree.Pending;
-import org.torte.management.definition.VmDefinition.Disk;
+import org.torte.management.definition.Hardware.Disk;
 
 /** How definitions change with the work on checkpoints. Each step leaves one from which the machine can be started. */
 public final class CheckpointChange {
@@ -70,8 +70,7 @@ public final class CheckpointChange {
     /** The machine as a checkpoint has it, in new files. */
     public static VmDefinition applied(VmDefinition old, Checkpoint to, List<Link> links, String savedState) {
         List<Disk> disks = to.disks().stream().map(disk -> moved(disk, links)).toList();
-        VmDefinition next =
-                old.withHardware(to.processors(), to.memory(), to.boot(), disks, to.hypervisor(), savedState);
+        VmDefinition next = old.withHardware(to.hardware().withDisks(disks), savedState);
         CheckpointTree tree = next.checkpoints();
         return next.withTree(tree.with(to.id(), tree.items(), tree.merges()));
     }

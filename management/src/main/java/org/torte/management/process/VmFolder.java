@@ -5,7 +5,8 @@ import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import org.torte.management.Problem;
-import org.torte.management.definition.Json;
+import org.torte.management.definition.DefinitionUpgrade;
+import org.torte.management.definition.DefinitionUpgrade.Found;
 import org.torte.management.definition.VmDefinition;
 import org.torte.management.store.DurableFile;
 import org.torte.management.store.Reason;
@@ -44,6 +45,10 @@ public record VmFolder(Path path) {
      * @throws Problem what is wrong with it
      */
     public VmDefinition read() {
+        return find().definition();
+    }
+
+    private Found find() {
         byte[] text;
         try {
             if (Files.size(definition()) > MAX_DEFINITION) {
@@ -66,17 +71,7 @@ public record VmFolder(Path path) {
                     "give the user of the service permission to read it",
                     e);
         }
-        String what = "the definition " + definition();
-        int version = Json.read(text, com.fasterxml.jackson.databind.JsonNode.class, what)
-                .path("version")
-                .asInt(0);
-        if (version < VmDefinition.OLDEST || version > VmDefinition.VERSION) {
-            throw new Problem(
-                    Problem.Kind.INVALID,
-                    what + " has version " + version + ", which this Torte does not know",
-                    "use the Torte that wrote it; this one writes version " + VmDefinition.VERSION);
-        }
-        return Json.read(text, VmDefinition.class, what);
+        return DefinitionUpgrade.read(text, "the definition " + definition());
     }
 
     /**
@@ -85,19 +80,18 @@ public record VmFolder(Path path) {
      * @throws Problem what is wrong with it
      */
     public VmDefinition readUpgraded() {
-        VmDefinition found = read();
-        if (found.version() == VmDefinition.VERSION) {
-            return found;
+        Found found = find();
+        if (found.written() == VmDefinition.VERSION) {
+            return found.definition();
         }
-        VmDefinition upgraded = found.upgraded();
         try {
             DurableFile.replace(
-                    path.resolve("definition.version" + found.version() + ".json"), Files.readAllBytes(definition()));
+                    path.resolve("definition.version" + found.written() + ".json"), Files.readAllBytes(definition()));
         } catch (IOException e) {
             throw unwritable(e);
         }
-        write(upgraded);
-        return upgraded;
+        write(found.definition());
+        return found.definition();
     }
 
     /**

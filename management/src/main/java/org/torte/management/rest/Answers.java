@@ -7,6 +7,7 @@ import org.torte.management.Events;
 import org.torte.management.Names;
 import org.torte.management.Task;
 import org.torte.management.Vm;
+import org.torte.management.definition.Hardware;
 import org.torte.management.definition.Json;
 import org.torte.management.definition.VmDefinition;
 import org.torte.management.process.WorkerEnd;
@@ -26,8 +27,8 @@ final class Answers {
             String notes,
             int processors,
             long memory,
-            VmDefinition.Boot boot,
-            List<VmDefinition.Disk> disks,
+            Hardware.Boot boot,
+            List<Hardware.Disk> disks,
             String hypervisor,
             VmDefinition.AutomaticStart automaticStart,
             String folder,
@@ -61,17 +62,18 @@ final class Answers {
 
     static VmAnswer of(Vm.View view) {
         VmDefinition definition = view.definition();
+        Hardware hardware = definition.hardware();
         WorkerEnd end = view.lastEnd();
         return new VmAnswer(
                 definition.id().toString(),
                 definition.name(),
                 view.state().label(),
                 definition.notes(),
-                definition.processors(),
-                definition.memory(),
-                definition.boot(),
-                definition.disks(),
-                definition.hypervisor(),
+                hardware.processors(),
+                hardware.memory(),
+                hardware.boot(),
+                hardware.disks(),
+                hardware.hypervisor(),
                 definition.automaticStart(),
                 view.folder().path().toString(),
                 view.processId(),

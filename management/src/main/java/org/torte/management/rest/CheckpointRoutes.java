@@ -10,6 +10,7 @@ import org.torte.management.Host;
 import org.torte.management.Vm;
 import org.torte.management.definition.Checkpoint;
 import org.torte.management.definition.CheckpointTree;
+import org.torte.management.definition.Hardware;
 import org.torte.management.definition.VmDefinition;
 
 /** Checkpoints of virtual machines. */
@@ -42,10 +43,10 @@ final class CheckpointRoutes {
             Checkpoint.Kind kind,
             Checkpoint.Consistency consistency,
             long size,
-            List<VmDefinition.Disk> disks) {}
+            List<Hardware.Disk> disks) {}
 
     /** What the machine is in now. */
-    record NowAnswer(@Nullable String parent, long size, List<VmDefinition.Disk> disks) {}
+    record NowAnswer(@Nullable String parent, long size, List<Hardware.Disk> disks) {}
 
     /** All of them, and what is still to be merged. */
     record TreeAnswer(List<CheckpointAnswer> items, NowAnswer now, List<CheckpointTree.Link> merges) {}

@@ -2,6 +2,7 @@ package org.torte.management.rest;
 
 import java.util.List;
 import org.jspecify.annotations.Nullable;
+import org.torte.management.definition.Hardware;
 import org.torte.management.definition.VmDefinition;
 
 /** What somebody changes of a definition; what is not given stays. */
@@ -11,20 +12,23 @@ record VmChange(
         @Nullable Integer processors,
         @Nullable Long memory,
         VmDefinition.@Nullable Boot boot,
-        @Nullable List<VmDefinition.Disk> disks,
+        @Nullable List<Hardware.Disk> disks,
         @Nullable String hypervisor,
         VmDefinition.@Nullable AutomaticStart automaticStart) {
     VmDefinition apply(VmDefinition old) {
+        Hardware was = old.hardware();
+        Hardware hardware = new Hardware(
+                processors == null ? was.processors() : processors,
+                memory == null ? was.memory() : memory,
+                boot == null ? was.boot() : boot,
+                disks == null ? was.disks() : disks,
+                hypervisor == null ? was.hypervisor() : hypervisor);
         return new VmDefinition(
                 old.version(),
                 old.id(),
                 name == null ? old.name() : name,
                 notes == null ? old.notes() : notes,
-                processors == null ? old.processors() : processors,
-                memory == null ? old.memory() : memory,
-                boot == null ? old.boot() : boot,
-                disks == null ? old.disks() : disks,
-                hypervisor == null ? old.hypervisor() : hypervisor,
+                hardware,
                 automaticStart == null ? old.automaticStart() : automaticStart,
                 old.savedState(),
                 old.checkpoints());

@@ -1,0 +1,117 @@
+package org.torte.management.definition;
+
+import com.fasterxml.jackson.annotation.JsonInclude;
+import com.fasterxml.jackson.annotation.JsonProperty;
+import java.util.List;
+import java.util.Optional;
+import java.util.Set;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * What a virtual machine is made of, which changes only while it is off and which checkpoints keep. Paths are absolute, or
+ * relative to the folder of the virtual machine.
+ *
+ * @param processors virtual processors, 1 to 64
+ * @param memory RAM in bytes, a multiple of 1 MiB, 2 MiB to 1 TiB
+ * @param boot what it starts from
+ * @param disks on its SCSI controller, in this order, 64 at most
+ * @param hypervisor auto, software or kvm
+ */
+public record Hardware(
+        @JsonProperty(required = true) int processors,
+        @JsonProperty(required = true) long memory,
+        @JsonProperty(required = true) Boot boot,
+        List<Disk> disks,
+        String hypervisor) {
+    private static final long MIB = 1 << 20;
+    private static final Set<String> HYPERVISORS = Set.of("auto", "software", "kvm");
+    private static final int MAX_DISKS = 64;
+
+    /**
+     * What it starts from: a kernel with its initial RAM disks, or, without one, its first disk.
+     *
+     * @param kernel a Linux bzImage, an ELF file with a PVH note, or a multiboot 1 image
+     * @param initrds initial RAM disks, or multiboot modules
+     * @param commandLine of the kernel
+     */
+    @JsonInclude(JsonInclude.Include.NON_NULL)
+    public record Boot(@Nullable String kernel, List<String> initrds, String commandLine) {
+        /** Fills in what a file leaves out. */
+        @SuppressWarnings("NullAway") // Jackson passes null for what a file leaves out.
+        public Boot {
+            initrds = initrds == null ? List.of() : List.copyOf(initrds);
+            commandLine = commandLine == null ? "" : commandLine;
+            for (String initrd : initrds) {
+                checkPath("boot.initrds", initrd);
+            }
+            if (kernel != null) {
+                checkPath("boot.kernel", kernel);
+            } else if (!initrds.isEmpty()) {
+                throw VmDefinition.invalid(
+                        "boot.initrds is given without boot.kernel", "name the kernel, or leave it out");
+            }
+        }
+    }
+
+    /**
+     * A disk.
+     *
+     * @param path of its image
+     * @param format raw, vhd or vhdx; never guessed from what the image holds, which a guest may have written
+     * @param readOnly the guest cannot write it
+     */
+    public record Disk(
+            @JsonProperty(required = true) String path,
+            @JsonProperty(required = true) String format,
+            boolean readOnly) {
+        private static final Set<String> FORMATS = Set.of("raw", "vhd", "vhdx");
+
+        /** Checks it. */
+        public Disk {
+            checkPath("disks.path", path);
+            if (!FORMATS.contains(format)) {
+                throw VmDefinition.invalid("disks.format is \"" + format + "\"", "give raw, vhd or vhdx");
+            }
+        }
+    }
+
+    /** Fills in what a file leaves out, and refuses what cannot be. */
+    @SuppressWarnings("NullAway") // Jackson passes null for what a file leaves out.
+    public Hardware {
+        disks = disks == null ? List.of() : List.copyOf(disks);
+        hypervisor = hypervisor == null ? "auto" : hypervisor;
+        if (processors < 1 || processors > 64) {
+            throw VmDefinition.invalid("processors is " + processors, "give 1 to 64");
+        }
+        if (memory < 2 * MIB || memory % MIB != 0 || memory > 1L << 40) {
+            throw VmDefinition.invalid(
+                    "memory is " + memory + " bytes", "give a multiple of 1 MiB from 2 MiB to 1 TiB");
+        }
+        if (disks.size() > MAX_DISKS) {
+            throw VmDefinition.invalid(
+                    "there are " + disks.size() + " disks", "a controller has room for " + MAX_DISKS);
+        }
+        if (disks.stream().map(Disk::path).distinct().count() != disks.size()) {
+            throw VmDefinition.invalid("a disk is named twice in disks", "name each image once");
+        }
+        if (!HYPERVISORS.contains(hypervisor)) {
+            throw VmDefinition.invalid("hypervisor is \"" + hypervisor + "\"", "give auto, software or kvm");
+        }
+    }
+
+    /** The same with other disks. */
+    public Hardware withDisks(List<Disk> others) {
+        return new Hardware(processors, memory, boot, others, hypervisor);
+    }
+
+    /** The kernel, unless it starts from its first disk. */
+    public Optional<String> kernel() {
+        return Optional.ofNullable(boot.kernel());
+    }
+
+    private static void checkPath(String where, String path) {
+        if (path.isEmpty() || path.length() > 4096 || path.indexOf('\0') >= 0) {
+            throw VmDefinition.invalid(where + " is no path of a file", "give the path of a file");
+        }
+    }
+}

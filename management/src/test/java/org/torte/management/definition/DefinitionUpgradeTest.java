@@ -1,0 +1,161 @@
+package org.torte.management.definition;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.UUID;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+import org.torte.management.Problem;
+import org.torte.management.process.VmFolder;
+
+/** Definitions as earlier versions wrote them. */
+class DefinitionUpgradeTest {
+    private static final String VERSION_1 = """
+            {
+              "version" : 1,
+              "id" : "6ec64e8b-9a3a-4f06-9a3f-3a1f6f9b2f11",
+              "name" : "web1",
+              "notes" : "the first",
+              "processors" : 2,
+              "memory" : 1073741824,
+              "boot" : { "initrds" : [ ], "commandLine" : "quiet" },
+              "disks" : [ { "path" : "disk.vhdx", "format" : "vhdx", "readOnly" : false } ],
+              "hypervisor" : "software",
+              "automaticStart" : "always"
+            }
+            """;
+
+    private static final String VERSION_2 = """
+            {
+              "version" : 2,
+              "id" : "6ec64e8b-9a3a-4f06-9a3f-3a1f6f9b2f11",
+              "name" : "web1",
+              "notes" : "",
+              "processors" : 1,
+              "memory" : 536870912,
+              "boot" : { "kernel" : "/boot/vmlinuz", "initrds" : [ "/boot/initrd.img" ], "commandLine" : "" },
+              "disks" : [ { "path" : "disk-2.vhdx", "format" : "vhdx", "readOnly" : false } ],
+              "hypervisor" : "auto",
+              "automaticStart" : "nothing",
+              "savedState" : "saved-2.state",
+              "checkpoints" : {
+                "current" : "0f0e7e80-9df7-4f92-8e55-b1f3e3a0a6c5",
+                "items" : [ {
+                  "id" : "0f0e7e80-9df7-4f92-8e55-b1f3e3a0a6c5",
+                  "name" : "before",
+                  "created" : "2026-11-29T08:00:00Z",
+                  "owner" : "root",
+                  "kind" : "standard",
+                  "consistency" : "off",
+                  "processors" : 4,
+                  "memory" : 268435456,
+                  "boot" : { "initrds" : [ ], "commandLine" : "" },
+                  "disks" : [ { "path" : "disk.vhdx", "format" : "vhdx", "readOnly" : false } ],
+                  "hypervisor" : "kvm"
+                } ],
+                "pending" : {
+                  "checkpoint" : {
+                    "id" : "3a9d8f90-4a33-46c0-9a27-0f4c3d0e9c44",
+                    "name" : "after",
+                    "parent" : "0f0e7e80-9df7-4f92-8e55-b1f3e3a0a6c5",
+                    "created" : "2026-11-29T08:01:00Z",
+                    "owner" : "root",
+                    "kind" : "production",
+                    "consistency" : "crash",
+                    "processors" : 3,
+                    "memory" : 536870912,
+                    "boot" : { "initrds" : [ ], "commandLine" : "" },
+                    "disks" : [ { "path" : "disk-2.vhdx", "format" : "vhdx", "readOnly" : false } ],
+                    "hypervisor" : "auto"
+                  },
+                  "links" : [ { "child" : "disk-3.vhdx", "parent" : "disk-2.vhdx", "format" : "vhdx" } ]
+                },
+                "merges" : [ ],
+                "scratch" : [ "disk-3.vhdx" ]
+              }
+            }
+            """;
+
+    @TempDir
+    private Path folder;
+
+    private static VmDefinition read(String text) {
+        return DefinitionUpgrade.read(text.getBytes(StandardCharsets.UTF_8), "it")
+                .definition();
+    }
+
+    @Test
+    void theFirstVersionIsRead() {
+        VmDefinition read = read(VERSION_1);
+        assertThat(read.version()).isEqualTo(VmDefinition.VERSION);
+        assertThat(read.hardware())
+                .isEqualTo(new Hardware(
+                        2,
+                        1L << 30,
+                        new Hardware.Boot(null, List.of(), "quiet"),
+                        List.of(new Hardware.Disk("disk.vhdx", "vhdx", false)),
+                        "software"));
+        assertThat(read.automaticStart()).isEqualTo(VmDefinition.AutomaticStart.ALWAYS);
+        assertThat(read.checkpoints()).isEqualTo(CheckpointTree.EMPTY);
+    }
+
+    @Test
+    void theSecondVersionIsReadWithItsCheckpoints() {
+        VmDefinition read = read(VERSION_2);
+        assertThat(read.hardware().boot().initrds()).containsExactly("/boot/initrd.img");
+        assertThat(read.savedState()).isEqualTo("saved-2.state");
+        CheckpointTree tree = read.checkpoints();
+        assertThat(tree.current()).isEqualTo(UUID.fromString("0f0e7e80-9df7-4f92-8e55-b1f3e3a0a6c5"));
+        assertThat(tree.items()).singleElement().satisfies(one -> {
+            assertThat(one.hardware().processors()).isEqualTo(4);
+            assertThat(one.hardware().hypervisor()).isEqualTo("kvm");
+            assertThat(one.disks()).containsExactly(new Hardware.Disk("disk.vhdx", "vhdx", false));
+        });
+        assertThat(tree.pending()).isNotNull();
+        assertThat(tree.pending().checkpoint().hardware().processors()).isEqualTo(3);
+    }
+
+    @ParameterizedTest
+    @ValueSource(ints = {1, 2})
+    void anOlderFileIsKeptBesideTheOneThatReplacesIt(int version) throws IOException {
+        String old = version == 1 ? VERSION_1 : VERSION_2;
+        VmFolder place = new VmFolder(folder);
+        Files.writeString(place.definition(), old);
+
+        VmDefinition upgraded = place.readUpgraded();
+
+        assertThat(upgraded).isEqualTo(read(old)).isEqualTo(place.read());
+        assertThat(read(Files.readString(place.definition()))).isEqualTo(upgraded);
+        assertThat(Files.readString(place.definition())).contains("\"version\" : " + VmDefinition.VERSION);
+        assertThat(folder.resolve("definition.version" + version + ".json")).hasContent(old);
+        assertThat(place.readUpgraded()).isEqualTo(upgraded);
+    }
+
+    @Test
+    void whatIsWrongInAnOlderOneIsNamedAndLeftAsItIs() throws IOException {
+        String wrong = VERSION_2.replace("\"processors\" : 4", "\"processors\" : 400");
+        VmFolder place = new VmFolder(folder);
+        Files.writeString(place.definition(), wrong);
+        assertThatThrownBy(place::readUpgraded)
+                .isInstanceOf(Problem.class)
+                .hasMessageContaining("processors is 400; give 1 to 64");
+        assertThat(place.definition()).hasContent(wrong);
+        assertThatThrownBy(() -> read(VERSION_1.replace("\"notes\"", "\"hardware\"")))
+                .isInstanceOf(Problem.class);
+    }
+
+    @ParameterizedTest
+    @ValueSource(
+            strings = {"[]", "1", "{}", "{\"version\":0}", "{\"version\":99}", "{\"version\":2}", "{\"version\":3}"})
+    void whatIsNoDefinitionIsRefused(String text) {
+        assertThatThrownBy(() -> read(text)).isInstanceOf(Problem.class).hasMessageContaining("it");
+    }
+}
