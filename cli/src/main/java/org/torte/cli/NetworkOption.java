@@ -4,50 +4,79 @@ import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import org.torte.base.net.LinkState;
 import org.torte.base.net.MacAddress;
 import org.torte.network.NetworkException;
+import org.torte.network.host.HostService;
 import org.torte.network.host.PortForward;
 import org.torte.worker.NetworkSource;
 
 /** The value of {@code --network}: {@code PLUG[,mac=ADDRESS][,mtu=BYTES]}; for {@code nat} also its name and forwards. */
-final class NetworkOption {
-    private static final String CABLE = "cable:", NAT = "nat", MAC = "mac=", MTU = "mtu=";
-    private static final String NAME = "name=", FORWARD = "forward=";
+public final class NetworkOption {
+    private static final String CABLE = "cable:", NAT = "nat";
+    private static final Set<String> OPTIONS = Set.of("mac", "mtu", "name", "forward", "service");
 
     private NetworkOption() {}
 
-    /** What follows the last commas are options if it looks like one; file names may have commas, too. */
-    static NetworkSource parse(String text) {
+    /**
+     * A value in its parts.
+     *
+     * @param plug what is plugged into
+     * @param options names and values, in the order given
+     */
+    public record Parts(String plug, List<Map.Entry<String, String>> options) {
+        /** The values of an option that may be repeated. */
+        public List<String> all(String name) {
+            return options.stream()
+                    .filter(option -> option.getKey().equals(name))
+                    .map(Map.Entry::getValue)
+                    .toList();
+        }
+
+        /** The value of an option, the last one if it is repeated. */
+        public Optional<String> last(String name) {
+            return all(name).stream().reduce((_, later) -> later);
+        }
+    }
+
+    /** What follows the last commas are options if it looks like one of those known; file names may have commas, too. */
+    public static Parts split(String text, Set<String> known) {
         String plug = text;
-        Optional<MacAddress> address = Optional.empty();
-        int mtu = LinkState.DEFAULT_MTU;
-        Optional<String> name = Optional.empty();
-        List<PortForward> forwards = new ArrayList<>();
+        List<Map.Entry<String, String>> options = new ArrayList<>();
         while (true) {
             int comma = plug.lastIndexOf(',');
-            String option = comma < 0 ? "" : plug.substring(comma + 1);
-            if (option.startsWith(MAC)) {
-                address = Optional.of(address(option.substring(MAC.length())));
-            } else if (option.startsWith(MTU)) {
-                mtu = Quantities.integer("mtu= of --network", option.substring(MTU.length()));
-            } else if (option.startsWith(NAME)) {
-                name = Optional.of(option.substring(NAME.length()));
-            } else if (option.startsWith(FORWARD)) {
-                forwards.addFirst(forward(option.substring(FORWARD.length())));
-            } else {
-                break;
+            int equals = plug.indexOf('=', comma + 1);
+            if (comma < 0 || equals < 0 || !known.contains(plug.substring(comma + 1, equals))) {
+                return new Parts(plug, options);
             }
+            options.addFirst(Map.entry(plug.substring(comma + 1, equals), plug.substring(equals + 1)));
             plug = plug.substring(0, comma);
         }
-        if (plug.equals(NAT)) {
-            return new NetworkSource(new NetworkSource.Nat(folder(), name.orElse("guest"), forwards), address, mtu);
+    }
+
+    /** Reads the value of {@code torte run --network}. */
+    static NetworkSource parse(String text) {
+        Parts parts = split(text, OPTIONS);
+        Optional<MacAddress> address = parts.last("mac").map(NetworkOption::address);
+        int mtu = parts.last("mtu")
+                .map(value -> Quantities.integer("mtu= of --network", value))
+                .orElse(LinkState.DEFAULT_MTU);
+        Optional<String> name = parts.last("name");
+        List<PortForward> forwards =
+                parts.all("forward").stream().map(NetworkOption::forward).toList();
+        List<HostService> services =
+                parts.all("service").stream().map(NetworkOption::service).toList();
+        if (parts.plug().equals(NAT)) {
+            return new NetworkSource(
+                    new NetworkSource.Nat(folder(), name.orElse("guest"), forwards, services), address, mtu);
         }
-        if (name.isPresent() || !forwards.isEmpty()) {
-            throw new UsageException("name= and forward= are for --network nat, not \"" + text + "\"");
+        if (name.isPresent() || !forwards.isEmpty() || !services.isEmpty()) {
+            throw new UsageException("name=, forward= and service= are for --network nat, not \"" + text + "\"");
         }
-        return new NetworkSource(plug(plug), address, mtu);
+        return new NetworkSource(plug(parts.plug()), address, mtu);
     }
 
     /** Where the network of those who name none keeps its addresses, by the XDG base directory specification. */
@@ -62,6 +91,14 @@ final class NetworkOption {
     private static PortForward forward(String text) {
         try {
             return PortForward.parse(text);
+        } catch (NetworkException e) {
+            throw new UsageException(String.valueOf(e.getMessage()), e);
+        }
+    }
+
+    private static HostService service(String text) {
+        try {
+            return HostService.parse(text);
         } catch (NetworkException e) {
             throw new UsageException(String.valueOf(e.getMessage()), e);
         }

@@ -79,8 +79,8 @@ final class RunCommand implements Callable<Integer> {
             names = "--network",
             paramLabel = "PLUG[,mac=A][,mtu=N]",
             description =
-                    "a network adapter: nat[,name=web1][,forward=2222:22]... reaches what the host reaches, and is "
-                            + "reached through ports of the host; cable:PATH is one end of a cable to another machine with the "
+                    "a network adapter: nat[,name=web1][,forward=2222:22][,service=80:SOCKET]... reaches what the "
+                            + "host reaches, and is reached through ports of the host; cable:PATH is one end of a cable to another machine with the "
                             + "same path, loopback gives back what it gets; may be repeated")
     List<String> networks = new ArrayList<>();
 

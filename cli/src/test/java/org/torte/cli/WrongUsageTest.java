@@ -74,6 +74,8 @@ class WrongUsageTest {
                 arguments("63 at most", "run", "--kernel", text, "--network", "nat,name=Web_1"),
                 arguments("2222:22", "run", "--kernel", text, "--network", "nat,forward=ssh"),
                 arguments("1 to 65535", "run", "--kernel", text, "--network", "nat,forward=70000:22"),
+                arguments("80:/run", "run", "--kernel", text, "--network", "nat,service=page"),
+                arguments("107 bytes", "run", "--kernel", text, "--network", "nat,service=80:/" + "x".repeat(108)),
                 arguments("are for --network nat", "run", "--kernel", text, "--network", "loopback,name=web1"),
                 arguments("leave mtu= out", "run", "--kernel", text, "--network", "nat,mtu=9000"),
                 arguments("do not run on the KVM back-end yet", "run", "--kernel", text, "--hypervisor", "kvm"),

@@ -4,6 +4,7 @@ import com.fasterxml.jackson.annotation.JsonProperty;
 import java.util.List;
 import java.util.UUID;
 import org.jspecify.annotations.Nullable;
+import org.torte.management.definition.Adapter;
 import org.torte.management.definition.Hardware;
 import org.torte.management.definition.Hardware.Boot;
 import org.torte.management.definition.Hardware.Disk;
@@ -23,6 +24,7 @@ import org.torte.management.definition.VmDefinition.AutomaticStart;
  *     virtual machine
  * @param hypervisor auto if not given
  * @param automaticStart nothing if not given
+ * @param adapters to networks; none if not given
  */
 public record NewVm(
         @JsonProperty(required = true) String name,
@@ -33,7 +35,8 @@ public record NewVm(
         @Nullable List<Disk> disks,
         @Nullable Disk image,
         @Nullable String hypervisor,
-        @Nullable AutomaticStart automaticStart) {
+        @Nullable AutomaticStart automaticStart,
+        @Nullable List<Adapter.Wish> adapters) {
     private static final long DEFAULT_MEMORY = 512L << 20;
 
     /** The definition, with the disks given. */
@@ -49,7 +52,8 @@ public record NewVm(
                         memory == null ? DEFAULT_MEMORY : memory,
                         boot == null ? new Boot(null, List.of(), "") : boot,
                         all,
-                        hypervisor),
+                        hypervisor,
+                        adapters == null ? List.of() : Adapter.of(adapters, List.of())),
                 automaticStart,
                 null,
                 null);

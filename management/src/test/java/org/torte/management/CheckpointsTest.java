@@ -79,6 +79,7 @@ class CheckpointsTest {
                     null,
                     new Hardware.Disk(root.resolve("base.vhdx").toString(), "vhdx", false),
                     null,
+                    null,
                     null));
         }
 

@@ -61,7 +61,7 @@ class HostTest {
 
     private Vm vm(String name, AutomaticStart automatic) {
         return host.create(new NewVm(
-                name, null, null, null, new Boot(kernel.toString(), List.of(), ""), null, null, null, automatic));
+                name, null, null, null, new Boot(kernel.toString(), List.of(), ""), null, null, null, automatic, null));
     }
 
     private static Task.View end(Task task) throws InterruptedException {
@@ -330,7 +330,7 @@ class HostTest {
                 old.id(),
                 old.name(),
                 old.notes(),
-                new Hardware(count, was.memory(), was.boot(), was.disks(), was.hypervisor()),
+                new Hardware(count, was.memory(), was.boot(), was.disks(), was.hypervisor(), was.adapters()),
                 old.automaticStart(),
                 old.savedState(),
                 old.checkpoints());
@@ -422,11 +422,12 @@ class HostTest {
                         null,
                         null,
                         null,
+                        null,
                         null)));
         refused(
                 Problem.Kind.INVALID,
                 "there is nothing to start from",
-                () -> host.create(new NewVm("web1", null, null, null, null, null, null, null, null)));
+                () -> host.create(new NewVm("web1", null, null, null, null, null, null, null, null, null)));
         assertThat(data.machines()).isEmptyDirectory();
     }
 

@@ -17,6 +17,7 @@ import org.torte.base.net.LinkState;
 import org.torte.base.net.MacAddress;
 import org.torte.network.gateway.Gateway;
 import org.torte.network.gateway.Lease;
+import org.torte.network.host.HostService;
 import org.torte.network.host.PortForward;
 import org.torte.network.host.UserNat;
 
@@ -147,6 +148,15 @@ public final class NatNetwork implements AutoCloseable {
             throw e;
         }
         return network.addPort(PortSettings.named(name).withGuards(true, true));
+    }
+
+    /**
+     * Lets machines reach a service of the host, at its port of {@code host.torte}; nothing else of the host's own is opened.
+     *
+     * @throws NetworkException when there is one at that port
+     */
+    public void offer(HostService service) {
+        nat.offer(service);
     }
 
     /** Stops everything; machines that are still plugged in find their link down. */

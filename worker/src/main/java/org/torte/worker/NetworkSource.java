@@ -5,6 +5,7 @@ import java.util.List;
 import java.util.Optional;
 import org.torte.base.net.LinkState;
 import org.torte.base.net.MacAddress;
+import org.torte.network.host.HostService;
 import org.torte.network.host.PortForward;
 
 /**
@@ -21,6 +22,9 @@ public record NetworkSource(Plug plug, Optional<MacAddress> address, int mtu) {
     /** One end of a cable to another machine on this host, which gives the same path. */
     public record Cable(Path path) implements Plug {}
 
+    /** Nothing: the guest sees an adapter whose cable is not plugged in. */
+    public record Unplugged() implements Plug {}
+
     /** Gives back every frame; for tests. */
     public record Loopback() implements Plug {}
 
@@ -30,13 +34,16 @@ public record NetworkSource(Plug plug, Optional<MacAddress> address, int mtu) {
      * @param folder where the network's addresses and leases are kept
      * @param name what the machine is called in the network's domain
      * @param forwards ports of the host that lead to it
+     * @param services what the host offers to it
      */
-    public record Nat(Path folder, String name, List<PortForward> forwards) implements Plug {
+    public record Nat(Path folder, String name, List<PortForward> forwards, List<HostService> services)
+            implements Plug {
         private static final String LABEL = "[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?";
 
-        /** Checks the name and copies the list. */
+        /** Checks the name and copies the lists. */
         public Nat {
             forwards = List.copyOf(forwards);
+            services = List.copyOf(services);
             if (!name.matches(LABEL)) {
                 throw new InputException(
                         "a machine's name in a network is of letters in lower case, digits and hyphens, 63 at most, not \""
@@ -58,6 +65,11 @@ public record NetworkSource(Plug plug, Optional<MacAddress> address, int mtu) {
             throw new InputException("the address " + address.get()
                     + " is not one of a single station; give one whose first byte is even, such as 02:00:00:00:00:01");
         }
+    }
+
+    /** This adapter, plugged into what another one is. */
+    NetworkSource movedTo(NetworkSource other) {
+        return new NetworkSource(other.plug, address, other.mtu);
     }
 
     /** A plug for frames of the usual size, with an address that follows from the machine's identity. */

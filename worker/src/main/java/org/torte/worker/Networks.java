@@ -29,7 +29,7 @@ final class Networks implements AutoCloseable {
     /** The most adapters of a machine, as many as Hyper-V has. */
     private static final int MAX_ADAPTERS = 8;
 
-    private static final int CABLE = 1, LOOPBACK = 2, NAT = 3;
+    private static final int CABLE = 1, LOOPBACK = 2, NAT = 3, UNPLUGGED = 4;
     private static final long LOCAL = 2L << 40, GROUP = 1L << 40, BITS_48 = 0xffff_ffff_ffffL;
 
     /** A source, the address that it means, and what identifies the adapter to the guest. */
@@ -37,7 +37,8 @@ final class Networks implements AutoCloseable {
         final NetworkSource source;
         final MacAddress address;
         final UUID instance;
-        final NetworkPort port;
+        /** Null when it is unplugged. */
+        final @Nullable NetworkPort port;
         /** Null when the port is no NAT network's. */
         final @Nullable NatPlug nat;
 
@@ -45,7 +46,12 @@ final class Networks implements AutoCloseable {
         @Nullable
         SyntheticAdapter adapter;
 
-        Attached(NetworkSource source, MacAddress address, UUID instance, NetworkPort port, @Nullable NatPlug nat) {
+        Attached(
+                NetworkSource source,
+                MacAddress address,
+                UUID instance,
+                @Nullable NetworkPort port,
+                @Nullable NatPlug nat) {
             this.source = source;
             this.address = address;
             this.instance = instance;
@@ -54,7 +60,9 @@ final class Networks implements AutoCloseable {
         }
 
         void close() {
-            port.close();
+            if (port != null) {
+                port.close();
+            }
             if (nat != null) {
                 nat.close();
             }
@@ -87,8 +95,12 @@ final class Networks implements AutoCloseable {
         }
     }
 
-    /** Opens the ports of a saved machine. */
-    static Networks open(StateInput state) {
+    /**
+     * Opens the ports of a saved machine.
+     *
+     * @param places what its first adapters are plugged into now, unless there are none; their addresses stay
+     */
+    static Networks open(StateInput state, List<NetworkSource> places) {
         Networks networks = new Networks(new UUID(state.getLong(), state.getLong()));
         try {
             int count = state.getInt();
@@ -107,11 +119,13 @@ final class Networks implements AutoCloseable {
                     case CABLE -> new NetworkSource.Cable(Path.of(path));
                     case LOOPBACK -> new NetworkSource.Loopback();
                     case NAT -> NatPlug.parse(path);
+                    case UNPLUGGED -> new NetworkSource.Unplugged();
                     default ->
                         throw new InputException("the saved machine has a network of kind " + kind
                                 + ", which needs a newer version of Torte");
                 };
-                networks.open(number, new NetworkSource(plug, Optional.of(new MacAddress(address)), mtu), true);
+                NetworkSource was = new NetworkSource(plug, Optional.of(new MacAddress(address)), mtu);
+                networks.open(number, number < places.size() ? was.movedTo(places.get(number)) : was, true);
             }
             return networks;
         } catch (RuntimeException e) {
@@ -137,10 +151,12 @@ final class Networks implements AutoCloseable {
             return new MacAddress(bits & ~GROUP | LOCAL);
         });
         NatPlug nat = source.plug() instanceof NetworkSource.Nat plug ? NatPlug.open(plug, address, restored) : null;
+        @Nullable
         NetworkPort port = switch (source.plug()) {
             case NetworkSource.Cable(Path path) -> cable(path, source.mtu());
             case NetworkSource.Loopback() -> new LoopbackPort(source.mtu());
             case NetworkSource.Nat _ -> Objects.requireNonNull(nat).port();
+            case NetworkSource.Unplugged() -> null;
         };
         Attached attached = new Attached(source, address, instance, port, nat);
         adapters.put(number, attached);
@@ -172,7 +188,9 @@ final class Networks implements AutoCloseable {
         SyntheticAdapter adapter =
                 new SyntheticAdapter(machine.vmbus().host(), number, attached.instance, attached.address);
         attached.adapter = adapter;
-        adapter.connect(attached.port);
+        if (attached.port != null) {
+            adapter.connect(attached.port);
+        }
         machine.vmbus().attach(adapter);
     }
 
@@ -209,6 +227,18 @@ final class Networks implements AutoCloseable {
         return attached.address;
     }
 
+    /** What is known of each, by number. */
+    synchronized Map<Integer, NetworkState> states() {
+        Map<Integer, NetworkState> states = new TreeMap<>();
+        adapters.forEach((number, attached) -> states.put(
+                number,
+                new NetworkState(
+                        attached.address,
+                        attached.source.plug(),
+                        attached.nat == null ? List.of() : attached.nat.addresses(attached.address))));
+        return states;
+    }
+
     synchronized void save(StateOutput state) {
         state.putLong(identity.getMostSignificantBits()).putLong(identity.getLeastSignificantBits());
         state.putInt(adapters.size());
@@ -219,6 +249,7 @@ final class Networks implements AutoCloseable {
                 case NetworkSource.Cable(Path path) ->
                     state.putInt(CABLE).putString(path.toAbsolutePath().toString());
                 case NetworkSource.Loopback() -> state.putInt(LOOPBACK).putString("");
+                case NetworkSource.Unplugged() -> state.putInt(UNPLUGGED).putString("");
                 case NetworkSource.Nat _ ->
                     state.putInt(NAT)
                             .putString(Objects.requireNonNull(attached.nat).text());

@@ -134,11 +134,15 @@ final class SavedMachine implements AutoCloseable {
         }
     }
 
-    /** The ports of the machine's network adapters, open; after {@link #load}. */
-    Networks networks() {
+    /**
+     * The ports of the machine's network adapters, open; after {@link #load}.
+     *
+     * @param places what the first ones are plugged into now, unless there are none
+     */
+    Networks networks(List<NetworkSource> places) {
         try {
             return reader.has(Networks.SECTION)
-                    ? Networks.open(reader.section(Networks.SECTION, Networks.VERSION))
+                    ? Networks.open(reader.section(Networks.SECTION, Networks.VERSION), places)
                     : Networks.open(List.of(), UUID.randomUUID());
         } catch (StateException e) {
             throw new InputException(file + ": " + e.getMessage());

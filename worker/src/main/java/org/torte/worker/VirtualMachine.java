@@ -232,6 +232,11 @@ public final class VirtualMachine implements AutoCloseable {
         return networks.address(number);
     }
 
+    /** What is known of its network adapters, by number. */
+    public Map<Integer, NetworkState> networks() {
+        return networks.states();
+    }
+
     /** Its disks, by unit. */
     public Map<Integer, DiskSource> disks() {
         return disks.sources();
@@ -454,6 +459,7 @@ public final class VirtualMachine implements AutoCloseable {
         private OptionalInt exitPort = OptionalInt.empty();
         private @Nullable OutputStream consoleOutput;
         private @Nullable Path savedState;
+        private @Nullable UUID identity;
         private final List<DiskSource> disks = new ArrayList<>();
         private final List<NetworkSource> networks = new ArrayList<>();
         private Set<IntegrationService> integration = IntegrationService.ALL;
@@ -549,8 +555,17 @@ public final class VirtualMachine implements AutoCloseable {
             return this;
         }
 
+        /** What tells this machine from all others for ever; unless given, it follows from its first writable disk. */
+        public Builder identity(UUID id) {
+            identity = id;
+            return this;
+        }
+
         /** Tells machines apart for ever: what is the same for the same disk, if it writes one, otherwise anything. */
         private UUID identity() {
+            if (identity != null) {
+                return identity;
+            }
             return disks.stream()
                     .filter(disk -> !disk.readOnly())
                     .findFirst()
@@ -570,7 +585,7 @@ public final class VirtualMachine implements AutoCloseable {
 
         /**
          * A file that {@link VirtualMachine#save} wrote; it says everything about the machine but the back-end, and where
-         * its disks are now if they are elsewhere: those given are its first ones.
+         * its disks and networks are now if they are elsewhere: those given are its first ones.
          */
         public Builder savedState(Path file) {
             savedState = file;
@@ -647,7 +662,7 @@ public final class VirtualMachine implements AutoCloseable {
                 try {
                     open = saved.load(machine, disks);
                     open.attach(machine);
-                    plugged = saved.networks();
+                    plugged = saved.networks(networks);
                     plugged.attach(machine);
                     StartSource source = saved.restore(machine);
                     return new VirtualMachine(

@@ -13,11 +13,14 @@ import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.torte.base.net.MacAddress;
+import org.torte.network.host.HostService;
 import org.torte.network.host.PortForward;
 
 /** What a user is told about a NAT network, and what a saved machine finds again. */
 class NatPlugTest {
     private static final MacAddress STATION = new MacAddress(0x020000000001L);
+
+    private static final List<HostService> SERVICES = List.of(new HostService(80, Path.of("/run/a page.sock")));
 
     @TempDir
     private Path folder;
@@ -26,7 +29,8 @@ class NatPlugTest {
         return new NetworkSource.Nat(
                 folder.resolve("net work"),
                 "web1",
-                List.of(forwards).stream().map(PortForward::parse).toList());
+                List.of(forwards).stream().map(PortForward::parse).toList(),
+                SERVICES);
     }
 
     private static NatPlug open(NetworkSource.Nat source, boolean sameFolder) {

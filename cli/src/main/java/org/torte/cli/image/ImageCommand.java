@@ -1,10 +1,9 @@
 package org.torte.cli.image;
 
 import java.util.concurrent.Callable;
+import org.torte.cli.GroupCommand;
 import org.torte.cli.UsageException;
-import picocli.CommandLine;
 import picocli.CommandLine.Command;
-import picocli.CommandLine.Option;
 
 /** {@code torte image}. */
 @Command(
@@ -12,19 +11,7 @@ import picocli.CommandLine.Option;
         description = "Makes disks with guests on them from the packages of a distribution.",
         sortOptions = false,
         subcommands = {ImageCommand.BuildCommand.class})
-public final class ImageCommand implements Callable<Integer> {
-    @Option(
-            names = {"-h", "--help"},
-            usageHelp = true,
-            scope = CommandLine.ScopeType.INHERIT,
-            description = "shows this")
-    boolean help;
-
-    @Override
-    public Integer call() {
-        throw new UsageException("torte image needs a command; torte image build --help lists what it can make");
-    }
-
+public final class ImageCommand extends GroupCommand {
     /** {@code torte image build}. */
     @Command(
             name = "build",

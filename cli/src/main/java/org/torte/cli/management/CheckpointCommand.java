@@ -8,11 +8,9 @@ import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
-import org.torte.cli.UsageException;
+import org.torte.cli.GroupCommand;
 import org.torte.cli.output.Output;
-import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
@@ -31,19 +29,7 @@ import picocli.CommandLine.Parameters;
             CheckpointCommand.Merge.class,
         },
         footer = {"", "Exit status: 0 done, 1 Torte failed, 2 wrong usage, or it could not be done."})
-public final class CheckpointCommand implements Callable<Integer> {
-    @Option(
-            names = {"-h", "--help"},
-            usageHelp = true,
-            scope = CommandLine.ScopeType.INHERIT,
-            description = "shows this")
-    boolean help;
-
-    @Override
-    public Integer call() {
-        throw new UsageException("torte checkpoint needs a command; torte checkpoint --help lists them");
-    }
-
+public final class CheckpointCommand extends GroupCommand {
     private static String path(String vm) {
         return "/api/v1/vms/" + ServiceClient.segment(vm) + "/checkpoints";
     }

@@ -6,8 +6,10 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
 import org.torte.cli.DiskOption;
+import org.torte.cli.NetworkOption;
 import org.torte.cli.Quantities;
 import org.torte.cli.UsageException;
 import org.torte.worker.DiskSource;
@@ -15,6 +17,8 @@ import picocli.CommandLine.Option;
 
 /** The options that say what a virtual machine is. */
 final class Definition {
+    private static final String CABLE = "cable:";
+
     @Option(names = "--processors", paramLabel = "N", description = "virtual processors, 1 to 64")
     @Nullable
     String processors;
@@ -39,6 +43,18 @@ final class Definition {
             paramLabel = "FILE[,ro][,format=F]",
             description = "a disk: raw, vhd or vhdx, as its name or format= says; may be repeated")
     List<String> disks = new ArrayList<>();
+
+    @Option(
+            names = "--network",
+            paramLabel = "NETWORK[,OPTION...]",
+            description = {
+                "a network adapter: nat, cable:PATH or none; for nat also forward=HOST-PORT:GUEST-PORT and",
+                "service=PORT:SOCKET, which may be repeated; name= and mac= unless those are to be chosen. May be repeated"
+            })
+    List<String> networks = new ArrayList<>();
+
+    @Option(names = "--no-network", description = "no network adapter")
+    boolean noNetwork;
 
     @Option(names = "--hypervisor", paramLabel = "NAME", description = "auto, software or kvm")
     @Nullable
@@ -78,10 +94,40 @@ final class Definition {
         if (!disks.isEmpty()) {
             body.put("disks", disks.stream().map(text -> disk("--disk", text)).toList());
         }
+        if (noNetwork && !networks.isEmpty()) {
+            throw new UsageException("--no-network and --network exclude each other; leave one out");
+        }
+        if (noNetwork || !networks.isEmpty()) {
+            body.put("adapters", networks.stream().map(Definition::adapter).toList());
+        }
         put(body, "hypervisor", hypervisor);
         put(body, "automaticStart", automaticStart);
         put(body, "notes", notes);
         return body;
+    }
+
+    private static Map<String, Object> adapter(String text) {
+        NetworkOption.Parts parts = NetworkOption.split(text, Set.of("name", "mac", "forward", "service"));
+        Map<String, Object> adapter = new LinkedHashMap<>();
+        String plug = parts.plug();
+        adapter.put(
+                "network",
+                plug.startsWith(CABLE) && plug.length() > CABLE.length()
+                        ? CABLE + absolute("--network", plug.substring(CABLE.length()))
+                        : plug);
+        parts.last("name").ifPresent(name -> adapter.put("name", name));
+        parts.last("mac").ifPresent(mac -> adapter.put("address", mac));
+        adapter.put("forwards", parts.all("forward"));
+        adapter.put(
+                "services",
+                parts.all("service").stream().map(Definition::service).toList());
+        return adapter;
+    }
+
+    /** A socket is meant from where the command is given. */
+    private static String service(String text) {
+        int colon = text.indexOf(':');
+        return colon < 0 ? text : text.substring(0, colon + 1) + absolute("service=", text.substring(colon + 1));
     }
 
     private static void put(Map<String, Object> body, String name, @Nullable String value) {

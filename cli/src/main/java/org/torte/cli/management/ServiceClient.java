@@ -55,6 +55,15 @@ final class ServiceClient {
         return call("GET", path, null);
     }
 
+    /** The answer to a GET, if there is one just now. */
+    Optional<JsonNode> find(String path) {
+        try {
+            return Optional.of(get(path));
+        } catch (UsageException e) {
+            return Optional.empty();
+        }
+    }
+
     /** The answer to a request with a body, or without. */
     JsonNode call(String method, String path, @Nullable Object body) {
         HttpRequest.Builder request = request(path).timeout(Duration.ofSeconds(90));

@@ -5,10 +5,8 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.concurrent.Callable;
-import org.torte.cli.UsageException;
+import org.torte.cli.GroupCommand;
 import org.torte.cli.output.Output;
-import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
@@ -19,19 +17,7 @@ import picocli.CommandLine.Parameters;
         description = "Shows what goes on and has gone on, and cancels it.",
         sortOptions = false,
         subcommands = {TaskCommand.ListTasks.class, TaskCommand.Get.class, TaskCommand.Cancel.class})
-public final class TaskCommand implements Callable<Integer> {
-    @Option(
-            names = {"-h", "--help"},
-            usageHelp = true,
-            scope = CommandLine.ScopeType.INHERIT,
-            description = "shows this")
-    boolean help;
-
-    @Override
-    public Integer call() {
-        throw new UsageException("torte task needs a command; torte task --help lists them");
-    }
-
+public final class TaskCommand extends GroupCommand {
     @Command(name = "list", description = "Lists tasks, the latest first.", sortOptions = false)
     static final class ListTasks extends ServiceOptions {
         @Option(names = "--limit", paramLabel = "N", description = "how many, 1 to 1000 (default: 20)")

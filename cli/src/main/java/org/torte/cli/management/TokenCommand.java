@@ -4,10 +4,8 @@ import com.fasterxml.jackson.databind.JsonNode;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
-import java.util.concurrent.Callable;
-import org.torte.cli.UsageException;
+import org.torte.cli.GroupCommand;
 import org.torte.cli.output.Output;
-import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
@@ -18,19 +16,7 @@ import picocli.CommandLine.Parameters;
         description = "Makes, lists and removes the tokens with which others may ask the service.",
         sortOptions = false,
         subcommands = {TokenCommand.ListTokens.class, TokenCommand.New.class, TokenCommand.Remove.class})
-public final class TokenCommand implements Callable<Integer> {
-    @Option(
-            names = {"-h", "--help"},
-            usageHelp = true,
-            scope = CommandLine.ScopeType.INHERIT,
-            description = "shows this")
-    boolean help;
-
-    @Override
-    public Integer call() {
-        throw new UsageException("torte token needs a command; torte token --help lists them");
-    }
-
+public final class TokenCommand extends GroupCommand {
     @Command(name = "list", description = "Lists tokens.", sortOptions = false)
     static final class ListTokens extends ServiceOptions {
         @Override

@@ -1,10 +1,7 @@
 package org.torte.cli.management;
 
-import java.util.concurrent.Callable;
-import org.torte.cli.UsageException;
-import picocli.CommandLine;
+import org.torte.cli.GroupCommand;
 import picocli.CommandLine.Command;
-import picocli.CommandLine.Option;
 
 /** {@code torte vm}. */
 @Command(
@@ -34,16 +31,4 @@ import picocli.CommandLine.Option;
             "",
             "Exit status: 0 done, 1 Torte failed, 2 wrong usage, or it could not be done."
         })
-public final class VmCommand implements Callable<Integer> {
-    @Option(
-            names = {"-h", "--help"},
-            usageHelp = true,
-            scope = CommandLine.ScopeType.INHERIT,
-            description = "shows this")
-    boolean help;
-
-    @Override
-    public Integer call() {
-        throw new UsageException("torte vm needs a command; torte vm --help lists them");
-    }
-}
+public final class VmCommand extends GroupCommand {}

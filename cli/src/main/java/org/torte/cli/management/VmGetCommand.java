@@ -1,7 +1,10 @@
 package org.torte.cli.management;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.MissingNode;
+import java.util.ArrayList;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import org.torte.cli.output.Output;
 import picocli.CommandLine.Command;
@@ -15,8 +18,44 @@ final class VmGetCommand extends ServiceOptions {
     @Override
     public Integer call() {
         JsonNode vm = service().get("/api/v1/vms/" + ServiceClient.segment(name));
-        show(vm, Output.list(text(vm)));
+        if (output == Output.JSON) {
+            show(vm, "");
+            return 0;
+        }
+        Map<String, String> lines = text(vm);
+        addGuest(vm, lines);
+        show(vm, Output.list(lines));
         return 0;
+    }
+
+    private static void addAdapters(JsonNode vm, Map<String, String> lines) {
+        for (JsonNode adapter : vm.path("adapters")) {
+            List<String> parts = new ArrayList<>(List.of(
+                    adapter.path("network").asText(), adapter.path("address").asText()));
+            adapter.path("forwards").forEach(forward -> parts.add("forward " + forward.asText()));
+            adapter.path("services").forEach(service -> parts.add("service " + service.asText()));
+            lines.put("adapter " + adapter.path("name").asText(), String.join(", ", parts));
+        }
+    }
+
+    /** What is known of the guest, which its worker tells while it runs; nothing if it does not tell. */
+    private void addGuest(JsonNode vm, Map<String, String> lines) {
+        if (!vm.path("processId").isNumber()) {
+            return;
+        }
+        JsonNode guest = service()
+                .find("/api/v1/vms/" + ServiceClient.segment(vm.path("id").asText()) + "/guest")
+                .orElse(MissingNode.getInstance());
+        if (guest.path("heartbeat").isObject()) {
+            lines.put("heartbeat", guest.path("heartbeat").path("state").asText());
+        }
+        for (JsonNode address : guest.path("addresses")) {
+            lines.merge(
+                    "addresses",
+                    Output.printable(address.path("address").asText()) + " ("
+                            + Output.printable(address.path("from").asText()) + ")",
+                    (a, b) -> a + ", " + b);
+        }
     }
 
     /** For people. */
@@ -46,6 +85,7 @@ final class VmGetCommand extends ServiceOptions {
                     disk.path("path").asText() + " (" + disk.path("format").asText()
                             + (disk.path("readOnly").asBoolean() ? ", read-only)" : ")"));
         }
+        addAdapters(vm, lines);
         lines.put("hypervisor", vm.path("hypervisor").asText());
         lines.put("automatic start", vm.path("automaticStart").asText());
         lines.put("folder", vm.path("folder").asText());

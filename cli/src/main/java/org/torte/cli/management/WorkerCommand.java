@@ -56,6 +56,8 @@ public final class WorkerCommand implements Callable<Integer> {
                 ? VirtualMachine.builder().savedState(machine.savedState(definition))
                 : describe(machine, definition);
         addDisks(builder, machine, definition);
+        WorkerNetworks.of(machine, definition).forEach(builder::network);
+        builder.identity(definition.id());
         builder.hypervisor(definition.hardware().hypervisor());
         builder.onGuestFailure(line -> System.out.println("torte: the guest's system has failed: " + line));
         try (OutputStream console = new ConsoleLog(machine.run().resolve("console.log"));

@@ -7,6 +7,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
+import org.torte.cli.GroupCommand;
 import org.torte.cli.UsageException;
 import org.torte.cli.output.Json;
 import org.torte.cli.output.Output;
@@ -14,12 +15,9 @@ import org.torte.disk.AllowedFolders;
 import org.torte.disk.DiskAccess;
 import org.torte.disk.DiskOptions;
 import org.torte.disk.WindowsVolumes;
-import picocli.CommandLine;
 import picocli.CommandLine.Command;
-import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
-import picocli.CommandLine.Spec;
 
 /** {@code torte vhd}. */
 @Command(
@@ -44,23 +42,7 @@ import picocli.CommandLine.Spec;
             "",
             "Exit status: 0 done, 1 Torte failed, 2 wrong usage, or a disk that cannot be read or is damaged, 130 Ctrl-C."
         })
-public final class VhdCommand implements Callable<Integer> {
-    @Option(
-            names = {"-h", "--help"},
-            usageHelp = true,
-            scope = CommandLine.ScopeType.INHERIT,
-            description = "shows this")
-    boolean help;
-
-    @Spec
-    @Nullable
-    CommandSpec spec;
-
-    @Override
-    public Integer call() {
-        throw new UsageException("torte vhd needs a command; torte vhd --help lists them");
-    }
-
+public final class VhdCommand extends GroupCommand {
     /** What every command has: the image, its format, how to show the result. */
     abstract static class OnImage implements Callable<Integer> {
         @Parameters(index = "0", paramLabel = "FILE", description = "the image")

@@ -16,13 +16,15 @@ import org.jspecify.annotations.Nullable;
  * @param boot what it starts from
  * @param disks on its SCSI controller, in this order, 64 at most
  * @param hypervisor auto, software or kvm
+ * @param adapters to networks, in this order, 8 at most
  */
 public record Hardware(
         @JsonProperty(required = true) int processors,
         @JsonProperty(required = true) long memory,
         @JsonProperty(required = true) Boot boot,
         List<Disk> disks,
-        String hypervisor) {
+        String hypervisor,
+        List<Adapter> adapters) {
     private static final long MIB = 1 << 20;
     private static final Set<String> HYPERVISORS = Set.of("auto", "software", "kvm");
     private static final int MAX_DISKS = 64;
@@ -80,6 +82,7 @@ public record Hardware(
     public Hardware {
         disks = disks == null ? List.of() : List.copyOf(disks);
         hypervisor = hypervisor == null ? "auto" : hypervisor;
+        adapters = adapters == null ? List.of() : Adapter.checked(adapters);
         if (processors < 1 || processors > 64) {
             throw VmDefinition.invalid("processors is " + processors, "give 1 to 64");
         }
@@ -101,7 +104,7 @@ public record Hardware(
 
     /** The same with other disks. */
     public Hardware withDisks(List<Disk> others) {
-        return new Hardware(processors, memory, boot, others, hypervisor);
+        return new Hardware(processors, memory, boot, others, hypervisor, adapters);
     }
 
     /** The kernel, unless it starts from its first disk. */

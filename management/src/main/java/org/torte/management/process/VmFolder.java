@@ -7,6 +7,7 @@ import java.nio.file.Path;
 import org.torte.management.Problem;
 import org.torte.management.definition.DefinitionUpgrade;
 import org.torte.management.definition.DefinitionUpgrade.Found;
+import org.torte.management.definition.Json;
 import org.torte.management.definition.VmDefinition;
 import org.torte.management.store.DurableFile;
 import org.torte.management.store.Reason;

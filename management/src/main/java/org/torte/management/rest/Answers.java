@@ -7,6 +7,7 @@ import org.torte.management.Events;
 import org.torte.management.Names;
 import org.torte.management.Task;
 import org.torte.management.Vm;
+import org.torte.management.definition.Adapter;
 import org.torte.management.definition.Hardware;
 import org.torte.management.definition.Json;
 import org.torte.management.definition.VmDefinition;
@@ -31,6 +32,7 @@ final class Answers {
             List<Hardware.Disk> disks,
             String hypervisor,
             VmDefinition.AutomaticStart automaticStart,
+            List<Adapter> adapters,
             String folder,
             @Nullable Long processId,
             @Nullable String since,
@@ -75,6 +77,7 @@ final class Answers {
                 hardware.disks(),
                 hardware.hypervisor(),
                 definition.automaticStart(),
+                hardware.adapters(),
                 view.folder().path().toString(),
                 view.processId(),
                 text(view.since()),

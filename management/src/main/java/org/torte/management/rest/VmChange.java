@@ -2,6 +2,7 @@ package org.torte.management.rest;
 
 import java.util.List;
 import org.jspecify.annotations.Nullable;
+import org.torte.management.definition.Adapter;
 import org.torte.management.definition.Hardware;
 import org.torte.management.definition.VmDefinition;
 
@@ -11,10 +12,11 @@ record VmChange(
         @Nullable String notes,
         @Nullable Integer processors,
         @Nullable Long memory,
-        VmDefinition.@Nullable Boot boot,
+        Hardware.@Nullable Boot boot,
         @Nullable List<Hardware.Disk> disks,
         @Nullable String hypervisor,
-        VmDefinition.@Nullable AutomaticStart automaticStart) {
+        VmDefinition.@Nullable AutomaticStart automaticStart,
+        @Nullable List<Adapter.Wish> adapters) {
     VmDefinition apply(VmDefinition old) {
         Hardware was = old.hardware();
         Hardware hardware = new Hardware(
@@ -22,7 +24,8 @@ record VmChange(
                 memory == null ? was.memory() : memory,
                 boot == null ? was.boot() : boot,
                 disks == null ? was.disks() : disks,
-                hypervisor == null ? was.hypervisor() : hypervisor);
+                hypervisor == null ? was.hypervisor() : hypervisor,
+                adapters == null ? was.adapters() : Adapter.of(adapters, was.adapters()));
         return new VmDefinition(
                 old.version(),
                 old.id(),

@@ -141,18 +141,15 @@ final class VmRoutes {
     private void guest(Context context) {
         Requests.only(context);
         Vm vm = vm(context);
-        context.future(() -> vm.ask("status", Map.of())
-                .orTimeout(5, java.util.concurrent.TimeUnit.SECONDS)
-                .handle((status, e) -> {
-                    if (e == null) {
-                        context.json(status);
-                        return null;
-                    }
-                    Throwable cause = e.getCause() == null ? e : e.getCause();
-                    throw cause instanceof Problem problem
-                            ? problem
-                            : new Problem(
-                                    Problem.Kind.TIMEOUT, "the worker does not answer", "try again, or turn it off", e);
-                }));
+        context.future(() -> GuestStatus.of(vm).handle((status, e) -> {
+            if (e == null) {
+                context.json(status);
+                return null;
+            }
+            Throwable cause = e.getCause() == null ? e : e.getCause();
+            throw cause instanceof Problem problem
+                    ? problem
+                    : new Problem(Problem.Kind.TIMEOUT, "the worker does not answer", "try again, or turn it off", e);
+        }));
     }
 }

@@ -102,7 +102,8 @@ class DefinitionUpgradeTest {
                         1L << 30,
                         new Hardware.Boot(null, List.of(), "quiet"),
                         List.of(new Hardware.Disk("disk.vhdx", "vhdx", false)),
-                        "software"));
+                        "software",
+                        List.of()));
         assertThat(read.automaticStart()).isEqualTo(VmDefinition.AutomaticStart.ALWAYS);
         assertThat(read.checkpoints()).isEqualTo(CheckpointTree.EMPTY);
     }
@@ -148,7 +149,7 @@ class DefinitionUpgradeTest {
                 .isInstanceOf(Problem.class)
                 .hasMessageContaining("processors is 400; give 1 to 64");
         assertThat(place.definition()).hasContent(wrong);
-        assertThatThrownBy(() -> read(VERSION_1.replace("\"notes\"", "\"hardware\"")))
+        assertThatThrownBy(() -> read(VERSION_1.replace("\"notes\"", "\"note\"")))
                 .isInstanceOf(Problem.class);
     }
 

@@ -140,6 +140,36 @@ class RestServerTest {
     }
 
     @Test
+    void anAdapterKeepsItsAddressWhateverElseChangesOfIt() {
+        make("web1");
+        JsonNode first = adapters(List.of(
+                Map.of("network", "nat", "forwards", List.of("2222:22", "127.0.0.1:2222:22")),
+                Map.of("network", "none")));
+        assertThat(first.path(0).path("name").asText()).isEqualTo("net1");
+        assertThat(first.path(0).path("forwards").toString()).isEqualTo("[\"127.0.0.1:2222:22\"]");
+        assertThat(first.path(0).path("address").asText()).matches("02(:[0-9a-f]{2}){5}");
+        assertThat(first.path(1).path("address").asText())
+                .matches("02(:[0-9a-f]{2}){5}")
+                .isNotEqualTo(first.path(0).path("address").asText());
+
+        JsonNode second = adapters(List.of(
+                Map.of("network", "cable:/run/a", "name", "net2"),
+                Map.of("network", "nat", "name", "net1", "services", List.of("80:/run/page.sock")),
+                Map.of("network", "none", "name", "third", "address", "00-15-5D-00-00-01")));
+        assertThat(second.path(0).path("address")).isEqualTo(first.path(1).path("address"));
+        assertThat(second.path(1).path("address")).isEqualTo(first.path(0).path("address"));
+        assertThat(second.path(1).path("forwards").toString()).isEqualTo("[]");
+        assertThat(second.path(1).path("services").toString()).isEqualTo("[\"80:/run/page.sock\"]");
+        assertThat(second.path(2).path("address").asText()).isEqualTo("00:15:5d:00:00:01");
+        assertThat(adapters(List.of())).isEmpty();
+    }
+
+    private JsonNode adapters(List<Map<String, Object>> wishes) {
+        return json(send("PATCH", "/api/v1/vms/web1", Map.of("adapters", wishes)))
+                .path("adapters");
+    }
+
+    @Test
     void aCheckpointIsMadeShownRenamedAppliedAndRemoved() {
         make("web1");
         String all = "/api/v1/vms/web1/checkpoints";
@@ -273,6 +303,16 @@ class RestServerTest {
                 "POST|/api/v1/vms|{\"name\":\"a\",\"memory\":\"1\"}|400|memory",
                 "PATCH|/api/v1/vms/web1|{\"processors\":0}|400|give 1 to 64",
                 "PATCH|/api/v1/vms/web1|{\"automaticStart\":\"soon\"}|400|automaticStart",
+                "PATCH|/api/v1/vms/web1|{\"adapters\":[{}]}|400|network",
+                "PATCH|/api/v1/vms/web1|{\"adapters\":[{\"network\":\"wifi\"}]}|400|give nat, none or cable:",
+                "PATCH|/api/v1/vms/web1|{\"adapters\":[{\"network\":\"cable:a\"}]}|400|give nat, none or cable:",
+                "PATCH|/api/v1/vms/web1|{\"adapters\":[{\"network\":\"none\",\"address\":\"ff:ff:ff:ff:ff:ff\"}]}|400|single station",
+                "PATCH|/api/v1/vms/web1|{\"adapters\":[{\"network\":\"none\",\"address\":\"no\"}]}|400|single station",
+                "PATCH|/api/v1/vms/web1|{\"adapters\":[{\"network\":\"none\",\"forwards\":[\"1:2\"]}]}|400|without nat",
+                "PATCH|/api/v1/vms/web1|{\"adapters\":[{\"network\":\"nat\",\"forwards\":[\"ssh\"]}]}|400|2222:22",
+                "PATCH|/api/v1/vms/web1|{\"adapters\":[{\"network\":\"nat\",\"forwards\":[\"0:1\"]}]}|400|1 to 65535",
+                "PATCH|/api/v1/vms/web1|{\"adapters\":[{\"network\":\"nat\",\"services\":[\"80\"]}]}|400|80:/run",
+                "PATCH|/api/v1/vms/web1|{\"adapters\":[{\"network\":\"nat\",\"name\":\"net2\"},{\"network\":\"nat\"}]}|400|is there twice",
                 "GET|/api/v1/vms?limit=0||400|give 1 to 1000",
                 "GET|/api/v1/vms?limt=5||400|nothing is known of the parameter \"limt\"",
                 "GET|/api/v1/vms?state=on||400|there is no state",

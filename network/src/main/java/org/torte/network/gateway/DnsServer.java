@@ -15,8 +15,8 @@ final class DnsServer {
     /** How long others may keep an answer of ours, in seconds: short, for machines come and go. */
     private static final int TTL = 10;
 
-    /** What always means the gateway itself. */
-    private static final String GATEWAY_NAME = "gateway";
+    /** What always means the gateway itself, and the address of the host's services. */
+    private static final String GATEWAY_NAME = "gateway", HOST_NAME = "host";
 
     private static final String REVERSE = ".in-addr.arpa";
 
@@ -71,6 +71,10 @@ final class DnsServer {
             List<byte[]> address = wantsA ? List.of(DhcpServer.bytes(subnet.gateway())) : List.of();
             return query.answer(message, DnsMessage.NO_ERROR, true, DnsMessage.A, TTL, address);
         }
+        if (name.equals(HOST_NAME)) {
+            List<byte[]> address = wantsA ? List.of(DhcpServer.bytes(subnet.host())) : List.of();
+            return query.answer(message, DnsMessage.NO_ERROR, true, DnsMessage.A, TTL, address);
+        }
         Optional<Lease> lease = leases.named(name);
         if (lease.isEmpty() && !leases.isMachine(name)) {
             return query.answer(message, DnsMessage.NAME_ERROR, true, 0, TTL, List.of());
@@ -88,7 +92,9 @@ final class DnsServer {
 
     private byte[] reverse(DnsMessage query, ByteBuffer message) {
         int address = reversed(query.name()).orElse(0);
-        Optional<String> name = address == subnet.gateway() ? Optional.of(GATEWAY_NAME) : leases.nameOf(address);
+        Optional<String> name = address == subnet.gateway()
+                ? Optional.of(GATEWAY_NAME)
+                : address == subnet.host() ? Optional.of(HOST_NAME) : leases.nameOf(address);
         if (name.isEmpty()) {
             return query.answer(message, DnsMessage.NAME_ERROR, true, 0, TTL, List.of());
         }

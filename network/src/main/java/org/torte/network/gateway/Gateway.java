@@ -202,6 +202,11 @@ public final class Gateway implements NetworkAdapter, Upstream.Inside, AutoClose
                         return true;
                     }
                     control(frames, frame);
+                } else if (target == subnet.host()) {
+                    if (forGateway && isOffered(bytes, ip, at + length, protocol)) {
+                        upstream.send(frames, frame);
+                        return true;
+                    }
                 } else if (forGateway && !subnet.contains(target) && subnet.contains(source)) {
                     upstream.send(frames, frame);
                     return true;
@@ -250,6 +255,15 @@ public final class Gateway implements NetworkAdapter, Upstream.Inside, AutoClose
         return to != DnsServer.PORT
                 && to != DhcpServer.SERVER_PORT
                 && upstream.forwardsUdp(bytes.get(SHORT, transport) & 0xffff);
+    }
+
+    /** Whether a packet to the host's address is for one of the services that it offers. */
+    private boolean isOffered(MemorySegment bytes, long ip, long end, int protocol) {
+        long transport = ip + (bytes.get(JAVA_BYTE, ip) & 15) * 4L;
+        return protocol == Packets.TCP
+                && (bytes.get(SHORT, ip + 6) & 0x3fff) == 0
+                && transport + 20 <= end
+                && upstream.offers(bytes.get(SHORT, transport + 2) & 0xffff);
     }
 
     /** Keeps a copy for the gateway's own thread. */
@@ -305,16 +319,17 @@ public final class Gateway implements NetworkAdapter, Upstream.Inside, AutoClose
         if (sender != bytes.getLong(6) >>> 16) {
             return null;
         }
+        int wanted = bytes.getInt(at + 24);
         if (!neighbours.seen(senderAddress, sender)
                 || bytes.getShort(at + 6) != 1
-                || bytes.getInt(at + 24) != subnet.gateway()) {
+                || wanted != subnet.gateway() && wanted != subnet.host()) {
             return null;
         }
         MacAddress to = new MacAddress(sender);
         return Packets.ethernet(to, subnet.gatewayMac(), Packets.ARP, 46)
                 .putLong(0x0001_0800_0604_0002L)
                 .put(subnet.gatewayMac().bytes())
-                .putInt(subnet.gateway())
+                .putInt(wanted)
                 .put(to.bytes())
                 .putInt(senderAddress)
                 .array();

@@ -57,6 +57,11 @@ public record Subnet(int network, int prefixLength, long prefix6, MacAddress gat
         return network + 1;
     }
 
+    /** The IPv4 address at which the host offers services, the second one. */
+    public int host() {
+        return network + 2;
+    }
+
     /** The address of all IPv4 hosts of the network. */
     public int broadcast() {
         return network | ~mask();

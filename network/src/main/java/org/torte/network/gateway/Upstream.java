@@ -37,6 +37,11 @@ public interface Upstream extends AutoCloseable {
      */
     boolean forwardsUdp(int guestPort);
 
+    /** Whether the host offers a service at this TCP port of {@link Subnet#host}. */
+    default boolean offers(int port) {
+        return false;
+    }
+
     /** Whether it has a way for IPv6: without, stations are not told that there is a router for it. */
     boolean ipv6();
 

@@ -61,6 +61,8 @@ final class Slirp {
         static final MethodHandle ADD_FORWARD = handle(
                 "slirp_add_hostfwd",
                 FunctionDescriptor.of(JAVA_INT, ADDRESS, JAVA_INT, JAVA_INT, JAVA_INT, JAVA_INT, JAVA_INT));
+        static final MethodHandle ADD_UNIX =
+                handle("slirp_add_unix", FunctionDescriptor.of(JAVA_INT, ADDRESS, ADDRESS, ADDRESS, JAVA_INT));
         static final MethodHandle REMOVE_FORWARD =
                 handle("slirp_remove_hostfwd", FunctionDescriptor.of(JAVA_INT, ADDRESS, JAVA_INT, JAVA_INT, JAVA_INT));
 
@@ -254,6 +256,18 @@ final class Slirp {
                     Integer.reverseBytes(guestAddress),
                     guestPort);
             return result < 0 ? Math.max(errno.value(), 1) : 0;
+        } catch (Throwable e) {
+            throw Posix.unexpected(e);
+        }
+    }
+
+    /** Leads connections to a port of an address of the guests' network to a Unix-domain socket; false if it cannot. */
+    boolean addUnix(String path, int address, int port) {
+        try (Arena call = Arena.ofConfined()) {
+            MemorySegment place = call.allocate(JAVA_INT);
+            place.set(JAVA_INT, 0, Integer.reverseBytes(address));
+            return (int) Library.ADD_UNIX.invokeExact(errno.segment(), stack, call.allocateFrom(path), place, port)
+                    >= 0;
         } catch (Throwable e) {
             throw Posix.unexpected(e);
         }

@@ -49,6 +49,9 @@ public final class UserNat implements Upstream {
     /** Guests' ports to which UDP is forwarded; they stay until the end, which does no harm. */
     private final Set<Integer> udpForwards = ConcurrentHashMap.newKeySet();
 
+    /** Ports of the host's address that services are offered at. */
+    private final Set<Integer> services = ConcurrentHashMap.newKeySet();
+
     private final AtomicLong dropped = new AtomicLong();
     private final CompletableFuture<@Nullable Void> started = new CompletableFuture<>();
 
@@ -86,6 +89,15 @@ public final class UserNat implements Upstream {
         thread = Thread.ofPlatform().name("torte-nat").daemon().unstarted(this::run);
     }
 
+    /**
+     * Checks that NAT works on this host.
+     *
+     * @throws NetworkException with what installs it
+     */
+    public static void require() {
+        Slirp.require();
+    }
+
     private static boolean hostHasIpv6() {
         try {
             return NetworkInterface.networkInterfaces()
@@ -112,6 +124,11 @@ public final class UserNat implements Upstream {
     @Override
     public boolean forwardsUdp(int guestPort) {
         return udpForwards.contains(guestPort);
+    }
+
+    @Override
+    public boolean offers(int port) {
+        return services.contains(port);
     }
 
     @Override
@@ -165,6 +182,22 @@ public final class UserNat implements Upstream {
     public void removeForward(PortForward forward) {
         int ignored =
                 call(slirp -> slirp.removeForward(forward.udp(), forward.hostAddress(), forward.hostPort()) ? 0 : 1);
+    }
+
+    /**
+     * Offers a service of the host to the guests, until the end.
+     *
+     * @throws NetworkException when there is one at its port
+     */
+    public void offer(HostService service) {
+        if (!services.add(service.port())) {
+            throw new NetworkException(
+                    "port " + service.port() + " of host.torte has a service: give each another port");
+        }
+        if (call(slirp -> slirp.addUnix(service.socket().toString(), subnet.host(), service.port()) ? 0 : 1) != 0) {
+            services.remove(service.port());
+            throw new NetworkException("libslirp does not take the service " + service);
+        }
     }
 
     private interface Call {

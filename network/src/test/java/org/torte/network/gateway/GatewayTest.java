@@ -70,6 +70,11 @@ class GatewayTest {
         }
 
         @Override
+        public boolean offers(int port) {
+            return port == 80;
+        }
+
+        @Override
         public boolean ipv6() {
             return true;
         }
@@ -449,6 +454,28 @@ class GatewayTest {
         System.arraycopy(subnet.linkLocal6(), 0, neighbour, 8, 16);
         client.send(icmpv6(client, "fe80::1", "ff02::1:ff00:1", neighbour));
         assertThat(client.next()[54] & 0xff).isEqualTo(136);
+    }
+
+    @Test
+    void ofTheHostsOwnAddressOnlyTheOfferedServicesGoUpstream() {
+        Client client = client(0x00155d000001L);
+        int address = lease(client, "");
+        Subnet subnet = gateway().subnet();
+        int before = outside.sent.size();
+        for (int protocol : new int[] {1, 6, 17}) {
+            for (int port : new int[] {22, 79, 80, 81}) {
+                for (int fragment : new int[] {0, 0x2000, 1}) {
+                    byte[] packet = Frames.ipv4(
+                            Subnet.text(address),
+                            Subnet.text(subnet.host()),
+                            protocol,
+                            fragment,
+                            Frames.ports(1024, port, 12));
+                    client.send(Frames.ethernet(subnet.gatewayMac(), client.address(), 0x0800, packet));
+                }
+            }
+        }
+        assertThat(outside.sent).as("only TCP to port 80, whole").hasSize(before + 1);
     }
 
     private static byte[] icmpv6(Client client, String from, String to, byte[] message) {

@@ -191,7 +191,9 @@ public final class ControlCommands {
         status.put("memory", memoryStatus());
         machine.integration().heartbeat().ifPresent(heartbeat -> status.put("heartbeat", heartbeat()));
         machine.integration().vss().ifPresent(vss -> status.put("file-systems", text(vss.state())));
+        machine.integration().kvp().ifPresent(kvp -> status.put("key-value-pairs", kvp.isReady()));
         status.putAll(disks());
+        status.put("adapters", NetworkStatus.of(machine));
         return status;
     }
 
