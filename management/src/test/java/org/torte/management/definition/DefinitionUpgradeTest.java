@@ -8,6 +8,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Objects;
 import java.util.UUID;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -120,8 +121,12 @@ class DefinitionUpgradeTest {
             assertThat(one.hardware().hypervisor()).isEqualTo("kvm");
             assertThat(one.disks()).containsExactly(new Hardware.Disk("disk.vhdx", "vhdx", false));
         });
-        assertThat(tree.pending()).isNotNull();
-        assertThat(tree.pending().checkpoint().hardware().processors()).isEqualTo(3);
+        assertThat(tree.pending())
+                .satisfies(pending -> assertThat(Objects.requireNonNull(pending)
+                                .checkpoint()
+                                .hardware()
+                                .processors())
+                        .isEqualTo(3));
     }
 
     @ParameterizedTest
