@@ -53,6 +53,8 @@ public final class NatNetwork implements AutoCloseable {
      */
     public static NatNetwork open(Path folder, boolean hostLoopback, Timers timers, RandomSource random) {
         FileChannel lock = null;
+        Gateway gateway = null;
+        VirtualSwitch network = null;
         try {
             Path chosen = folder;
             for (int i = 2; lock == null; i++) {
@@ -65,16 +67,18 @@ public final class NatNetwork implements AutoCloseable {
                 }
             }
             UserNat[] made = new UserNat[1];
-            Gateway gateway = Gateway.open(
+            gateway = Gateway.open(
                     chosen,
                     LinkState.DEFAULT_MTU,
                     subnet -> made[0] = new UserNat(subnet, LinkState.DEFAULT_MTU, hostLoopback),
                     timers,
                     random);
-            VirtualSwitch network = new VirtualSwitch("nat", timers, random);
+            network = new VirtualSwitch("nat", timers, random);
             gateway.start(network.addPort(PortSettings.named("gateway").withFloods(1_000_000)));
             NatNetwork started = new NatNetwork(chosen, lock, network, made[0], gateway);
             lock = null;
+            gateway = null;
+            network = null;
             return started;
         } catch (AccessDeniedException e) {
             throw new NetworkException(
@@ -82,6 +86,12 @@ public final class NatNetwork implements AutoCloseable {
         } catch (IOException e) {
             throw new NetworkException("the folder " + folder + " cannot be used for a network: " + e.getMessage(), e);
         } finally {
+            if (gateway != null) {
+                gateway.close();
+            }
+            if (network != null) {
+                network.close();
+            }
             close(lock);
         }
     }

@@ -96,7 +96,17 @@ public final class Gateway implements NetworkAdapter, Upstream.Inside, AutoClose
         try {
             StateFolder folder = new StateFolder(state);
             Subnet subnet = SubnetFile.load(folder, random);
-            return new Gateway(subnet, folder, mtu, upstream.apply(subnet), timers, resolvConf, dnsPort);
+            Upstream out = upstream.apply(subnet);
+            boolean done = false;
+            try {
+                Gateway gateway = new Gateway(subnet, folder, mtu, out, timers, resolvConf, dnsPort);
+                done = true;
+                return gateway;
+            } finally {
+                if (!done) {
+                    out.close();
+                }
+            }
         } catch (IOException e) {
             throw new NetworkException("the network's state in " + state + " cannot be used: " + e.getMessage(), e);
         }

@@ -243,7 +243,6 @@ public final class UserNat implements Upstream {
             running = null;
             runCommands();
             slirp.close();
-            wakeup.close();
         }
     }
 
@@ -301,14 +300,12 @@ public final class UserNat implements Upstream {
     public void close() {
         closed = true;
         wakeup.signal();
-        if (!thread.isAlive()) {
-            return;
-        }
         try {
             thread.join();
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
         }
+        wakeup.close();
     }
 
     private final class Callbacks implements Slirp.Callbacks {

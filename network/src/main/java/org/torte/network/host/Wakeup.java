@@ -50,7 +50,9 @@ final class Wakeup {
     }
 
     synchronized void close() {
-        closed = true;
-        Posix.close(fd);
+        if (!closed) {
+            closed = true;
+            Posix.close(fd);
+        }
     }
 }

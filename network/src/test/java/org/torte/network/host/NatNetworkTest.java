@@ -15,6 +15,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.util.List;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.torte.base.Clock;
@@ -180,6 +181,27 @@ class NatNetworkTest {
             assertThatThrownBy(() -> PortForward.parse(wrong)).as(wrong).isInstanceOf(NetworkException.class);
         }
         assertThat(PortForward.parse("0.0.0.0:53:5353/udp")).hasToString("0.0.0.0:53:5353/udp");
+    }
+
+    @Test
+    void anotherOneWhoseStateIsDamagedLeavesNothingOpen() throws IOException {
+        requireLibrary();
+        try (TimerThread timers = new TimerThread(Clock.system(), "test-timers")) {
+            open(timers).close();
+            Files.writeString(folder.resolve("nat/leases"), "no leases\n");
+            assertThatThrownBy(() -> open(timers)).isInstanceOf(NetworkException.class);
+            long before = openDescriptors();
+            for (int i = 0; i < 20; i++) {
+                assertThatThrownBy(() -> open(timers)).isInstanceOf(NetworkException.class);
+            }
+            assertThat(openDescriptors() - before).isLessThan(10);
+        }
+    }
+
+    private static long openDescriptors() throws IOException {
+        try (Stream<Path> numbers = Files.list(Path.of("/proc/self/fd"))) {
+            return numbers.count();
+        }
     }
 
     @Test
