@@ -60,6 +60,13 @@ public interface VirtualProcessor {
         return LastSteps.NONE;
     }
 
+    /**
+     * Nanoseconds for which it has had a processor of the host, its exits included, but not while it waits or while the
+     * host is busy with others. Counts from its creation, whatever is restored. On its own thread in an exit, or while
+     * it does not run.
+     */
+    long runTime();
+
     /** How many instructions it has executed, or -1 when the back-end does not count. */
     long instructions();
 }

@@ -203,6 +203,11 @@ final class FakeHypervisor implements Hypervisor {
         }
 
         @Override
+        public long runTime() {
+            return 0;
+        }
+
+        @Override
         public long instructions() {
             return -1;
         }

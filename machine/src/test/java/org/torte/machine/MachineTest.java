@@ -266,9 +266,9 @@ class MachineTest {
         }
     }
 
-    /** Devices in odd states: the first version, and the second one with the synthetic interrupt controllers. */
+    /** Devices in odd states: the first version, the second with the synthetic interrupt controllers, the third with run times. */
     @ParameterizedTest
-    @ValueSource(strings = {"machine-1.torte", "machine-2.torte"})
+    @ValueSource(strings = {"machine-1.torte", "machine-2.torte", "machine-3.torte"})
     void everyVersionOfSavedStateStillLoads(String name) throws Exception {
         try (InputStream golden = MachineTest.class.getResourceAsStream(name)) {
             assertThat(golden).isNotNull();

@@ -19,6 +19,7 @@ import org.torte.hypervisor.VirtualProcessor;
 import org.torte.hypervisor.shared.IoApic;
 import org.torte.hypervisor.shared.Msrs;
 import org.torte.hypervisor.shared.ProcessorImage;
+import org.torte.hypervisor.shared.RunTime;
 
 /** A processor of KVM: runs it on the caller's thread and serves its exits there. */
 final class KvmProcessor implements VirtualProcessor {
@@ -31,6 +32,7 @@ final class KvmProcessor implements VirtualProcessor {
     private final MemorySegment run;
 
     private final Kick kick;
+    private final RunTime runTime = new RunTime();
     private final ProcessorTransfer transfer;
     private final MemorySegment registers;
     private final MemorySegment apic;
@@ -88,6 +90,7 @@ final class KvmProcessor implements VirtualProcessor {
 
     @Override
     public Exit run() {
+        runTime.begin();
         kick.enter();
         try {
             while (true) {
@@ -116,6 +119,7 @@ final class KvmProcessor implements VirtualProcessor {
             }
         } finally {
             kick.leave();
+            runTime.end();
         }
     }
 
@@ -345,6 +349,11 @@ final class KvmProcessor implements VirtualProcessor {
     @Override
     public long timeStamp() {
         return paused ? pausedTime : transfer.timeStamp();
+    }
+
+    @Override
+    public long runTime() {
+        return runTime.nanos();
     }
 
     @Override

@@ -8,6 +8,7 @@ import org.torte.hypervisor.LastSteps;
 import org.torte.hypervisor.PartitionConfiguration;
 import org.torte.hypervisor.TranslatorMode;
 import org.torte.hypervisor.VirtualProcessor;
+import org.torte.hypervisor.shared.RunTime;
 import org.torte.hypervisor.software.translator.Translator;
 
 /** One processor: takes events between runs of the interpreter, and delivers what faults it ends with. */
@@ -23,6 +24,7 @@ final class SoftwareProcessor implements VirtualProcessor {
     private final Interrupts interrupts;
     private final Interpreter interpreter;
     private final @Nullable TranslatedCode translated;
+    private final RunTime runTime = new RunTime();
 
     /** A triple fault came up while an interrupt was delivered. */
     private boolean shutdown;
@@ -72,6 +74,7 @@ final class SoftwareProcessor implements VirtualProcessor {
 
     @Override
     public Exit run() {
+        runTime.begin();
         rendezvous.enter();
         try {
             while (true) {
@@ -106,6 +109,7 @@ final class SoftwareProcessor implements VirtualProcessor {
             }
         } finally {
             rendezvous.leave();
+            runTime.end();
         }
     }
 
@@ -212,6 +216,11 @@ final class SoftwareProcessor implements VirtualProcessor {
     @Override
     public LastSteps lastSteps() {
         return new LastSteps(interpreter.lastRuns(), interrupts.chain);
+    }
+
+    @Override
+    public long runTime() {
+        return runTime.nanos();
     }
 
     @Override

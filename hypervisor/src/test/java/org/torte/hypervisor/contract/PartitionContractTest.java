@@ -134,6 +134,18 @@ class PartitionContractTest {
 
     @ParameterizedTest
     @EnumSource
+    void theRunTimeIsWhatTheProcessorHasUsed(Backend backend) {
+        long before = System.nanoTime();
+        try (ContractGuest guest = guest(backend, Task.TIMER)) {
+            VirtualProcessor processor = guest.partition.processor(0);
+            assertThat(processor.runTime()).isZero();
+            complete(guest);
+            assertThat(processor.runTime()).isBetween(1L, System.nanoTime() - before);
+        }
+    }
+
+    @ParameterizedTest
+    @EnumSource
     void aMessageInterruptsAHaltedProcessor(Backend backend) {
         try (ContractGuest guest = guest(backend, Task.MESSAGE)) {
             guest.asked = _ ->

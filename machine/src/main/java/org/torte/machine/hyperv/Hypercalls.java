@@ -327,6 +327,7 @@ final class Hypercalls {
             return 0x4000_00b0 + name - 0xb_0000; // synthetic timers
         }
         return switch (name) {
+            case 0x9_0000 -> 0x4000_0010; // run time
             case 0x9_0001 -> 0x4000_0001; // hypercall page
             case 0x9_0002 -> 0x4000_0000; // guest id
             case 0x9_0003 -> 0x4000_0002; // processor index

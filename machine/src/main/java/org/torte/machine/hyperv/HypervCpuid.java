@@ -11,6 +11,7 @@ public final class HypervCpuid {
     /** The version that guests print: that of Windows Server 2022, whose interface this is a part of. */
     private static final int BUILD = 20348, MAJOR = 10;
 
+    private static final int RUN_TIME = 1;
     private static final int REFERENCE_COUNTER = 1 << 1, INTERRUPT_CONTROLLER = 1 << 2, TIMERS = 1 << 3;
     private static final int HYPERCALL_REGISTERS = 1 << 5, PROCESSOR_INDEX = 1 << 6, RESET_REGISTER = 1 << 7;
     private static final int REFERENCE_PAGE = 1 << 9, IDLE_REGISTER = 1 << 10, FREQUENCIES = 1 << 11;
@@ -30,7 +31,8 @@ public final class HypervCpuid {
         table.leaf(BASE + 2, BUILD, MAJOR << 16, 0, 0);
         table.leaf(
                 BASE + 3,
-                REFERENCE_COUNTER
+                RUN_TIME
+                        | REFERENCE_COUNTER
                         | INTERRUPT_CONTROLLER
                         | TIMERS
                         | HYPERCALL_REGISTERS

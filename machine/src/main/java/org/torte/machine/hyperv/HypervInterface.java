@@ -28,6 +28,7 @@ public final class HypervInterface implements Device, SynicPort {
     private static final int GUEST_ID = 0x4000_0000, HYPERCALL = 0x4000_0001, PROCESSOR_INDEX = 0x4000_0002;
     private static final int RESET = 0x4000_0003, REFERENCE_COUNT = 0x4000_0020, REFERENCE_PAGE = 0x4000_0021;
     private static final int TSC_FREQUENCY = 0x4000_0022, APIC_TIMER_FREQUENCY = 0x4000_0023;
+    private static final int RUN_TIME = 0x4000_0010;
     private static final int ASSIST_PAGE = 0x4000_0073, IDLE = 0x4000_00f0;
     private static final int CRASH_PARAMETER = 0x4000_0100, CRASH_CONTROL = 0x4000_0105;
     private static final long ENABLE = 1, LOCKED = 2;
@@ -82,6 +83,10 @@ public final class HypervInterface implements Device, SynicPort {
     private volatile long hypercall;
     private long referencePage;
     private final long[] assistPages;
+
+    /** What is added to each processor's own run time: what it had before the machine was saved, in nanoseconds. */
+    private final long[] earlierRunTime;
+
     private final long[] crash = new long[CRASH_PARAMETERS];
 
     /**
@@ -104,6 +109,7 @@ public final class HypervInterface implements Device, SynicPort {
         this.tscFrequency = tscFrequency;
         time = new ReferenceClock(timers.clock(), tscFrequency);
         assistPages = new long[processors];
+        earlierRunTime = new long[processors];
         interrupts = new SyntheticInterrupts[processors];
         for (int i = 0; i < processors; i++) {
             interrupts[i] = new SyntheticInterrupts(i, memory, partition, timers, time);
@@ -191,6 +197,7 @@ public final class HypervInterface implements Device, SynicPort {
             case HYPERCALL -> result.value = hypercall;
             case PROCESSOR_INDEX -> result.value = processor;
             case RESET -> result.value = 0;
+            case RUN_TIME -> result.value = runTime(processor) / ReferenceClock.NANOS_PER_UNIT;
             case REFERENCE_COUNT -> result.value = time.now();
             case REFERENCE_PAGE -> result.value = referencePage;
             case TSC_FREQUENCY -> result.value = tscFrequency;
@@ -202,6 +209,11 @@ public final class HypervInterface implements Device, SynicPort {
             }
         }
         return true;
+    }
+
+    /** TLFS, "Virtual Processor Run Time Register"; it goes on over resets and restores. */
+    private long runTime(int processor) {
+        return earlierRunTime[processor] + partition.processor(processor).runTime();
     }
 
     /** WRMSR; see {@link org.torte.hypervisor.ExitHandler#writeMsr}. */
@@ -321,7 +333,7 @@ public final class HypervInterface implements Device, SynicPort {
 
     @Override
     public int stateVersion() {
-        return 2;
+        return 3;
     }
 
     @Override
@@ -334,6 +346,9 @@ public final class HypervInterface implements Device, SynicPort {
                 .putLongs(crash);
         for (SyntheticInterrupts controller : interrupts) {
             controller.save(state);
+        }
+        for (int i = 0; i < earlierRunTime.length; i++) {
+            state.putLong(runTime(i));
         }
     }
 
@@ -355,6 +370,11 @@ public final class HypervInterface implements Device, SynicPort {
             } else {
                 controller.restore(state);
             }
+        }
+        for (int i = 0; i < earlierRunTime.length; i++) {
+            long saved = state.version() >= 3 ? state.getLong() : 0;
+            state.check(saved >= 0, "a processor has run for a negative time");
+            earlierRunTime[i] = saved - partition.processor(i).runTime();
         }
     }
 

@@ -9,7 +9,7 @@ import org.torte.base.Clock;
  * threads.
  */
 final class ReferenceClock {
-    private static final long NANOS_PER_UNIT = 100;
+    static final long NANOS_PER_UNIT = 100;
     private static final long UNITS_PER_SECOND = 10_000_000;
 
     private final Clock clock;

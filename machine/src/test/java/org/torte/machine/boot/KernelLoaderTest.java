@@ -367,6 +367,11 @@ class KernelLoaderTest {
         }
 
         @Override
+        public long runTime() {
+            return 0;
+        }
+
+        @Override
         public long instructions() {
             return 0;
         }

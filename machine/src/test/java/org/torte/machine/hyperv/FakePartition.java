@@ -79,6 +79,9 @@ public final class FakePartition implements PartitionPort {
         /** Vector registers, low and high halves in turn. */
         public final long[] vectors = new long[32];
 
+        /** What it says of its run time, in nanoseconds. */
+        public long runTime;
+
         private final int index;
 
         Registers(int index) {
@@ -129,6 +132,11 @@ public final class FakePartition implements PartitionPort {
         @Override
         public long timeStamp() {
             return 0;
+        }
+
+        @Override
+        public long runTime() {
+            return runTime;
         }
 
         @Override

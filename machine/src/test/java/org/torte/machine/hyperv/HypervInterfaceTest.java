@@ -2,6 +2,9 @@ package org.torte.machine.hyperv;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import java.io.ByteArrayInputStream;
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
@@ -10,6 +13,8 @@ import org.junit.jupiter.api.Test;
 import org.torte.base.GuestMemory;
 import org.torte.base.ManualClock;
 import org.torte.base.ManualTimers;
+import org.torte.base.StateContainerReader;
+import org.torte.base.StateContainerWriter;
 import org.torte.hypervisor.ExitHandler.MsrValue;
 import org.torte.machine.GuestCrash;
 import org.torte.machine.chipset.PowerControl;
@@ -98,6 +103,26 @@ class HypervInterfaceTest {
         assertThat(read(0x40000023)).isEqualTo(1_000_000_000L);
         assertThat(hyperv.writeMsr(0, 0x40000022, 1)).isFalse();
         assertThat(hyperv.readMsr(0, 0x40000118, new MsrValue())).isFalse();
+    }
+
+    @Test
+    void theRunTimeOfAProcessorGoesOnOverAResetAndARestore() throws IOException {
+        partition.processor(1).runTime = 1_234_567;
+        assertThat(read(0x40000010)).isEqualTo(12_345);
+        assertThat(hyperv.writeMsr(1, 0x40000010, 0)).isFalse();
+        hyperv.reset();
+        assertThat(read(0x40000010)).isEqualTo(12_345);
+        ByteArrayOutputStream saved = new ByteArrayOutputStream();
+        StateContainerWriter writer = new StateContainerWriter(saved, "");
+        writer.section("hyperv", hyperv.stateVersion(), hyperv::save);
+        writer.finish();
+        partition.processor(1).runTime = 1000; // of another host, which has just begun
+        StateContainerReader reader = new StateContainerReader(new ByteArrayInputStream(saved.toByteArray()));
+        reader.readRest(memory);
+        hyperv.restore(reader.section("hyperv", hyperv.stateVersion()));
+        assertThat(read(0x40000010)).isEqualTo(12_345);
+        partition.processor(1).runTime += 1_000_000;
+        assertThat(read(0x40000010)).isEqualTo(22_345);
     }
 
     @Test
