@@ -15,6 +15,7 @@ import java.lang.invoke.MethodHandle;
  * {@code CLOCK_THREAD_CPUTIME_ID}) that its threads used between {@link #begin} and {@link #end}. For the processor's own
  * thread, but {@link #nanos} may be called by others while it does not run.
  */
+@SuppressWarnings("restricted")
 public final class RunTime {
     private static final int THREAD_CLOCK = 3;
     private static final long NANOS_PER_SECOND = 1_000_000_000;
@@ -39,7 +40,7 @@ public final class RunTime {
 
     /** The thread that began does something else from now on. */
     public void end() {
-        ended += threadNanos() - began;
+        ended = nanos();
         running = false;
     }
 
