@@ -58,7 +58,7 @@ final class SoftwarePartition implements Partition {
             return Optional.empty();
         }
         long executed = 0;
-        long[] exits = new long[5];
+        long[] exits = new long[Site.KINDS];
         for (SoftwareProcessor processor : processors) {
             TranslatedCode code = processor.translated();
             if (code != null) {
@@ -74,10 +74,10 @@ final class SoftwarePartition implements Partition {
                 translator.invalidatedBlocks(),
                 translator.resets(),
                 exits[Site.MISSING],
-                exits[Site.INTERPRET],
+                exits[Site.INTERPRET] + exits[Site.VECTORS],
                 exits[Site.BUDGET],
                 exits[Site.CHAIN],
-                exits[Site.JUMP]));
+                exits[Site.JUMP] + exits[Site.LOST]));
     }
 
     @Override

@@ -43,10 +43,13 @@ final class TranslatedCode {
     long executed;
 
     /** How often code was left, by the kinds of {@link Site}. */
-    final long[] exits = new long[5];
+    final long[] exits = new long[Site.KINDS];
 
     /** Whether {@link #resume} is to be called when the interpreter has executed the block it was given. */
     boolean resuming;
+
+    /** Whether the code that executes now may use XMM registers. */
+    private boolean vectors;
 
     private int resumeAt;
     private int resumeUncounted;
@@ -106,7 +109,13 @@ final class TranslatedCode {
         cpu.r[Cpu.START] = rip;
         Translation in = resumeIn;
         StateArea area = usableArea();
-        if (resumeAt != 0 && rip == resumeRip && in != null && translator.isValid(in) && area != null) {
+        // The instruction may have changed what XMM registers may be used for.
+        if (resumeAt != 0
+                && rip == resumeRip
+                && in != null
+                && translator.isValid(in)
+                && area != null
+                && (!in.usesVectors || vectorsUsable())) {
             executed -= resumeUncounted;
             load(area);
             return execute(area, resumeAt);
@@ -117,23 +126,30 @@ final class TranslatedCode {
 
     /** The state for the current mode and privilege, or null when everything has to be interpreted. */
     private @Nullable StateArea usableArea() {
-        boolean vectors = (cpu.cr0 & (Cpu.CR0_EM | Cpu.CR0_TS)) == 0
+        return cpu.mode == Cpu.MODE_64 ? mmu.area() : null;
+    }
+
+    private boolean vectorsUsable() {
+        return (cpu.cr0 & (Cpu.CR0_EM | Cpu.CR0_TS)) == 0
                 && (cpu.cr4 & Cpu.CR4_OSFXSR) != 0
                 && (cpu.fpu.mxcsr & MXCSR_MASKS) == MXCSR_MASKS;
-        return vectors && cpu.mode == Cpu.MODE_64 ? mmu.area() : null;
     }
 
     private void load(StateArea area) {
         area.loadGeneral(cpu.r, cpu.r[Cpu.BASE + Cpu.FS], cpu.r[Cpu.BASE + Cpu.GS]);
         area.setFlags(cpu.alu.flags());
-        area.loadVectors(cpu.fpu.xmm, cpu.fpu.mxcsr);
+        vectors = vectorsUsable();
+        area.setVectors(vectors);
+        area.loadVectors(cpu.fpu.xmm, cpu.fpu.mxcsr | MXCSR_MASKS);
     }
 
     private void store(StateArea area, long rip) {
         area.storeGeneral(cpu.r);
         cpu.alu.setFlags(area.flags());
-        area.storeVectors(cpu.fpu.xmm);
-        cpu.fpu.mxcsr = area.mxcsr();
+        if (vectors) {
+            area.storeVectors(cpu.fpu.xmm);
+            cpu.fpu.mxcsr = area.mxcsr();
+        }
         cpu.rip = rip;
         cpu.r[Cpu.START] = rip;
     }
@@ -173,6 +189,17 @@ final class TranslatedCode {
                     }
                     at = translator.start(to);
                 }
+                case Site.VECTORS -> {
+                    store(area, site.target);
+                    return cpu.events.due() ? Block.NONE : builder.lookUp(site.target);
+                }
+                case Site.LOST -> {
+                    if (cpu.events.due() || !find(area, area.missing())) {
+                        return interpret(area, from);
+                    }
+                    executed -= site.uncounted;
+                    at = site.resume;
+                }
                 case Site.BUDGET -> {
                     if (cpu.events.due()) {
                         store(area, from.rip + site.offset);
@@ -193,6 +220,23 @@ final class TranslatedCode {
                     at = site.resume;
                 }
             }
+        }
+    }
+
+    /** Puts the translation at an indirect branch's target into the jump cache, if there is one by now. */
+    private boolean find(StateArea area, long target) {
+        if (target << 16 >> 16 != target) {
+            return false;
+        }
+        try {
+            Block block = builder.lookUp(target);
+            Translation translation = block.heat >= threshold ? translation(block, target) : null;
+            if (translation != null) {
+                translator.remember(area, translation);
+            }
+            return translation != null && translator.isValid(translator.translation(site));
+        } catch (GuestFault f) {
+            return false; // comes up again, exactly, when the branch has been interpreted
         }
     }
 

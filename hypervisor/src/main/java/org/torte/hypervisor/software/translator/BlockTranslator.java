@@ -97,6 +97,10 @@ final class BlockTranslator {
         }
         entry = hot.position();
         hot.nop5(); // becomes a jump when the block is invalid
+        if (block.usesVectors()) {
+            index = 0;
+            requireVectors();
+        }
         for (index = 0; index < n; index++) {
             if (index == chargeAt) {
                 charge();
@@ -156,6 +160,15 @@ final class BlockTranslator {
             inState = true;
         }
         inHost = false;
+    }
+
+    /** Leaves before the first instruction when XMM registers must not be used. */
+    private void requireVectors() {
+        spillFlags();
+        hot.immediateMemory(COMPARE, R14, VECTORS, 0);
+        ColdStub stub = stub(hot, Site.VECTORS);
+        stub.jumps.add(hot.jumpIf(EQUAL));
+        stub.target = block.rip;
     }
 
     /** The flags must be in the host's if they are live. */
@@ -244,6 +257,7 @@ final class BlockTranslator {
                     stub.missing.emit(cold);
                     cold.call(trampolines.exitMissing);
                 }
+                case Site.LOST -> cold.call(trampolines.exitMissing);
                 case Site.CHAIN -> cold.call(stub.flagsInHost ? trampolines.exitWithFlags : trampolines.exit);
                 default -> cold.call(trampolines.exit);
             }
@@ -321,9 +335,10 @@ final class BlockTranslator {
             case RETURN -> {
                 chargeBeforeJump(true);
                 spillFlags();
-                access(Address.stack(0), 8, false, Alignment.ANY, hot.position(), true);
+                int retry = hot.position();
+                access(Address.stack(0), 8, false, Alignment.ANY, retry, true);
                 hot.load(R12, R12, 0);
-                findJump();
+                findJump(retry);
                 hot.address(R15, R15, NONE, 0, 8 + ((int) in.immediate & 0xffff));
                 hot.jumpMemory(R14, R13, JUMP_CODE);
             }
@@ -333,8 +348,7 @@ final class BlockTranslator {
                     go(block.target());
                 } else {
                     chargeBeforeJump(true);
-                    branchTarget(in);
-                    findJump();
+                    findJump(branchTarget(in));
                     hot.jumpMemory(R14, R13, JUMP_CODE);
                 }
             }
@@ -637,7 +651,7 @@ final class BlockTranslator {
             return;
         }
         int retry = branchTarget(in);
-        findJump();
+        findJump(retry);
         hot.memory(0, true, false, 0x8b, R12, R14, R13, 0, JUMP_CODE);
         hot.store(R14, SCRATCH2, R12);
         access(Address.stack(-8), 8, true, Alignment.ANY, retry, true);
@@ -666,8 +680,8 @@ final class BlockTranslator {
         return retry;
     }
 
-    /** Looks for the instruction pointer in r12; what is not in the jump cache is interpreted. Entry's index in r13. */
-    private void findJump() {
+    /** Looks for the instruction pointer in r12; what is not in the jump cache is asked for. Entry's index in r13. */
+    private void findJump(int retry) {
         hot.move32(R13, R12);
         hot.shift(5, false, R13, 5);
         hot.registers(0, false, false, 0x33, R13, R12);
@@ -675,7 +689,9 @@ final class BlockTranslator {
         hot.four(2047);
         hot.shift(4, false, R13, 4);
         hot.memory(0, true, false, 0x3b, R12, R14, R13, 0, JUMP_KEY);
-        interpretIf(NOT_EQUAL, true);
+        ColdStub stub = stub(hot, Site.LOST);
+        stub.jumps.add(hot.jumpIf(NOT_EQUAL));
+        stub.resume = retry;
     }
 
     /** Goes on at a known address. */

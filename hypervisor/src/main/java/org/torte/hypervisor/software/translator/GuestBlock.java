@@ -100,6 +100,16 @@ final class GuestBlock {
         return last != Selection.Way.INTERPRETED && !ENDS.contains(last);
     }
 
+    /** Whether it uses XMM registers. */
+    boolean usesVectors() {
+        for (int i = 0; i < size(); i++) {
+            if (ways[i] == Selection.Way.SAME && Selection.usesVectors(instructions.get(i).form)) {
+                return true;
+            }
+        }
+        return false;
+    }
+
     /** The last instruction's way. */
     Selection.Way lastWay() {
         return ways[size() - 1];

@@ -95,6 +95,11 @@ final class Selection {
         };
     }
 
+    /** Whether it has XMM registers as operands. */
+    static boolean usesVectors(Form form) {
+        return uses(form, Operand.Kind.XMM);
+    }
+
     private static boolean uses(Form form, Operand.Kind kind) {
         return form.operands().stream().anyMatch(operand -> operand.kind() == kind);
     }

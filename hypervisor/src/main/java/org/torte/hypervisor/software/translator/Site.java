@@ -6,7 +6,7 @@ package org.torte.hypervisor.software.translator;
  * <pre>
  *  0 number of the translation   4 kind          8 where to go on          12 where to go on after the instruction
  * 16 instruction's distance from the block's start in bytes                20 instructions done but not counted yet
- * 24 target of a jump; or the size of an access, with 100H for a store and 200H if it must be aligned (8 bytes)
+ * 24 target of a jump (for LOST only the state knows it); or the size of an access, with 100H for a store and 200H if it must be aligned (8 bytes)
  * </pre>
  *
  * One object for each processor, filled anew at every exit.
@@ -16,6 +16,15 @@ public final class Site {
 
     /** Why code is left. */
     public static final int MISSING = 0, INTERPRET = 1, BUDGET = 2, CHAIN = 3, JUMP = 4;
+
+    /** Code is left because it uses XMM registers, which it must not: the block has to be interpreted. */
+    public static final int VECTORS = 5;
+
+    /** How many kinds there are. */
+    public static final int KINDS = 7;
+
+    /** Code is left because the jump cache does not know where an indirect branch goes. */
+    public static final int LOST = 6;
 
     static final int STORE = 0x100, WHOLE = 0x200;
 

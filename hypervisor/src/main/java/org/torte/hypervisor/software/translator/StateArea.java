@@ -22,6 +22,7 @@ import java.lang.invoke.VarHandle;
  *    -56  scratch       address of a missing access, or whatever one instruction has to keep
  *    -48  entry         where the code is entered
  *    -40  MXCSR         -32 a second word of scratch
+ *    -24  0 while code that uses XMM registers must not execute
  *      0  soft TLB      1024 entries of 32 bytes: page for reads, page for writes, host's address of the page
  *  32768  jump cache    2048 entries of 16 bytes: instruction pointer, host's address of its code
  * </pre>
@@ -31,7 +32,7 @@ import java.lang.invoke.VarHandle;
  */
 public final class StateArea {
     static final int XMM = -512, GPR = -224, BUDGET = -96, FLAGS = -88, FS_BASE = -80, GS_BASE = -72;
-    static final int SITE = -64, SCRATCH = -56, ENTRY = -48, MXCSR = -40, SCRATCH2 = -32;
+    static final int SITE = -64, SCRATCH = -56, ENTRY = -48, MXCSR = -40, SCRATCH2 = -32, VECTORS = -24;
     static final int READ = 0, WRITE = 8, HOST = 16;
     static final int JUMP_CACHE = 32768, JUMP_KEY = JUMP_CACHE, JUMP_CODE = JUMP_CACHE + 8;
 
@@ -73,6 +74,11 @@ public final class StateArea {
     public void loadVectors(long[] xmm, int mxcsr) {
         MemorySegment.copy(xmm, 0, memory, JAVA_LONG, BEFORE + XMM, 32);
         memory.set(JAVA_INT, BEFORE + MXCSR, mxcsr);
+    }
+
+    /** Says whether code that uses XMM registers may execute. */
+    public void setVectors(boolean usable) {
+        put(VECTORS, usable ? 1 : 0);
     }
 
     /** Gives XMM0 to XMM15. */

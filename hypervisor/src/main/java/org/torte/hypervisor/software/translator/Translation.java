@@ -14,6 +14,9 @@ public final class Translation {
     @Nullable
     public final Translation next;
 
+    /** Whether it uses XMM registers. */
+    public final boolean usesVectors;
+
     private final Translator owner;
     final int epoch;
     final int hot;
@@ -32,7 +35,8 @@ public final class Translation {
             int hotLength,
             int entry,
             int entryByState,
-            int invalidStub) {
+            int invalidStub,
+            boolean usesVectors) {
         this.owner = owner;
         this.rip = rip;
         this.next = next;
@@ -42,6 +46,7 @@ public final class Translation {
         this.entry = entry;
         this.entryByState = entryByState;
         this.invalidStub = invalidStub;
+        this.usesVectors = usesVectors;
     }
 
     /** Makes every processor that comes to it leave: the guest's code has changed. Any thread. */

@@ -122,7 +122,8 @@ public final class Translator implements AutoCloseable {
                 hot.length,
                 translator.entry,
                 translator.entryByState,
-                translator.invalid);
+                translator.invalid,
+                block.usesVectors());
         hotEnd = hotEnd + hot.length + 15 & -16;
         coldEnd += cold.length;
         Translation[] all = translations;
