@@ -53,7 +53,14 @@ final class SoftwareProcessor implements VirtualProcessor {
         boolean always = configuration.translator() == TranslatorMode.ONLY;
         translated = translator == null
                 ? null
-                : new TranslatedCode(cpu, memory, rendezvous, builder, translator, always ? 1 : TranslatedCode.HOT);
+                : new TranslatedCode(
+                        cpu,
+                        memory,
+                        rendezvous,
+                        executor,
+                        builder,
+                        translator,
+                        always ? 1 : TranslatedCode.HOT);
         interpreter = new Interpreter(cpu, executor, builder, translated);
     }
 

@@ -8,6 +8,7 @@ import org.torte.hypervisor.software.translator.Site;
 import org.torte.hypervisor.software.translator.StateArea;
 import org.torte.hypervisor.software.translator.Translation;
 import org.torte.hypervisor.software.translator.Translator;
+import org.torte.hypervisor.x86.Instruction;
 
 /**
  * Runs translated code for one processor and answers its exits: fills the soft TLB, chains jumps, translates blocks that
@@ -34,6 +35,7 @@ final class TranslatedCode {
     private final Mmu mmu;
     private final PhysicalMemory memory;
     private final Rendezvous rendezvous;
+    private final Executor executor;
     private final BlockBuilder builder;
     private final Translator translator;
     private final int threshold;
@@ -51,6 +53,9 @@ final class TranslatedCode {
     /** Whether the code that executes now may use XMM registers. */
     private boolean vectors;
 
+    /** The system flags that the code which executes now has begun with. */
+    private int system;
+
     private int resumeAt;
     private int resumeUncounted;
     private long resumeRip;
@@ -61,6 +66,7 @@ final class TranslatedCode {
             Cpu cpu,
             PhysicalMemory memory,
             Rendezvous rendezvous,
+            Executor executor,
             BlockBuilder builder,
             Translator translator,
             int threshold) {
@@ -68,6 +74,7 @@ final class TranslatedCode {
         this.mmu = cpu.mmu;
         this.memory = memory;
         this.rendezvous = rendezvous;
+        this.executor = executor;
         this.builder = builder;
         this.translator = translator;
         this.threshold = threshold;
@@ -136,29 +143,50 @@ final class TranslatedCode {
     }
 
     private void load(StateArea area) {
-        area.loadGeneral(cpu.r, cpu.r[Cpu.BASE + Cpu.FS], cpu.r[Cpu.BASE + Cpu.GS]);
-        area.setFlags(cpu.alu.flags());
+        loadGeneral(area);
         vectors = vectorsUsable();
         area.setVectors(vectors);
         area.loadVectors(cpu.fpu.xmm, cpu.fpu.mxcsr | MXCSR_MASKS);
     }
 
+    private void loadGeneral(StateArea area) {
+        area.loadGeneral(cpu.r, cpu.r[Cpu.BASE + Cpu.FS], cpu.r[Cpu.BASE + Cpu.GS]);
+        area.loadSelectors(cpu.selector);
+        area.setFlags(cpu.alu.flags());
+        system = cpu.systemFlags | (cpu.cpl > cpu.iopl() ? StateArea.RESTRICTED : 0);
+        area.setSystem(system);
+    }
+
     private void store(StateArea area, long rip) {
+        storeGeneral(area, rip);
+        storeVectors(area);
+    }
+
+    private void storeGeneral(StateArea area, long rip) {
         area.storeGeneral(cpu.r);
         cpu.alu.setFlags(area.flags());
-        if (vectors) {
-            area.storeVectors(cpu.fpu.xmm);
-            cpu.fpu.mxcsr = area.mxcsr();
-        }
         cpu.rip = rip;
         cpu.r[Cpu.START] = rip;
     }
 
-    private Block execute(StateArea area, int start) {
+    private void storeVectors(StateArea area) {
+        if (vectors) {
+            area.storeVectors(cpu.fpu.xmm);
+            cpu.fpu.mxcsr = area.mxcsr();
+        }
+    }
+
+    private Block execute(StateArea first, int start) {
+        StateArea area = first;
         int at = start;
         while (true) {
             area.setBudget(BUDGET);
             translator.enter(at, area, site);
+            int flags = area.system();
+            if (flags != system) {
+                system = flags;
+                cpu.setSystemFlags(flags);
+            }
             Translation from = translator.translation(site);
             executed += BUDGET - area.budget() + site.uncounted;
             exits[site.kind]++;
@@ -208,6 +236,47 @@ final class TranslatedCode {
                     executed -= site.uncounted;
                     at = site.resume;
                 }
+                case Site.INTERPRET -> {
+                    Instruction in = from.instruction(site);
+                    if (in == null || !translator.isValid(from)) {
+                        return interpret(area, from);
+                    }
+                    Block stop = perform(in, area, from.rip + site.offset);
+                    if (stop != null) {
+                        return stop;
+                    }
+                    // In the same code, or wherever the instruction has led to.
+                    StateArea now = usableArea();
+                    long rip = cpu.rip;
+                    boolean onward = site.next != 0
+                            && rip == from.rip + site.offset + in.length
+                            && translator.isValid(from)
+                            && (!from.usesVectors || vectorsUsable());
+                    if (onward && now == area) {
+                        executed -= site.uncounted;
+                        at = site.next;
+                        if (keepsVectors(in)) {
+                            loadGeneral(area);
+                        } else {
+                            load(area);
+                        }
+                        continue;
+                    }
+                    if (keepsVectors(in)) {
+                        storeVectors(area);
+                    }
+                    executed++;
+                    cpu.r[Cpu.START] = rip;
+                    Block block = builder.lookUp(rip);
+                    Translation to = now != null && isHot(block) ? translation(block, rip) : null;
+                    if (now == null || to == null) {
+                        return block;
+                    }
+                    translator.remember(now, to);
+                    load(now);
+                    area = now;
+                    at = translator.start(to);
+                }
                 default -> {
                     boolean filled = site.kind == Site.MISSING
                             && !site.isMisaligned(area.missing())
@@ -221,6 +290,46 @@ final class TranslatedCode {
                 }
             }
         }
+    }
+
+    /**
+     * Executes the instruction at {@code rip} by itself; {@link #storeVectors} is due if it {@link #keepsVectors} and
+     * null is returned.
+     *
+     * @return what is to be returned because an event is due, or null
+     */
+    private @Nullable Block perform(Instruction in, StateArea area, long rip) {
+        storeGeneral(area, rip);
+        boolean kept = keepsVectors(in);
+        if (!kept) {
+            storeVectors(area);
+        }
+        try {
+            executor.execute(in);
+        } catch (GuestFault f) {
+            if (kept) {
+                storeVectors(area);
+            }
+            throw f;
+        }
+        if (!cpu.events.due()) {
+            return null;
+        }
+        if (kept) {
+            storeVectors(area);
+        }
+        executed++;
+        return Block.NONE;
+    }
+
+    /** Whether an instruction leaves XMM registers, and whether they may be used, alone; only frequent ones are known. */
+    private static boolean keepsVectors(Instruction in) {
+        return switch (in.form.operation()) {
+            case MOVS, STOS, LODS, CMPS, SCAS, POPF, IRET, CLI, STI, RDTSC, RDTSCP, SWAPGS, RDMSR, WRMSR, CLAC, STAC,
+                    RDFSBASE, RDGSBASE, WRFSBASE, WRGSBASE, CPUID, SYSCALL, SYSRET, INVLPG, PAUSE, HLT, MOV_TO_SREG,
+                    MOV_FROM_SREG, DIV, IDIV, IN, OUT -> true;
+            default -> false;
+        };
     }
 
     /** Puts the translation at an indirect branch's target into the jump cache, if there is one by now. */

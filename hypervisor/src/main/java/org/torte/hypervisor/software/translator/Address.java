@@ -6,15 +6,27 @@ import org.torte.hypervisor.x86.Instruction;
 
 /**
  * The linear address of a memory operand in the guest's terms, and the code that computes it into r12. That code needs
- * r13 too and leaves the flags alone unless there is a segment base to add.
+ * r13 too and leaves the flags alone unless there is a segment base or a bit offset to add.
  *
  * @param segment FS = 4, GS = 5, or anything else for those whose base is 0
  * @param base general register, or {@link Assembler#NONE}
  * @param index likewise
  * @param narrow whether it has 32 bits
+ * @param bits a general register whose bit offset is added in whole operands (BT and its like), or NONE
+ * @param bitSize bytes of such an operand
  */
-record Address(int segment, int base, int index, int scale, long displacement, boolean narrow) {
+record Address(
+        int segment, int base, int index, int scale, long displacement, boolean narrow, int bits, int bitSize) {
     private static final int FS = 4, GS = 5;
+
+    Address(int segment, int base, int index, int scale, long displacement, boolean narrow) {
+        this(segment, base, index, scale, displacement, narrow, NONE, 0);
+    }
+
+    /** The operand of that size which holds the bit whose offset from this address a register has. */
+    Address ofBit(int register, int size) {
+        return new Address(segment, base, index, scale, displacement, narrow, register, size);
+    }
 
     /** Of an instruction's ModRM operand; {@code next} is the address of the next instruction. */
     static Address of(Instruction in, long next, boolean withSegment) {
@@ -49,6 +61,14 @@ record Address(int segment, int base, int index, int scale, long displacement, b
         }
         if (segment == FS || segment == GS) {
             code.memory(0, true, false, 0x03, R12, R14, NONE, 0, segment == FS ? StateArea.FS_BASE : StateArea.GS_BASE);
+        }
+        if (bits != NONE) {
+            int offset = in(code, bits, R13);
+            int scale = Integer.numberOfTrailingZeros(bitSize);
+            // MOVSX, MOVSXD or MOV
+            code.registers(0, true, false, bitSize == 2 ? 0x0fbf : bitSize == 4 ? 0x63 : 0x8b, R13, offset);
+            code.shift(7, true, R13, scale + 3);
+            code.address(R12, R12, R13, scale, 0);
         }
     }
 

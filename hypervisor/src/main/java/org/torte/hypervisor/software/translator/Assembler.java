@@ -229,6 +229,12 @@ final class Assembler {
         }
     }
 
+    /** The same on four bytes of memory. */
+    void immediateMemory32(int operation, int base, int displacement, int value) {
+        memory(0, false, false, 0x81, operation, base, NONE, 0, displacement);
+        four(value);
+    }
+
     /** SHL (4), SHR (5) or SAR (7) by a constant. */
     void shift(int operation, boolean w, int register, int count) {
         registers(0, w, false, 0xc1, operation, register);

@@ -26,7 +26,9 @@ final class BlockTranslator {
         NATURAL
     }
 
-    private static final int SUBTRACT = 5, COMPARE = 7;
+    private static final int OR = 1, AND = 4, SUBTRACT = 5, COMPARE = 7;
+
+    private static final int IF = 0x200, DF = 0x400, RF = 0x1_0000, VM = 0x2_0000;
 
     private final Assembler hot = new Assembler();
     private final Assembler cold = new Assembler();
@@ -244,6 +246,7 @@ final class BlockTranslator {
         ColdStub stub = stub(hot, Site.INTERPRET);
         stub.jumps.add(hot.jumpIf(condition));
         stub.next = last ? 0 : -1;
+        stub.target = index;
     }
 
     private void finishStubs() {
@@ -331,6 +334,13 @@ final class BlockTranslator {
                 hot.address(R15, RBP, NONE, 0, 8);
                 hot.load(RBP, R12, 0);
             }
+            case PUSH_FLAGS -> pushFlags(last);
+            case CLEAR_FLAG -> clearFlag(in, last);
+            case MOVE_SELECTOR -> {
+                hot.memory(0, false, false, 0x0fb7, R12, R14, NONE, 0, SELECTORS + 2 * in.reg);
+                setRegister(in.rm, in.operandSize == 2 ? 2 : 8, R12);
+            }
+            case BIT_STRING -> bitString(in, last);
             case CALL -> call(in);
             case RETURN -> {
                 chargeBeforeJump(true);
@@ -371,6 +381,7 @@ final class BlockTranslator {
         ColdStub stub = stub(hot, Site.INTERPRET);
         stub.jumps.add(hot.jump());
         stub.next = last ? 0 : -1;
+        stub.target = index;
         inHost = true;
         inState = true;
     }
@@ -632,6 +643,67 @@ final class BlockTranslator {
             hot.store(R14, Trampolines.gpr(in.rm), R13);
         }
         hot.address(R15, R15, NONE, 0, 8);
+    }
+
+    /** PUSHF: what {@link #saveFlags} saved, put back to its places, and the system flags. */
+    private void pushFlags(boolean last) {
+        spillAlive(Flags.ALL);
+        inHost = false;
+        access(Address.stack(-8), 8, true, Alignment.ANY, hot.position(), last);
+        hot.memory(0, false, false, 0x8b, R13, R14, NONE, 0, SYSTEM);
+        hot.immediate(AND, false, R13, ~(RESTRICTED | RF | VM));
+        hot.immediate(OR, false, R13, 2);
+        hot.store(R14, SCRATCH2, R13);
+        hot.memory(0, false, false, 0x0fb6, R13, R14, NONE, 0, FLAGS);
+        hot.immediate(AND, false, R13, 1);
+        hot.shift(4, false, R13, 11);
+        hot.memory(0, true, false, 0x09, R13, R14, NONE, 0, SCRATCH2);
+        hot.memory(0, false, false, 0x0fb6, R13, R14, NONE, 0, FLAGS + 1);
+        hot.immediate(AND, false, R13, 0xd5);
+        hot.memory(0, true, false, 0x0b, R13, R14, NONE, 0, SCRATCH2);
+        hot.store(R12, 0, R13);
+        hot.address(R15, R15, NONE, 0, -8);
+    }
+
+    /** CLI and CLD. */
+    private void clearFlag(Instruction in, boolean last) {
+        spillFlags();
+        boolean interrupts = in.form.operation() == Operation.CLI;
+        if (interrupts) {
+            hot.immediateMemory32(COMPARE, R14, SYSTEM, 0);
+            interpretIf(LESS, last);
+        }
+        hot.immediateMemory32(AND, R14, SYSTEM, ~(interrupts ? IF : DF));
+    }
+
+    /** BT, BTS, BTR, BTC of memory with the offset in a register, taken modulo the size once the operand is found. */
+    private void bitString(Instruction in, boolean last) {
+        int size = in.operandSize;
+        boolean write = in.form.operation() != Operation.BT;
+        spillFlags();
+        Address address = addressOf(in).ofBit(in.reg, size);
+        access(address, size, write, in.lock ? Alignment.NATURAL : Alignment.ANY, hot.position(), last);
+        if (Registers.inMemory(in.reg)) {
+            hot.load(R13, R14, Trampolines.gpr(in.reg));
+        } else {
+            hot.move(R13, Registers.host(in.reg));
+        }
+        hot.immediate(AND, false, R13, 8 * size - 1);
+        hot.store(R14, SCRATCH2, R13);
+        needFlags(block.live[index]);
+        hot.load(R13, R14, SCRATCH2);
+        if (in.lock) {
+            hot.one(0xf0);
+        }
+        int opcode = switch (in.form.operation()) {
+            case BT -> 0x0fa3;
+            case BTS -> 0x0fab;
+            case BTR -> 0x0fb3;
+            default -> 0x0fbb;
+        };
+        hot.memory(size == 2 ? 0x66 : 0, size == 8, false, opcode, R13, R12, NONE, 0, 0);
+        inHost = true;
+        inState = false;
     }
 
     // ---- branches

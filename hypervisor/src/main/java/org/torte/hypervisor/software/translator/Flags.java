@@ -14,6 +14,7 @@ final class Flags {
     static int read(Instruction in) {
         return switch (in.form.operation()) {
             case JCC, SETCC, CMOVCC -> condition(in.opcode & 15);
+            case PUSHF -> ALL;
             default -> in.form.flagsRead() & ALL;
         };
     }

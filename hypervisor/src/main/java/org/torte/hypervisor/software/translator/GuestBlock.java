@@ -90,6 +90,19 @@ final class GuestBlock {
         return instructions.size();
     }
 
+    /** The instructions that may have to be interpreted where the code says so; null for others. */
+    @Nullable
+    Instruction[] interpreted() {
+        @Nullable Instruction[] those = new Instruction[size()];
+        for (int i = 0; i < those.length; i++) {
+            switch (ways[i]) {
+                case INTERPRETED, DIVISION, CLEAR_FLAG -> those[i] = instructions.get(i);
+                default -> {}
+            }
+        }
+        return those;
+    }
+
     /** Length in bytes. */
     int length() {
         return offsets[size()];

@@ -31,6 +31,10 @@ final class Selection {
         PUSH,
         POP,
         LEAVE,
+        PUSH_FLAGS,
+        CLEAR_FLAG,
+        MOVE_SELECTOR,
+        BIT_STRING,
         CALL,
         RETURN,
         JUMP,
@@ -64,6 +68,9 @@ final class Selection {
     }
 
     private static Way way(Form form) {
+        if (form.operation() == CLI) {
+            return Way.CLEAR_FLAG;
+        }
         if (form.isVex() || form.isPrivileged() || form.isIoPrivileged()) {
             return Way.INTERPRETED;
         }
@@ -78,6 +85,9 @@ final class Selection {
                         ? Way.INTERPRETED
                         : form.operation() == PUSH ? Way.PUSH : Way.POP;
             case LEAVE -> Way.LEAVE;
+            case PUSHF -> Way.PUSH_FLAGS;
+            case CLD -> Way.CLEAR_FLAG;
+            case MOV_FROM_SREG -> Way.MOVE_SELECTOR;
             case CALL -> Way.CALL;
             case RET -> Way.RETURN;
             case JMP -> Way.JUMP;
@@ -107,12 +117,18 @@ final class Selection {
     /** How to translate an instruction of 64-bit code. */
     Way of(Instruction in) {
         Way way = WAYS[in.form.index()];
+        if (way == Way.SAME && isBitString(in)) {
+            way = Way.BIT_STRING;
+        }
         boolean possible = switch (way) {
             case INTERPRETED, NOTHING -> true;
             case LEA -> in.addressSize != 2;
             case PUSH -> in.operandSize == 8;
             case POP -> in.operandSize == 8 && !in.memory;
-            case LEAVE, CALL, RETURN, JUMP, CONDITIONAL_JUMP -> in.operandSize == 8;
+            case LEAVE, PUSH_FLAGS, CALL, RETURN, JUMP, CONDITIONAL_JUMP -> in.operandSize == 8;
+            case CLEAR_FLAG -> true;
+            case MOVE_SELECTOR -> !in.memory && in.reg <= 5;
+            case BIT_STRING -> in.addressSize == 8;
             case MOVE_CONSTANT -> !isHigh(in, 0);
             case BYTE_SWAP -> in.operandSize >= 4;
             case DIVISION -> in.operandSize >= 4;
@@ -124,12 +140,6 @@ final class Selection {
     /** Whether the host's encoding can have the same registers: AH to BH exclude a REX prefix. */
     private static boolean encodable(Instruction in) {
         Form form = in.form;
-        if ((form.operation() == BT || form.operation() == BTS || form.operation() == BTR || form.operation() == BTC)
-                && in.memory
-                && form.operand(1).kind() == Operand.Kind.GPR) {
-            // The bit may lie anywhere around the operand.
-            return false;
-        }
         boolean high = false;
         boolean needsRex = in.memory;
         for (int i = 0; i < form.operandCount(); i++) {
@@ -144,6 +154,15 @@ final class Selection {
             }
         }
         return !(high && needsRex);
+    }
+
+    /** Whether it is BT, BTS, BTR or BTC on memory with the offset in a register: the bit may lie anywhere around. */
+    private static boolean isBitString(Instruction in) {
+        return in.memory
+                && switch (in.form.operation()) {
+                    case BT, BTS, BTR, BTC -> in.form.operand(1).kind() == Operand.Kind.GPR;
+                    default -> false;
+                };
     }
 
     /** The guest's register that an operand names, if it names one by ModRM or opcode. */

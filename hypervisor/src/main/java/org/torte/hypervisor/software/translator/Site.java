@@ -6,7 +6,8 @@ package org.torte.hypervisor.software.translator;
  * <pre>
  *  0 number of the translation   4 kind          8 where to go on          12 where to go on after the instruction
  * 16 instruction's distance from the block's start in bytes                20 instructions done but not counted yet
- * 24 target of a jump (for LOST only the state knows it); or the size of an access, with 100H for a store and 200H if it must be aligned (8 bytes)
+ * 24 target of a jump (for LOST only the state knows it); or the size of an access, with 100H for a store and 200H if
+ *    it must be aligned; or the number of the instruction to interpret (8 bytes)
  * </pre>
  *
  * One object for each processor, filled anew at every exit.

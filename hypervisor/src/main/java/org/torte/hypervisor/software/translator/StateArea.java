@@ -14,6 +14,7 @@ import java.lang.invoke.VarHandle;
  *
  * <pre>
  *   -512  XMM0 to XMM15
+ *   -256  flags outside the arithmetic ones, and RESTRICTED       -248  selectors of ES to GS, two bytes each
  *   -224  RAX to R15
  *    -96  budget        instructions until the code must leave
  *    -88  flags         OF in bit 0, the low byte of RFLAGS above it
@@ -31,10 +32,14 @@ import java.lang.invoke.VarHandle;
  * equals it, canonical or not. Used by the processor's own thread, except for {@link #revokeWrite}.
  */
 public final class StateArea {
+    static final int SYSTEM = -256, SELECTORS = -248;
     static final int XMM = -512, GPR = -224, BUDGET = -96, FLAGS = -88, FS_BASE = -80, GS_BASE = -72;
     static final int SITE = -64, SCRATCH = -56, ENTRY = -48, MXCSR = -40, SCRATCH2 = -32, VECTORS = -24;
     static final int READ = 0, WRITE = 8, HOST = 16;
     static final int JUMP_CACHE = 32768, JUMP_KEY = JUMP_CACHE, JUMP_CODE = JUMP_CACHE + 8;
+
+    /** Beside the system flags: CLI and STI fault. */
+    public static final int RESTRICTED = 1 << 31;
 
     private static final int BEFORE = 512;
     private static final int TLB_ENTRIES = 1024, TLB_SHIFT = 5;
@@ -68,6 +73,23 @@ public final class StateArea {
     /** Gives the sixteen general registers to the start of an array. */
     public void storeGeneral(long[] registers) {
         MemorySegment.copy(memory, JAVA_LONG, BEFORE + GPR, registers, 0, 16);
+    }
+
+    /** Takes the flags outside the arithmetic ones, with {@link #RESTRICTED} where IF must not be changed. */
+    public void setSystem(int flags) {
+        memory.set(JAVA_INT, BEFORE + SYSTEM, flags);
+    }
+
+    /** What {@link #setSystem} set; code changes IF and DF. */
+    public int system() {
+        return memory.get(JAVA_INT, BEFORE + SYSTEM);
+    }
+
+    /** Takes the selectors of ES, CS, SS, DS, FS and GS. */
+    public void loadSelectors(int[] selectors) {
+        long four = selectors[0] | (long) selectors[1] << 16 | (long) selectors[2] << 32 | (long) selectors[3] << 48;
+        put(SELECTORS, four);
+        put(SELECTORS + 8, selectors[4] | (long) selectors[5] << 16);
     }
 
     /** Takes XMM0 to XMM15 and MXCSR. */

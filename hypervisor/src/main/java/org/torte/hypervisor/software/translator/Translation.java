@@ -1,6 +1,7 @@
 package org.torte.hypervisor.software.translator;
 
 import org.jspecify.annotations.Nullable;
+import org.torte.hypervisor.x86.Instruction;
 
 /**
  * The host code of a block at one linear address. Shared by all processors of a partition; valid as long as the
@@ -17,6 +18,7 @@ public final class Translation {
     /** Whether it uses XMM registers. */
     public final boolean usesVectors;
 
+    private final @Nullable Instruction[] interpreted;
     private final Translator owner;
     final int epoch;
     final int hot;
@@ -36,7 +38,8 @@ public final class Translation {
             int entry,
             int entryByState,
             int invalidStub,
-            boolean usesVectors) {
+            boolean usesVectors,
+            @Nullable Instruction[] interpreted) {
         this.owner = owner;
         this.rip = rip;
         this.next = next;
@@ -47,6 +50,12 @@ public final class Translation {
         this.entryByState = entryByState;
         this.invalidStub = invalidStub;
         this.usesVectors = usesVectors;
+        this.interpreted = interpreted;
+    }
+
+    /** The instruction that code at a site was left for, or null if the site does not say; nobody changes it. */
+    public @Nullable Instruction instruction(Site site) {
+        return site.kind == Site.INTERPRET ? interpreted[(int) site.target] : null;
     }
 
     /** Makes every processor that comes to it leave: the guest's code has changed. Any thread. */

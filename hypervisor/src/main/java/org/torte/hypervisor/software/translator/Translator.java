@@ -123,7 +123,8 @@ public final class Translator implements AutoCloseable {
                 translator.entry,
                 translator.entryByState,
                 translator.invalid,
-                block.usesVectors());
+                block.usesVectors(),
+                block.interpreted());
         hotEnd = hotEnd + hot.length + 15 & -16;
         coldEnd += cold.length;
         Translation[] all = translations;
