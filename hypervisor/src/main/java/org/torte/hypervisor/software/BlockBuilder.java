@@ -39,7 +39,7 @@ final class BlockBuilder implements CodeSource {
         if (block == null || block.dead) {
             block = find(rip, cpu.mode);
             if (block.linkable) {
-                jumps.put(rip, block);
+                jumps.put(rip, block, cpu.mmu.isLocal(rip));
             }
         }
         return block;

@@ -10,6 +10,7 @@ import java.lang.invoke.VarHandle;
 import java.util.Arrays;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
+import org.torte.hypervisor.software.translator.SlotSet;
 import org.torte.hypervisor.software.translator.StateArea;
 
 /**
@@ -56,6 +57,9 @@ final class Mmu {
     private final JumpCache supervisorJumps = new JumpCache();
     private final JumpCache userJumps = new JumpCache();
 
+    /** By privilege, the entries that a write to CR3 drops: those of pages that are not global. */
+    private final SlotSet[] locals = {new SlotSet(ENTRIES), new SlotSet(ENTRIES), new SlotSet(ENTRIES)};
+
     /** The one of the current privilege. */
     private long[] tlb = supervisorTlb;
 
@@ -78,8 +82,12 @@ final class Mmu {
 
     /** Blocks by the address they start at. */
     static final class JumpCache {
+        /** A non-canonical address: nothing can be executed there. */
+        private static final long NEVER = 0x8000_0000_0000_0000L;
+
         private final long[] keys = new long[JUMP_ENTRIES];
         private final @Nullable Block[] blocks = new Block[JUMP_ENTRIES];
+        private final SlotSet locals = new SlotSet(JUMP_ENTRIES);
 
         JumpCache() {
             clear();
@@ -91,15 +99,21 @@ final class Mmu {
             return keys[i] == rip ? blocks[i] : null;
         }
 
-        void put(long rip, Block block) {
+        /** Enters a block; {@code local} when its page is not global. */
+        void put(long rip, Block block, boolean local) {
             int i = slot(rip);
             blocks[i] = block;
             keys[i] = rip;
+            locals.set(i, local);
         }
 
         void clear() {
-            // A non-canonical address: nothing can be executed there.
-            Arrays.fill(keys, 0x8000_0000_0000_0000L);
+            Arrays.fill(keys, NEVER);
+            locals.clear();
+        }
+
+        void clearLocal() {
+            locals.drain(i -> keys[i] = NEVER);
         }
 
         private static int slot(long rip) {
@@ -186,6 +200,26 @@ final class Mmu {
         for (StateArea area : areas) {
             area.flush();
         }
+    }
+
+    /** Forgets all translations but those of global pages. */
+    void flushLocal() {
+        flushes++;
+        for (Privilege of : Privilege.values()) {
+            long[] t = tlb(of);
+            locals[of.ordinal()].drain(i -> Arrays.fill(t, 4 * i, 4 * i + 3, INVALID));
+        }
+        supervisorJumps.clearLocal();
+        userJumps.clearLocal();
+        for (StateArea area : areas) {
+            area.flushLocal();
+        }
+    }
+
+    /** Whether the translation by which code at this address is fetched may be dropped by a write to CR3. */
+    boolean isLocal(long address) {
+        int i = slot(address);
+        return tlb[i + 2] != (address & PAGE) || locals[privilege.ordinal()].contains(i >> 2);
     }
 
     /** Forgets the translation of one page (and of the large page it may be part of). */
@@ -288,7 +322,7 @@ final class Mmu {
         // The first read comes by Java: should the host be unable to give this page, it is Java that hears of it.
         memory.readRam(physical, 1);
         boolean writable = t[i + 1] == page;
-        area.enter(page, ram.address() + physical, writable);
+        area.enter(page, ram.address() + physical, writable, locals[privilege.ordinal()].contains(i >> 2));
         VarHandle.fullFence();
         if (writable && t[i + 1] != page) {
             area.flushPage(page);
@@ -678,11 +712,15 @@ final class Mmu {
         long[] t = tlb(as);
         int i = slot(page);
         long addend = physical - page;
-        if (t[i + 3] != addend || t[i] != page && t[i + 1] != page && t[i + 2] != page) {
+        SlotSet local = locals[as.ordinal()];
+        if (local.contains(i >> 2) == walker.isGlobal()
+                || t[i + 3] != addend
+                || t[i] != page && t[i + 1] != page && t[i + 2] != page) {
             t[i] = INVALID;
             t[i + 1] = INVALID;
             t[i + 2] = INVALID;
             t[i + 3] = addend;
+            local.set(i >> 2, !walker.isGlobal());
         }
         if (access == EXECUTE) {
             t[i + 2] = page;

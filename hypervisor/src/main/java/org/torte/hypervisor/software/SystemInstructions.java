@@ -13,7 +13,7 @@ final class SystemInstructions {
     private static final int OSXSAVE = 1 << 27, OSPKE = 1 << 4, APIC = 1 << 9;
     private static final int INVPCID_FEATURE = 1 << 10;
 
-    /** MOV to CR3 keeps the translations of the new PCID. Here nothing is ever kept, so only the bit is dropped. */
+    /** MOV to CR3 keeps the translations of the new PCID. Here only those of global pages are kept, so the bit is dropped. */
     private static final long CR3_KEEP = 1L << 63;
 
     private static final long PCID = 0xfff;
@@ -285,7 +285,7 @@ final class SystemInstructions {
             cpu.mmu.loadPageDirectoryPointers(value);
         }
         cpu.cr3 = value;
-        cpu.mmu.flush();
+        cpu.mmu.flushLocal();
     }
 
     private void setCr4(long value) {
@@ -309,7 +309,7 @@ final class SystemInstructions {
 
     /**
      * INVPCID (Intel SDM vol. 2). A processor may always forget more than it is asked to: here the TLBs hold the
-     * translations of one PCID only and every kind empties them.
+     * translations of one PCID only, and every kind drops all of them; those of global pages go with kind 2 alone.
      */
     private void invalidate(Instruction in, Operands operands) {
         if ((cpuid.get(7, 0).ebx() & INVPCID_FEATURE) == 0) {
@@ -329,7 +329,11 @@ final class SystemInstructions {
             throw cpu.gp(0);
         }
         VarHandle.fullFence();
-        cpu.mmu.flush();
+        if (kind == 2) {
+            cpu.mmu.flush();
+        } else {
+            cpu.mmu.flushLocal();
+        }
     }
 
     // ---- debug registers

@@ -104,7 +104,7 @@ final class TranslatedCode {
         if (translation == null) {
             return block;
         }
-        translator.remember(area, translation);
+        remember(area, translation);
         load(area);
         return execute(area, translator.start(translation));
     }
@@ -213,7 +213,7 @@ final class TranslatedCode {
                     if (site.kind == Site.CHAIN) {
                         translator.chain(site, from, to);
                     } else {
-                        translator.remember(area, to);
+                        remember(area, to);
                     }
                     at = translator.start(to);
                 }
@@ -272,7 +272,7 @@ final class TranslatedCode {
                     if (now == null || to == null) {
                         return block;
                     }
-                    translator.remember(now, to);
+                    remember(now, to);
                     load(now);
                     area = now;
                     at = translator.start(to);
@@ -341,12 +341,16 @@ final class TranslatedCode {
             Block block = builder.lookUp(target);
             Translation translation = block.heat >= threshold ? translation(block, target) : null;
             if (translation != null) {
-                translator.remember(area, translation);
+                remember(area, translation);
             }
             return translation != null && translator.isValid(translator.translation(site));
         } catch (GuestFault f) {
             return false; // comes up again, exactly, when the branch has been interpreted
         }
+    }
+
+    private void remember(StateArea area, Translation translation) {
+        translator.remember(area, translation, mmu.isLocal(translation.rip));
     }
 
     /** Gives the instruction of the site to the interpreter. */

@@ -12,7 +12,7 @@ import org.torte.hypervisor.software.Mmu.Privilege;
  * atomically in guest memory.
  */
 final class Walker {
-    private static final long P = 1, W = 2, U = 4, A = 0x20, D = 0x40, PS = 0x80, NX = 1L << 63;
+    private static final long P = 1, W = 2, U = 4, A = 0x20, D = 0x40, PS = 0x80, G = 0x100, NX = 1L << 63;
     private static final int ERROR_P = 1, ERROR_W = 2, ERROR_U = 4, ERROR_RESERVED = 8, ERROR_I = 16;
     private static final long ADDRESS = 0x000f_ffff_ffff_f000L;
 
@@ -22,6 +22,7 @@ final class Walker {
     private final Cpu cpu;
     private final PhysicalMemory memory;
     private boolean largePages;
+    private boolean global;
 
     Walker(Cpu cpu, PhysicalMemory memory) {
         this.cpu = cpu;
@@ -33,8 +34,14 @@ final class Walker {
         return largePages;
     }
 
+    /** Whether the last translation stays when CR3 is written (SDM vol. 3, section 4.10.2.4). */
+    boolean isGlobal() {
+        return global;
+    }
+
     /** The guest-physical address, or #PF with CR2 set. */
     long walk(long address, int access, Privilege as) {
+        global = false;
         if ((cpu.cr0 & Cpu.CR0_PG) == 0) {
             return address & 0xffffffffL;
         }
@@ -70,6 +77,7 @@ final class Walker {
                 setBits(at, entry, access == WRITE ? A | D : A);
                 long mask = (1L << shift) - 1;
                 largePages |= large;
+                global = isGlobal(entry);
                 return entry & ADDRESS & ~mask | address & mask;
             }
             setBits(at, entry, A);
@@ -96,6 +104,7 @@ final class Walker {
             check(address, access, as, directory, (directory & NX) != 0);
             setBits(directoryAt, directory, access == WRITE ? A | D : A);
             largePages = true;
+            global = isGlobal(directory);
             return directory & ADDRESS & ~0x1fffffL | address & 0x1fffff;
         }
         setBits(directoryAt, directory, A);
@@ -109,6 +118,7 @@ final class Walker {
         }
         check(address, access, as, entry & directory, ((entry | directory) & NX) != 0);
         setBits(at, entry, access == WRITE ? A | D : A);
+        global = isGlobal(entry);
         return entry & ADDRESS | address & 0xfff;
     }
 
@@ -127,6 +137,7 @@ final class Walker {
             check(address, access, as, directory, false);
             setBits32(directoryAt, directory, access == WRITE ? A | D : A);
             largePages = true;
+            global = isGlobal(directory);
             return upper << 32 | directory & 0xffc00000L | address & 0x3fffff;
         }
         setBits32(directoryAt, directory, A);
@@ -137,7 +148,12 @@ final class Walker {
         }
         check(address, access, as, entry & directory, false);
         setBits32(at, entry, access == WRITE ? A | D : A);
+        global = isGlobal(entry);
         return entry & 0xfffff000L | address & 0xfff;
+    }
+
+    private boolean isGlobal(long entry) {
+        return (entry & G) != 0 && (cpu.cr4 & Cpu.CR4_PGE) != 0;
     }
 
     /** Bits that must be zero in every PAE or 4-level entry: above the physical width, and NX while it is off. */

@@ -87,7 +87,9 @@ final class InterpreterUnderTest implements AutoCloseable {
                 new FloatingPointUnit(cpu.fpu, cpu));
         BlockBuilder builder = new BlockBuilder(cpu, physical, rendezvous, new OfferedInstructions(cpuid));
         Translator translator = translate ? Translator.create(4 << 20) : null;
-        translated = translator == null ? null : new TranslatedCode(cpu, physical, rendezvous, builder, translator, 1);
+        translated = translator == null
+                ? null
+                : new TranslatedCode(cpu, physical, rendezvous, executor, builder, translator, 1);
         interpreter = new Interpreter(cpu, executor, builder, translated);
         buildAddressSpace();
         enterUserMode();

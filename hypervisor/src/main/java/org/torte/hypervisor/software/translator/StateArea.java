@@ -49,6 +49,8 @@ public final class StateArea {
     private final Arena arena = Arena.ofAuto();
     private final MemorySegment memory =
             arena.allocate(BEFORE + JUMP_CACHE + ((long) JUMP_ENTRIES << JUMP_SHIFT), 4096);
+    private final SlotSet localPages = new SlotSet(TLB_ENTRIES);
+    private final SlotSet localJumps = new SlotSet(JUMP_ENTRIES);
     private boolean usedTlb = true;
     private boolean usedJumps = true;
 
@@ -159,9 +161,13 @@ public final class StateArea {
         return entry == BEFORE ? 0x1000 : 0;
     }
 
-    /** Enters a page: linear address, the host's address behind it, and whether it may be written. */
-    public void enter(long page, long host, boolean writable) {
+    /**
+     * Enters a page: linear address, the host's address behind it, whether it may be written, and whether {@link
+     * #flushLocal} drops it.
+     */
+    public void enter(long page, long host, boolean writable, boolean local) {
         usedTlb = true;
+        localPages.set((int) (page >>> 12) & TLB_ENTRIES - 1, local);
         long at = entry(page);
         memory.set(JAVA_LONG, at + READ, page);
         LONG.setOpaque(memory, at + WRITE, writable ? page : emptyPage(at));
@@ -180,9 +186,17 @@ public final class StateArea {
         if (usedTlb) {
             memory.asSlice(BEFORE, JUMP_CACHE).fill((byte) 0);
             flushPage(0);
+            localPages.clear();
             usedTlb = false;
         }
         flushJumps();
+    }
+
+    /** Forgets the pages and the jumps that were entered as local. */
+    public void flushLocal() {
+        localPages.drain(slot -> flushPage((long) slot << 12));
+        localJumps.drain(slot -> memory.set(
+                JAVA_LONG, BEFORE + JUMP_KEY + ((long) slot << JUMP_SHIFT), slot == 0 ? 1 : 0));
     }
 
     /** Withdraws all permissions to write. */
@@ -212,8 +226,9 @@ public final class StateArea {
     }
 
     /** Enters the host's address of the code at an instruction pointer. */
-    void putJump(long rip, long code) {
+    void putJump(long rip, long code, boolean local) {
         usedJumps = true;
+        localJumps.set(jumpEntry(rip) >> JUMP_SHIFT, local);
         int entry = BEFORE + jumpEntry(rip);
         memory.set(JAVA_LONG, entry + JUMP_KEY, rip);
         memory.set(JAVA_LONG, entry + JUMP_CODE, code);
@@ -225,6 +240,7 @@ public final class StateArea {
             memory.asSlice(BEFORE + JUMP_CACHE, (long) JUMP_ENTRIES << JUMP_SHIFT)
                     .fill((byte) 0);
             memory.set(JAVA_LONG, BEFORE + JUMP_KEY, 1);
+            localJumps.clear();
             usedJumps = false;
         }
     }

@@ -180,9 +180,9 @@ public final class Translator implements AutoCloseable {
 
     // ---- executing
 
-    /** Lets code find a translation by its instruction pointer. */
-    public void remember(StateArea area, Translation translation) {
-        area.putJump(translation.rip, memory.address(translation.entryByState));
+    /** Lets code find a translation by its instruction pointer; {@code local} when its page is not global. */
+    public void remember(StateArea area, Translation translation, boolean local) {
+        area.putJump(translation.rip, memory.address(translation.entryByState), local);
     }
 
     /** The translation that a site belongs to. */

@@ -166,6 +166,13 @@ class EmittedCodeTest {
         if (!in.memory || in.form.operation() == Operation.LEA || in.form.operation() == Operation.NOP) {
             return writesNoPointer(in);
         }
+        boolean bitString = switch (in.form.operation()) {
+            case BT, BTS, BTR, BTC -> in.form.operand(1).kind() == Operand.Kind.GPR;
+            default -> false;
+        };
+        if (bitString && in.reg != Assembler.R13) {
+            return false; // in r13 the offset has been cut to the operand's size
+        }
         boolean checked = in.base == Assembler.R12 && in.index == Instruction.NONE && in.displacement == 0;
         boolean state = in.base == Assembler.R14 && (in.index == Instruction.NONE || in.index == Assembler.R13);
         return (checked || state) && in.segment < 4 && writesNoPointer(in);
