@@ -219,7 +219,7 @@ final class TranslatedCode {
                 }
                 case Site.VECTORS -> {
                     store(area, site.target);
-                    return cpu.events.due() ? Block.NONE : builder.lookUp(site.target);
+                    return builder.lookUp(site.target);
                 }
                 case Site.LOST -> {
                     if (cpu.events.due() || !find(area, area.missing())) {
