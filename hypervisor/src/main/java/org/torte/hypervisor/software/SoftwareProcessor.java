@@ -54,13 +54,7 @@ final class SoftwareProcessor implements VirtualProcessor {
         translated = translator == null
                 ? null
                 : new TranslatedCode(
-                        cpu,
-                        memory,
-                        rendezvous,
-                        executor,
-                        builder,
-                        translator,
-                        always ? 1 : TranslatedCode.HOT);
+                        cpu, memory, rendezvous, executor, builder, translator, always ? 1 : TranslatedCode.HOT);
         interpreter = new Interpreter(cpu, executor, builder, translated);
     }
 

@@ -325,9 +325,38 @@ final class TranslatedCode {
     /** Whether an instruction leaves XMM registers, and whether they may be used, alone; only frequent ones are known. */
     private static boolean keepsVectors(Instruction in) {
         return switch (in.form.operation()) {
-            case MOVS, STOS, LODS, CMPS, SCAS, POPF, IRET, CLI, STI, RDTSC, RDTSCP, SWAPGS, RDMSR, WRMSR, CLAC, STAC,
-                    RDFSBASE, RDGSBASE, WRFSBASE, WRGSBASE, CPUID, SYSCALL, SYSRET, INVLPG, PAUSE, HLT, MOV_TO_SREG,
-                    MOV_FROM_SREG, DIV, IDIV, IN, OUT -> true;
+            case MOVS,
+                    STOS,
+                    LODS,
+                    CMPS,
+                    SCAS,
+                    POPF,
+                    IRET,
+                    CLI,
+                    STI,
+                    RDTSC,
+                    RDTSCP,
+                    SWAPGS,
+                    RDMSR,
+                    WRMSR,
+                    CLAC,
+                    STAC,
+                    RDFSBASE,
+                    RDGSBASE,
+                    WRFSBASE,
+                    WRGSBASE,
+                    CPUID,
+                    SYSCALL,
+                    SYSRET,
+                    INVLPG,
+                    PAUSE,
+                    HLT,
+                    MOV_TO_SREG,
+                    MOV_FROM_SREG,
+                    DIV,
+                    IDIV,
+                    IN,
+                    OUT -> true;
             default -> false;
         };
     }

@@ -15,8 +15,7 @@ import org.torte.hypervisor.x86.Instruction;
  * @param bits a general register whose bit offset is added in whole operands (BT and its like), or NONE
  * @param bitSize bytes of such an operand
  */
-record Address(
-        int segment, int base, int index, int scale, long displacement, boolean narrow, int bits, int bitSize) {
+record Address(int segment, int base, int index, int scale, long displacement, boolean narrow, int bits, int bitSize) {
     private static final int FS = 4, GS = 5;
 
     Address(int segment, int base, int index, int scale, long displacement, boolean narrow) {

@@ -27,7 +27,6 @@ final class BlockTranslator {
     }
 
     private static final int OR = 1, AND = 4, SUBTRACT = 5, COMPARE = 7;
-
     private static final int IF = 0x200, DF = 0x400, RF = 0x1_0000, VM = 0x2_0000;
 
     private final Assembler hot = new Assembler();

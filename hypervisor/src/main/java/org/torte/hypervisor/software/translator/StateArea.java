@@ -195,8 +195,8 @@ public final class StateArea {
     /** Forgets the pages and the jumps that were entered as local. */
     public void flushLocal() {
         localPages.drain(slot -> flushPage((long) slot << 12));
-        localJumps.drain(slot -> memory.set(
-                JAVA_LONG, BEFORE + JUMP_KEY + ((long) slot << JUMP_SHIFT), slot == 0 ? 1 : 0));
+        localJumps.drain(
+                slot -> memory.set(JAVA_LONG, BEFORE + JUMP_KEY + ((long) slot << JUMP_SHIFT), slot == 0 ? 1 : 0));
     }
 
     /** Withdraws all permissions to write. */
