@@ -57,8 +57,10 @@ final class Mmu {
     private final JumpCache supervisorJumps = new JumpCache();
     private final JumpCache userJumps = new JumpCache();
 
-    /** By privilege, the entries that a write to CR3 drops: those of pages that are not global. */
-    private final SlotSet[] locals = {new SlotSet(ENTRIES), new SlotSet(ENTRIES), new SlotSet(ENTRIES)};
+    // By privilege, the entries that a write to CR3 drops: those of pages that are not global.
+    private final SlotSet supervisorLocals = new SlotSet(ENTRIES);
+    private final SlotSet openLocals = new SlotSet(ENTRIES);
+    private final SlotSet userLocals = new SlotSet(ENTRIES);
 
     /** The one of the current privilege. */
     private long[] tlb = supervisorTlb;
@@ -183,6 +185,14 @@ final class Mmu {
         };
     }
 
+    private SlotSet locals(Privilege of) {
+        return switch (of) {
+            case SUPERVISOR -> supervisorLocals;
+            case SUPERVISOR_OPEN -> openLocals;
+            case USER -> userLocals;
+        };
+    }
+
     /** Forgets all translations. */
     void flush() {
         flushes++;
@@ -205,10 +215,9 @@ final class Mmu {
     /** Forgets all translations but those of global pages. */
     void flushLocal() {
         flushes++;
-        for (Privilege of : Privilege.values()) {
-            long[] t = tlb(of);
-            locals[of.ordinal()].drain(i -> Arrays.fill(t, 4 * i, 4 * i + 3, INVALID));
-        }
+        supervisorLocals.drain(i -> Arrays.fill(supervisorTlb, 4 * i, 4 * i + 3, INVALID));
+        openLocals.drain(i -> Arrays.fill(openTlb, 4 * i, 4 * i + 3, INVALID));
+        userLocals.drain(i -> Arrays.fill(userTlb, 4 * i, 4 * i + 3, INVALID));
         supervisorJumps.clearLocal();
         userJumps.clearLocal();
         for (StateArea area : areas) {
@@ -219,7 +228,7 @@ final class Mmu {
     /** Whether the translation by which code at this address is fetched may be dropped by a write to CR3. */
     boolean isLocal(long address) {
         int i = slot(address);
-        return tlb[i + 2] != (address & PAGE) || locals[privilege.ordinal()].contains(i >> 2);
+        return tlb[i + 2] != (address & PAGE) || locals(privilege).contains(i >> 2);
     }
 
     /** Forgets the translation of one page (and of the large page it may be part of). */
@@ -322,7 +331,7 @@ final class Mmu {
         // The first read comes by Java: should the host be unable to give this page, it is Java that hears of it.
         memory.readRam(physical, 1);
         boolean writable = t[i + 1] == page;
-        area.enter(page, ram.address() + physical, writable, locals[privilege.ordinal()].contains(i >> 2));
+        area.enter(page, ram.address() + physical, writable, locals(privilege).contains(i >> 2));
         VarHandle.fullFence();
         if (writable && t[i + 1] != page) {
             area.flushPage(page);
@@ -712,7 +721,7 @@ final class Mmu {
         long[] t = tlb(as);
         int i = slot(page);
         long addend = physical - page;
-        SlotSet local = locals[as.ordinal()];
+        SlotSet local = locals(as);
         if (local.contains(i >> 2) == walker.isGlobal()
                 || t[i + 3] != addend
                 || t[i] != page && t[i + 1] != page && t[i + 2] != page) {
