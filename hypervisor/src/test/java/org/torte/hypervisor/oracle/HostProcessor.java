@@ -17,7 +17,7 @@ import java.util.concurrent.TimeUnit;
 
 /**
  * The processor of this machine as a judge of user-mode instructions: a child process that runs batches of cases from
- * shared memory, so that nothing a case does can harm the tests. Not safe for several threads.
+ * shared memory, so that nothing a case does can harm the tests. Several can run at a time, each for one thread.
  */
 public final class HostProcessor implements AutoCloseable {
     private static final long LIFETIME_SECONDS = 3600;
@@ -47,14 +47,21 @@ public final class HostProcessor implements AutoCloseable {
         for (int i = 0; i < 0x1000; i++) {
             shared.set(JAVA_BYTE, HostProgram.CONSTANTS + i, AddressSpace.constant(i));
         }
-        Path program = folder.resolve("processor");
-        Files.write(program, HostProgram.elf(size, HostFeatures.userMayReadBases()));
-        Files.setPosixFilePermissions(program, PosixFilePermissions.fromString("rwx------"));
-        process = new ProcessBuilder(program.toString(), file.toString())
-                .redirectError(ProcessBuilder.Redirect.INHERIT)
-                .start();
+        process = start(HostProgram.elf(size, HostFeatures.userMayReadBases()), folder.resolve("processor"), file);
         CompletableFuture.delayedExecutor(LIFETIME_SECONDS, TimeUnit.SECONDS).execute(process::destroyForcibly);
         await();
+    }
+
+    /**
+     * One at a time: a process that another thread starts meanwhile has the program open for writing until it executes
+     * its own, and the kernel refuses to execute what anyone may still write.
+     */
+    private static synchronized Process start(byte[] elf, Path program, Path cases) throws IOException {
+        Files.write(program, elf);
+        Files.setPosixFilePermissions(program, PosixFilePermissions.fromString("rwx------"));
+        return new ProcessBuilder(program.toString(), cases.toString())
+                .redirectError(ProcessBuilder.Redirect.INHERIT)
+                .start();
     }
 
     /** Whether this machine can be asked. */

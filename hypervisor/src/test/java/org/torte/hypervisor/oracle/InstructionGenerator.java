@@ -4,8 +4,10 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.HashMap;
 import java.util.List;
-import java.util.Random;
+import java.util.Map;
+import java.util.random.RandomGenerator;
 import org.jspecify.annotations.Nullable;
 import org.torte.hypervisor.x86.Decoder;
 import org.torte.hypervisor.x86.Form;
@@ -22,9 +24,10 @@ public final class InstructionGenerator {
     private static final int[] SEGMENT_PREFIXES = {0x26, 0x2E, 0x36, 0x3E, 0x64, 0x65};
     private static final long CODE_END = AddressSpace.CODE + AddressSpace.CODE_PAGES * 0x1000L;
 
-    private final Random random;
+    private final RandomGenerator random;
+    private final Map<Form, Encoding> encodings = new HashMap<>();
 
-    public InstructionGenerator(Random random) {
+    public InstructionGenerator(RandomGenerator random) {
         this.random = random;
     }
 
@@ -138,7 +141,7 @@ public final class InstructionGenerator {
 
     private byte[] encode(Form form, CodeMode mode) {
         ByteBuffer out = ByteBuffer.allocate(64);
-        Encoding encoding = Encoding.of(form.encoding());
+        Encoding encoding = encodings.computeIfAbsent(form, f -> Encoding.of(f.encoding()));
         boolean mode64 = mode == CodeMode.LONG;
         boolean sized = encoding.mandatory() != 0x66 && !encoding.plain() && !(mode64 && nearBranch(form));
         if (random.nextInt(mode64 ? 16 : 4) == 0) {

@@ -6,7 +6,7 @@ import static java.lang.foreign.ValueLayout.JAVA_LONG_UNALIGNED;
 import static java.lang.foreign.ValueLayout.JAVA_SHORT_UNALIGNED;
 
 import java.lang.foreign.MemorySegment;
-import java.util.Random;
+import java.util.random.RandomGenerator;
 import org.torte.hypervisor.x86.Instruction;
 import org.torte.hypervisor.x86.Operand;
 import org.torte.hypervisor.x86.Operation;
@@ -67,14 +67,14 @@ public final class StateGenerator {
         0x4020_0000
     };
 
-    private final Random random;
+    private final RandomGenerator random;
 
-    public StateGenerator(Random random) {
+    public StateGenerator(RandomGenerator random) {
         this.random = random;
     }
 
     /** An address for a memory operand: mostly in the windows, sometimes across the edges of what may be accessed. */
-    static long target(Random random) {
+    static long target(RandomGenerator random) {
         long middle = AddressSpace.DATA + 0x1000;
         return switch (random.nextInt(20)) {
             case 0 -> AddressSpace.DATA - 16 + random.nextInt(20);
@@ -105,7 +105,7 @@ public final class StateGenerator {
      * A selector for a far transfer: mostly one that code can run with. Calls from compatibility to 64-bit mode take the
      * host's kernel half a second.
      */
-    static int codeSelector(Random random, Instruction in, CodeMode mode) {
+    static int codeSelector(RandomGenerator random, Instruction in, CodeMode mode) {
         int selector = codeSelector(random);
         boolean callsLong = in.form.operation() == Operation.CALL_FAR
                 && mode != CodeMode.LONG
@@ -113,7 +113,7 @@ public final class StateGenerator {
         return callsLong ? AddressSpace.CODE_32 : selector;
     }
 
-    private static int codeSelector(Random random) {
+    private static int codeSelector(RandomGenerator random) {
         return switch (random.nextInt(16)) {
             case 0 -> anySelector(random);
             case 1, 2 -> AddressSpace.CODE_32;
@@ -126,7 +126,7 @@ public final class StateGenerator {
     }
 
     /** Any of the known selectors with any RPL, null ones, and one beyond the table. */
-    private static int anySelector(Random random) {
+    private static int anySelector(RandomGenerator random) {
         int selector = switch (random.nextInt(8)) {
             case 0 -> 0;
             case 1 -> AddressSpace.FLAT_DATA;

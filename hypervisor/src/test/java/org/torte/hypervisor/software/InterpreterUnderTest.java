@@ -48,6 +48,11 @@ final class InterpreterUnderTest implements AutoCloseable {
 
     final Cpu cpu;
 
+    /** Guest-physical address and length of the last program. */
+    private long codeFrame = CODE_FRAME;
+
+    private int codeLength;
+
     /** Whether the last case ended at INT3 (or INT 3), whose own address {@link Cpu#rip} then is. */
     boolean breakpoint;
 
@@ -170,7 +175,6 @@ final class InterpreterUnderTest implements AutoCloseable {
     void run(CaseRecord record, boolean single) {
         start(record);
         execute(single);
-        end(record);
     }
 
     /**
@@ -201,20 +205,32 @@ final class InterpreterUnderTest implements AutoCloseable {
             cpu.setInterruptShadow(false);
             fault = interpreter.fault;
         }
-        end(record);
         return inOrder;
     }
 
-    private static int codeLength(CaseRecord record) {
-        long code = record.codeAddress() - AddressSpace.CODE;
-        return (int) Math.min(CaseRecord.CODE_SIZE, AddressSpace.CODE_PAGES * 0x1000L - code);
+    /** Removes the last program, so that none of its blocks is left. */
+    void forgetCode() {
+        memory.segment().asSlice(codeFrame, codeLength).fill((byte) 0xCC);
+        physical.written(codeFrame, codeLength);
+        codeLength = 0;
     }
 
-    private void end(CaseRecord record) {
-        long code = CODE_FRAME + record.codeAddress() - AddressSpace.CODE;
-        int length = codeLength(record);
-        memory.segment().asSlice(code, length).fill((byte) 0xCC);
-        physical.written(code, length);
+    /** Puts a program there, unless it is the last one again, which nothing can have changed. */
+    private void loadCode(CaseRecord record) {
+        MemorySegment ram = memory.segment();
+        long offset = record.codeAddress() - AddressSpace.CODE;
+        long frame = CODE_FRAME + offset;
+        int length = (int) Math.min(CaseRecord.CODE_SIZE, AddressSpace.CODE_PAGES * 0x1000L - offset);
+        if (frame == codeFrame
+                && length == codeLength
+                && MemorySegment.mismatch(record.code(), 0, length, ram, frame, frame + length) < 0) {
+            return;
+        }
+        forgetCode();
+        codeFrame = frame;
+        codeLength = length;
+        MemorySegment.copy(record.code(), 0, ram, frame, length);
+        physical.written(frame, length);
     }
 
     private void start(CaseRecord record) {
@@ -228,10 +244,7 @@ final class InterpreterUnderTest implements AutoCloseable {
             at += window.size();
             end = frame + window.size();
         }
-        long code = record.codeAddress() - AddressSpace.CODE;
-        int length = codeLength(record);
-        MemorySegment.copy(record.code(), 0, ram, CODE_FRAME + code, length);
-        physical.written(CODE_FRAME + code, length);
+        loadCode(record);
         loadSegments(record);
         for (int i = 0; i < 16; i++) {
             cpu.r[i] = record.register(i);

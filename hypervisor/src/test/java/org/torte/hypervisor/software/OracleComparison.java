@@ -44,14 +44,17 @@ final class OracleComparison {
         if (host.vector() < 0 || host.vector() == GuestFault.DB) {
             return null;
         }
-        boolean parts = program.instructions().stream().anyMatch(OracleScope::touchesManyParts);
+        boolean parts = false;
+        // A fault or a branch may have skipped an instruction that would have defined them again.
+        boolean straight = host.vector() == GuestFault.BP;
+        for (Instruction in : program.instructions()) {
+            parts |= OracleScope.touchesManyParts(in);
+            straight &= !OracleScope.branches(in.form);
+        }
         if (parts && program.mode() != CodeMode.LONG && address(host.vector())) {
             return null;
         }
         boolean sequence = program.instructions().size() > 1;
-        // A fault or a branch may have skipped an instruction that would have defined them again.
-        boolean straight = host.vector() == GuestFault.BP
-                && program.instructions().stream().noneMatch(in -> OracleScope.branches(in.form));
         int undefinedFlags = 0;
         int random = 0;
         for (Instruction in : program.instructions()) {
@@ -139,7 +142,7 @@ final class OracleComparison {
                 boolean narrow =
                         program.mode() != CodeMode.LONG || host.selectorAfter(Cpu.CS) != AddressSpace.FLAT_CODE_64;
                 long mask = i == Cpu.RSP && narrow ? 0xFFFF_FFFFL : -1;
-                different("r" + i, cpu.r[i] & mask, host.registerAfter(i) & mask, host.register(i));
+                different("r", i, "", cpu.r[i] & mask, host.registerAfter(i) & mask, host.register(i));
             }
         }
     }
@@ -179,9 +182,16 @@ final class OracleComparison {
                                     significand,
                                     signExponent))) {
                 different(
-                        "st" + i, fpu.significand[physical], significand, before.get(JAVA_LONG_UNALIGNED, 32 + 16 * i));
+                        "st",
+                        i,
+                        "",
+                        fpu.significand[physical],
+                        significand,
+                        before.get(JAVA_LONG_UNALIGNED, 32 + 16 * i));
                 different(
-                        "exp" + i,
+                        "exp",
+                        i,
+                        "",
                         fpu.signExponent[physical],
                         signExponent,
                         before.get(JAVA_SHORT_UNALIGNED, 40 + 16 * i) & 0xFFFF);
@@ -212,7 +222,9 @@ final class OracleComparison {
             long expected = after.get(JAVA_LONG_UNALIGNED, 160 + 8 * i);
             if (approximation != Approximation.RECIPROCAL || !Approximation.reciprocals(fpu.xmm[i], expected)) {
                 different(
-                        "xmm" + i / 2 + (i % 2 == 0 ? ".low" : ".high"),
+                        "xmm",
+                        i / 2,
+                        i % 2 == 0 ? ".low" : ".high",
                         fpu.xmm[i],
                         expected,
                         before.get(JAVA_LONG_UNALIGNED, 160 + 8 * i));
@@ -227,6 +239,13 @@ final class OracleComparison {
 
     private static int word(MemorySegment fx, int offset) {
         return fx.get(JAVA_SHORT_UNALIGNED, offset) & 0xFFFF;
+    }
+
+    /** With a name that is put together only if it is needed. */
+    private void different(String register, int number, String part, long actual, long expected, long before) {
+        if (actual != expected) {
+            different(register + number + part, actual, expected, before);
+        }
     }
 
     private void different(String name, long actual, long expected, long before) {
