@@ -48,6 +48,12 @@ public final class AddressSpace {
     public static final long FLAT_DATA_DESCRIPTOR = 0x00CF_F300_0000_FFFFL;
     public static final long FLAT_CODE_64_DESCRIPTOR = 0x00AF_FB00_0000_FFFFL;
 
+    /** Linux' segment whose limit is the number of the processor, so that LSL reads it; never above this limit. */
+    public static final int PROCESSOR_NUMBER = 0x7B, PROCESSOR_NUMBER_LIMIT = 0xFFE;
+
+    /** Its descriptor on processor 0. */
+    public static final long PROCESSOR_NUMBER_DESCRIPTOR = 0x0000_F500_0000_0000L;
+
     private static final int DATA_SEGMENT = 0, EXPAND_DOWN = 1, CODE_SEGMENT = 2, CONFORMING = 3;
 
     /** A segment of the local descriptor table, in the terms of Linux' struct user_desc. */

@@ -175,6 +175,8 @@ final class HostProgram {
         code("8E A3").putInt(CaseRecord.IN_SEGMENTS + 4); // fs
         code("8E AB").putInt(CaseRecord.IN_SEGMENTS + 6); // gs
         code("41 80 4C 24 D8 04"); // or byte [r12-40], 4: SS is to be restored as it stands there
+        // ID and NT are not the signal frame's to restore: an earlier case's would stay.
+        code("9C 81 24 24 FF BF DF FF 9D"); // pushfq; and dword [rsp], ~0x204000; popfq
         codeToRdi();
         code("48 8D B3").putInt(CaseRecord.IN_CODE); // lea rsi, [rbx+...]
         copy(CaseRecord.CODE_SIZE);

@@ -6,6 +6,7 @@ import static java.lang.foreign.ValueLayout.JAVA_LONG_UNALIGNED;
 import static java.lang.foreign.ValueLayout.JAVA_SHORT_UNALIGNED;
 
 import java.lang.foreign.MemorySegment;
+import java.util.Arrays;
 import java.util.random.RandomGenerator;
 import org.torte.hypervisor.x86.Instruction;
 import org.torte.hypervisor.x86.Operand;
@@ -67,7 +68,12 @@ public final class StateGenerator {
         0x4020_0000
     };
 
+    /** A state takes some 150 vectors, of which its program uses a few: they come from a pool, a new one for so many states. */
+    private static final int POOL = 4096, POOL_STATES = 1024;
+
     private final RandomGenerator random;
+    private final long[] pool = new long[POOL];
+    private int states;
 
     public StateGenerator(RandomGenerator random) {
         this.random = random;
@@ -138,6 +144,9 @@ public final class StateGenerator {
 
     /** Fills in the whole state before a program. */
     public void fill(CaseRecord record, TestProgram program) {
+        if (states++ % POOL_STATES == 0) {
+            Arrays.setAll(pool, i -> newVector());
+        }
         for (int i = 0; i < 6; i++) {
             record.setSelector(i, program.selectors()[i]);
         }
@@ -165,14 +174,18 @@ public final class StateGenerator {
         for (Instruction in : program.instructions()) {
             whole |= movesState(in);
         }
+        long pointers = AddressSpace.CODE + 0x100 - AddressSpace.base(program.selectors()[CaseRecord.CS]);
         int filled = 0;
         for (AddressSpace.Window window : AddressSpace.WINDOWS) {
             int used = whole ? window.size() : Math.min(window.size(), 0x200);
             for (int i = 0; i < used; i += 8) {
+                long choice = random.nextLong();
+                // One in three is a place in the code.
+                long pointer = pointers + ((choice >>> 32) * 0x600 >>> 32);
                 data.set(
                         JAVA_LONG_UNALIGNED,
                         filled + i,
-                        random.nextInt(3) == 0 ? codePointer(program.selectors()[CaseRecord.CS]) : vector());
+                        (choice >>> 16 & 0xFF) < 85 ? pointer : pool[(int) choice & POOL - 1]);
             }
             data.asSlice(filled + used, window.size() - used).fill((byte) 0);
             filled += window.size();
@@ -398,7 +411,7 @@ public final class StateGenerator {
     }
 
     /** Eight bytes as integers, floats or doubles. */
-    private long vector() {
+    private long newVector() {
         return switch (random.nextInt(6)) {
             case 0 -> DOUBLES[random.nextInt(DOUBLES.length)];
             case 1 ->
@@ -442,7 +455,7 @@ public final class StateGenerator {
             extended(fx, 32 + 16 * i);
         }
         for (int i = 160; i < CaseRecord.FX_SIZE; i += 8) {
-            fx.set(JAVA_LONG_UNALIGNED, i, vector());
+            fx.set(JAVA_LONG_UNALIGNED, i, pool[random.nextInt() & POOL - 1]);
         }
         if (program.form().operation().name().startsWith("PCMP") && random.nextBoolean()) {
             for (int i = 160; i < CaseRecord.FX_SIZE; i++) {

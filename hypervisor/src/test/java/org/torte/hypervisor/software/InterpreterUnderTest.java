@@ -116,6 +116,7 @@ final class InterpreterUnderTest implements AutoCloseable {
         descriptor(AddressSpace.FLAT_CODE_32, AddressSpace.FLAT_CODE_32_DESCRIPTOR);
         descriptor(AddressSpace.FLAT_DATA, AddressSpace.FLAT_DATA_DESCRIPTOR);
         descriptor(AddressSpace.FLAT_CODE_64, AddressSpace.FLAT_CODE_64_DESCRIPTOR);
+        descriptor(AddressSpace.PROCESSOR_NUMBER, AddressSpace.PROCESSOR_NUMBER_DESCRIPTOR);
         for (int i = 0; i < AddressSpace.LDT.size(); i++) {
             memory.putLong(
                     SYSTEM_FRAME + LDT_OFFSET + 8L * i, AddressSpace.LDT.get(i).descriptor());

@@ -95,6 +95,10 @@ final class OracleScope {
                         || record.vector() == GuestFault.AC;
             // Components that the host has and the interpreter does not.
             case XSAVE, XSAVEOPT -> (record.register(0) & HOST_COMPONENTS) != 0;
+            // A selector in memory may by chance be the one whose limit is the host's processor.
+            case LSL ->
+                (record.flagsAfter() & Form.ZF) != 0
+                        && (record.registerAfter(in.reg) & 0xFFFF) <= AddressSpace.PROCESSOR_NUMBER_LIMIT;
             // How a far pointer has to be aligned.
             case LOAD_FAR, JMP_FAR -> record.vector() == GuestFault.AC;
             // A call from compatibility to 64-bit mode: whether the old or the new mode's stack segment counts.
