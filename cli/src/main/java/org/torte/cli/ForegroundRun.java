@@ -12,6 +12,7 @@ import java.util.Map;
 import java.util.concurrent.CountDownLatch;
 import org.jspecify.annotations.Nullable;
 import org.torte.base.StateException;
+import org.torte.hypervisor.HypervisorException;
 import org.torte.hypervisor.TranslatorStatistics;
 import org.torte.machine.boot.BootException;
 import org.torte.worker.ExitReport;
@@ -106,6 +107,7 @@ final class ForegroundRun {
             case ExitReport.Failed(InputException cause) -> Torte.complain(cause);
             case ExitReport.Failed(BootException cause) -> Torte.complain(cause);
             case ExitReport.Failed(StateException cause) -> Torte.complain(cause);
+            case ExitReport.Failed(HypervisorException cause) -> Torte.complain(cause);
             case ExitReport.Failed(Throwable cause) -> Torte.reportInternal(cause);
         };
     }

@@ -38,12 +38,25 @@ public final class Torte {
               event       shows what has happened
               host        shows the service
               token       makes and removes tokens for others
+              doctor      says what this host offers guests, and how to improve it
               help        shows this, or with a command's name its options
               version     shows the version
             """;
 
     private static final Set<String> COMMANDS = Set.of(
-            "run", "control", "demo", "vhd", "image", "service", "vm", "checkpoint", "task", "event", "host", "token");
+            "run",
+            "control",
+            "demo",
+            "vhd",
+            "image",
+            "service",
+            "vm",
+            "checkpoint",
+            "task",
+            "event",
+            "host",
+            "token",
+            "doctor");
 
     private Torte() {}
 
@@ -80,6 +93,7 @@ public final class Torte {
             case "event" -> execute(new EventCommand(), rest);
             case "host" -> execute(new HostCommand(), rest);
             case "token" -> execute(new TokenCommand(), rest);
+            case "doctor" -> execute(new DoctorCommand(), rest);
             case "help", "--help", "-h" -> help(rest);
             case "version", "--version", "-V" -> {
                 System.out.println("torte " + Version.TEXT);

@@ -78,7 +78,6 @@ class WrongUsageTest {
                 arguments("107 bytes", "run", "--kernel", text, "--network", "nat,service=80:/" + "x".repeat(108)),
                 arguments("are for --network nat", "run", "--kernel", text, "--network", "loopback,name=web1"),
                 arguments("leave mtu= out", "run", "--kernel", text, "--network", "nat,mtu=9000"),
-                arguments("do not run on the KVM back-end yet", "run", "--kernel", text, "--hypervisor", "kvm"),
                 arguments("banana", "run", "--kernel", text, "--hypervisor", "banana"),
                 arguments("saved", "run", "--restore", text),
                 arguments(

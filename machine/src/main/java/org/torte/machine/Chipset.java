@@ -93,6 +93,7 @@ final class Chipset implements ExitHandler {
     /** Connects the wires; before the machine runs. */
     void connect(Partition made) {
         partition = made;
+        hyperv.setTscFrequency(made.tscFrequency());
     }
 
     /** An ISA interrupt goes to the 8259s and to the IOAPIC. */

@@ -18,13 +18,11 @@ import org.torte.base.StateReader;
 import org.torte.base.StateWriter;
 import org.torte.base.TimerDriver;
 import org.torte.hypervisor.CpuState;
-import org.torte.hypervisor.CpuidTable;
 import org.torte.hypervisor.Partition;
 import org.torte.hypervisor.PartitionConfiguration;
 import org.torte.hypervisor.VirtualProcessor;
 import org.torte.machine.acpi.AcpiTables;
 import org.torte.machine.chipset.PowerControl;
-import org.torte.machine.hyperv.HypervCpuid;
 import org.torte.machine.integration.IntegrationServices;
 import org.torte.machine.vmbus.Vmbus;
 import org.torte.machine.vmbus.VmbusAcpi;
@@ -80,6 +78,7 @@ public final class Machine implements AutoCloseable {
     private boolean closed;
 
     private Machine(MachineConfiguration configuration, MachineHost host) {
+        configuration.requireOn(host.hypervisor());
         this.configuration = configuration;
         this.host = host;
         clock = new PausableClock(host.clock());
@@ -93,7 +92,7 @@ public final class Machine implements AutoCloseable {
                     .createPartition(new PartitionConfiguration(
                             memory,
                             configuration.processors(),
-                            cpuid(configuration),
+                            configuration.cpuid(),
                             configuration.tscFrequency(),
                             timers,
                             host.random(),
@@ -121,12 +120,6 @@ public final class Machine implements AutoCloseable {
                         .name("torte-device-" + number.getAndIncrement())
                         .daemon()
                         .unstarted(task));
-    }
-
-    private static CpuidTable cpuid(MachineConfiguration configuration) {
-        CpuidTable.Builder table = CpuModels.leaves(configuration.cpuModel(), configuration.processors());
-        HypervCpuid.addTo(table);
-        return table.build();
     }
 
     /**
@@ -255,6 +248,16 @@ public final class Machine implements AutoCloseable {
     /** Presses the power button: the guest is asked to shut down. */
     public void pressPowerButton() {
         chipset.pressPowerButton();
+    }
+
+    /** Whether it has ended, or nothing but its end will come: someone has turned it off, or it failed. */
+    public boolean isEnding() {
+        lock.lock();
+        try {
+            return mode == Mode.ENDED || request instanceof Request.End;
+        } finally {
+            lock.unlock();
+        }
     }
 
     /** Completes when the machine has ended and its processors stand; its memory and registers can still be read. */

@@ -1,12 +1,19 @@
 package org.torte.machine;
 
+import java.util.ArrayList;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.OptionalInt;
 import java.util.Set;
+import java.util.stream.Collectors;
 import org.torte.base.GuestMemory;
 import org.torte.base.StateException;
+import org.torte.hypervisor.CpuidTable;
+import org.torte.hypervisor.Hypervisor;
+import org.torte.hypervisor.HypervisorException;
 import org.torte.hypervisor.PartitionConfiguration;
+import org.torte.machine.hyperv.HypervCpuid;
 import org.torte.machine.integration.IntegrationService;
 
 /**
@@ -16,6 +23,7 @@ import org.torte.machine.integration.IntegrationService;
  * @param memoryBytes RAM, a positive multiple of 1 MiB up to {@link #MAX_MEMORY}
  * @param processors virtual processors, 1 to {@link PartitionConfiguration#MAX_PROCESSORS}
  * @param cpuModel a name from {@link CpuModels}
+ * @param withoutFeatures features of the model that the machine does not have, by the names of {@link CpuFeature}
  * @param tscFrequency ticks of the time-stamp counter per second
  * @param exitPort an I/O port through which the guest ends the machine with a status of its own, if wanted
  * @param integration the integration services that it has
@@ -24,6 +32,7 @@ public record MachineConfiguration(
         long memoryBytes,
         int processors,
         String cpuModel,
+        List<String> withoutFeatures,
         long tscFrequency,
         OptionalInt exitPort,
         Set<IntegrationService> integration) {
@@ -53,6 +62,12 @@ public record MachineConfiguration(
             throw new IllegalArgumentException(
                     "there is no processor model " + cpuModel + "; known are " + String.join(", ", CpuModels.names()));
         }
+        withoutFeatures = List.copyOf(withoutFeatures);
+        for (String feature : withoutFeatures) {
+            if (CpuFeature.named(feature).isEmpty()) {
+                throw new IllegalArgumentException("there is no processor feature " + feature);
+            }
+        }
         if (exitPort.isPresent() && (exitPort.getAsInt() < 0 || exitPort.getAsInt() > 0xffff)) {
             throw new IllegalArgumentException("ports are 0 to 0xffff, not " + exitPort.getAsInt());
         }
@@ -64,6 +79,7 @@ public record MachineConfiguration(
                 memoryBytes,
                 processors,
                 CpuModels.DEFAULT,
+                List.of(),
                 DEFAULT_TSC_FREQUENCY,
                 OptionalInt.empty(),
                 IntegrationService.ALL);
@@ -72,12 +88,60 @@ public record MachineConfiguration(
     /** The same machine with an exit port: the guest writes {@code v} there and the exit status is {@code v << 1 | 1}. */
     public MachineConfiguration withExitPort(int port) {
         return new MachineConfiguration(
-                memoryBytes, processors, cpuModel, tscFrequency, OptionalInt.of(port), integration);
+                memoryBytes, processors, cpuModel, withoutFeatures, tscFrequency, OptionalInt.of(port), integration);
     }
 
     /** The same machine with these integration services and no others. */
     public MachineConfiguration withIntegration(Set<IntegrationService> services) {
-        return new MachineConfiguration(memoryBytes, processors, cpuModel, tscFrequency, exitPort, services);
+        return new MachineConfiguration(
+                memoryBytes, processors, cpuModel, withoutFeatures, tscFrequency, exitPort, services);
+    }
+
+    /**
+     * The same machine as it is best on a back-end: with the rate of time stamps that costs nothing there, and without
+     * those features of its model that are missing there and that it can do without.
+     *
+     * @throws HypervisorException when the back-end cannot be used, or lacks what no machine can do without
+     */
+    public MachineConfiguration fittedTo(Hypervisor hypervisor) {
+        CpuidTable wanted = cpuid();
+        List<String> without = new ArrayList<>(withoutFeatures);
+        for (CpuFeature feature : CpuFeature.missing(wanted, hypervisor.restrict(wanted))) {
+            if (!feature.needed()) {
+                without.add(feature.name());
+            }
+        }
+        MachineConfiguration fitted = new MachineConfiguration(
+                memoryBytes, processors, cpuModel, without, hypervisor.tscFrequency(), exitPort, integration);
+        fitted.requireOn(hypervisor);
+        return fitted;
+    }
+
+    /** What CPUID shows in this machine. */
+    CpuidTable cpuid() {
+        CpuidTable.Builder table = CpuModels.leaves(cpuModel, processors);
+        HypervCpuid.addTo(table);
+        return CpuFeature.without(
+                table.build(),
+                withoutFeatures.stream()
+                        .flatMap(name -> CpuFeature.named(name).stream())
+                        .toList());
+    }
+
+    /**
+     * Makes sure that a back-end offers all features of this machine.
+     *
+     * @throws HypervisorException when it does not; the message names the missing ones
+     */
+    void requireOn(Hypervisor hypervisor) {
+        CpuidTable wanted = cpuid();
+        List<CpuFeature> missing = CpuFeature.missing(wanted, hypervisor.restrict(wanted));
+        if (!missing.isEmpty()) {
+            throw new HypervisorException("this host's " + hypervisor.name()
+                    + " lacks features of the machine's processor, "
+                    + cpuModel + ": " + missing.stream().map(CpuFeature::name).collect(Collectors.joining(", "))
+                    + "; --hypervisor software has them");
+        }
     }
 
     /** Reserves the RAM of such a machine. */
@@ -91,6 +155,11 @@ public record MachineConfiguration(
         text.append("memory = ").append(memoryBytes).append('\n');
         text.append("processors = ").append(processors).append('\n');
         text.append("cpu-model = ").append(cpuModel).append('\n');
+        if (!withoutFeatures.isEmpty()) {
+            text.append("cpu-without = ")
+                    .append(String.join(" ", withoutFeatures))
+                    .append('\n');
+        }
         text.append("tsc-frequency = ").append(tscFrequency).append('\n');
         exitPort.ifPresent(port -> text.append("exit-port = ").append(port).append('\n'));
         if (!integration.isEmpty()) {
@@ -120,12 +189,14 @@ public record MachineConfiguration(
         }
         try {
             String exitPort = values.remove("exit-port");
+            String without = values.remove("cpu-without");
             // Machines saved by older versions have no services.
             String integration = values.remove("integration");
             MachineConfiguration result = new MachineConfiguration(
                     Long.parseLong(take(values, "memory")),
                     Integer.parseInt(take(values, "processors")),
                     take(values, "cpu-model"),
+                    without == null || without.isEmpty() ? List.of() : List.of(without.split(" ", -1)),
                     Long.parseLong(take(values, "tsc-frequency")),
                     exitPort == null ? OptionalInt.empty() : OptionalInt.of(Integer.parseInt(exitPort)),
                     IntegrationService.parse(integration == null ? "" : integration));

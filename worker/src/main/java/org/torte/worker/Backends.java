@@ -2,27 +2,74 @@ package org.torte.worker;
 
 import java.util.ServiceLoader;
 import org.torte.hypervisor.Hypervisor;
+import org.torte.hypervisor.HypervisorException;
 
-/** Chooses a back-end by the name that users give it. */
-final class Backends {
+/** Chooses a back-end: by the name that users give it, or the faster one. */
+public final class Backends {
+    /**
+     * What KVM must reach in a simple loop, in instructions per second: hardware does several thousand millions, a KVM
+     * that emulates a few millions, the software processor some tens to hundreds of millions.
+     */
+    public static final long ENOUGH = 300_000_000L;
+
+    /**
+     * A back-end and why it was chosen, in a few words.
+     *
+     * @param hypervisor the back-end
+     * @param reason why, as part of a sentence
+     * @param byName whether the user wanted this one
+     */
+    public record Choice(Hypervisor hypervisor, String reason, boolean byName) {}
+
     private Backends() {}
 
-    /** The back-end called {@code name}: {@code auto}, {@code software} or {@code kvm}. */
-    static Hypervisor find(String name) {
-        String wanted = switch (name) {
-            case "auto", "software" -> "software";
-            case "kvm" ->
-                throw new InputException(
-                        "machines do not run on the KVM back-end yet; use --hypervisor software or auto");
+    /**
+     * The back-end called {@code name}: {@code auto}, {@code software} or {@code kvm}.
+     *
+     * @throws InputException when there is none of that name
+     * @throws HypervisorException when it cannot be used
+     */
+    public static Choice choose(String name) {
+        return switch (name) {
+            case "auto" -> fastest();
+            case "software" -> new Choice(load("software"), "asked for", true);
+            case "kvm" -> {
+                Hypervisor kvm = load("kvm");
+                long _ = kvm.tscFrequency();
+                yield new Choice(kvm, "asked for", true);
+            }
             default ->
                 throw new InputException(
                         "there is no hypervisor \"" + name + "\"; --hypervisor takes auto, software or kvm");
         };
+    }
+
+    private static Choice fastest() {
+        Hypervisor kvm = load("kvm");
+        try {
+            long speed = KvmSpeed.ofHost(kvm);
+            String measured = speed / 1_000_000 + " million instructions a second in a loop";
+            if (speed >= ENOUGH) {
+                return new Choice(kvm, "KVM reaches " + measured, false);
+            }
+            return software(
+                    "KVM reaches only " + measured + ", so it emulates and is slower than Torte's own processor");
+        } catch (HypervisorException e) {
+            return software(String.valueOf(e.getMessage()));
+        }
+    }
+
+    /** The software processor, for when another back-end turned out not to do. */
+    static Choice software(String reason) {
+        return new Choice(load("software"), reason, false);
+    }
+
+    private static Hypervisor load(String name) {
         for (Hypervisor hypervisor : ServiceLoader.load(Hypervisor.class)) {
-            if (hypervisor.name().equals(wanted)) {
+            if (hypervisor.name().equals(name)) {
                 return hypervisor;
             }
         }
-        throw new InputException("this installation of Torte lacks its " + wanted + " back-end; install it again");
+        throw new InputException("this installation of Torte lacks its " + name + " back-end; install it again");
     }
 }

@@ -23,6 +23,7 @@ import org.torte.base.net.MacAddress;
 import org.torte.disk.DiskStorage;
 import org.torte.disk.operation.LiveDisk;
 import org.torte.hypervisor.Hypervisor;
+import org.torte.hypervisor.HypervisorException;
 import org.torte.hypervisor.PartitionConfiguration;
 import org.torte.hypervisor.TranslatorMode;
 import org.torte.hypervisor.TranslatorStatistics;
@@ -127,7 +128,7 @@ public final class VirtualMachine implements AutoCloseable {
 
     /** What it does now. */
     public State state() {
-        if (machine.end().isDone()) {
+        if (machine.isEnding()) {
             return State.ENDED;
         }
         if (machine.isRunning()) {
@@ -621,7 +622,7 @@ public final class VirtualMachine implements AutoCloseable {
             Networks plugged = null;
             try {
                 plugged = Networks.open(networks, identity());
-                Machine machine = create(configuration, exits);
+                Machine machine = create(configuration, exits, false);
                 open.attach(machine);
                 plugged.attach(machine);
                 return new VirtualMachine(
@@ -656,7 +657,7 @@ public final class VirtualMachine implements AutoCloseable {
                 MachineConfiguration configuration = saved.configuration();
                 checkMemory(configuration.memoryBytes());
                 ExitCounter exits = new ExitCounter();
-                Machine machine = create(configuration, exits);
+                Machine machine = create(configuration, exits, true);
                 Disks open = null;
                 Networks plugged = null;
                 try {
@@ -680,11 +681,29 @@ public final class VirtualMachine implements AutoCloseable {
             }
         }
 
-        private Machine create(MachineConfiguration configuration, ExitCounter exits) {
-            Hypervisor backend =
-                    exits.count(hypervisor == null ? Backends.find(hypervisorName) : hypervisor, translator);
+        /** On the wanted back-end; without a wish on another when the best one cannot have such a machine. */
+        private Machine create(MachineConfiguration configuration, ExitCounter exits, boolean exactly) {
+            Backends.Choice choice = hypervisor == null
+                    ? Backends.choose(hypervisorName)
+                    : new Backends.Choice(hypervisor, "given by the program", true);
             try {
-                return Machine.create(configuration, MachineHost.of(backend, listener()));
+                return create(choice.hypervisor(), configuration, exits, exactly);
+            } catch (HypervisorException e) {
+                if (choice.byName()) {
+                    throw e;
+                }
+                Hypervisor other =
+                        Backends.software(String.valueOf(e.getMessage())).hypervisor();
+                return create(other, configuration, exits, exactly);
+            }
+        }
+
+        private Machine create(
+                Hypervisor backend, MachineConfiguration configuration, ExitCounter exits, boolean exactly) {
+            try {
+                return Machine.create(
+                        exactly ? configuration : configuration.fittedTo(backend),
+                        MachineHost.of(exits.count(backend, translator), listener()));
             } catch (OutOfMemoryError e) {
                 throw new InputException("the host has no room for " + (configuration.memoryBytes() >> 20)
                         + " MiB of guest memory (" + e.getMessage() + "); give less with --memory");

@@ -1,5 +1,8 @@
 package org.torte.hypervisor.kvm;
 
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.charset.StandardCharsets;
 import java.util.List;
 import org.torte.hypervisor.CpuidTable;
 import org.torte.hypervisor.Hypervisor;
@@ -49,6 +52,7 @@ public final class KvmHypervisor implements Hypervisor {
         try (KvmDevice device = KvmDevice.open()) {
             host = device.supported();
         }
+        requireVendor(wanted, host);
         CpuidTable.Builder table = new CpuidTable.Builder();
         for (CpuidTable.Entry entry : wanted.entries()) {
             int subleaf = Math.max(entry.subleaf(), 0);
@@ -66,6 +70,27 @@ public final class KvmHypervisor implements Hypervisor {
             }
         }
         return table.build();
+    }
+
+    /** Kernels choose their defences against the processor's leaks by its vendor, so no machine may pretend another. */
+    private static void requireVendor(CpuidTable wanted, CpuidTable host) {
+        String machine = vendor(wanted);
+        String here = vendor(host);
+        if (!machine.equals(here)) {
+            throw new HypervisorException("the machine's processor is one of " + machine + ", and this host's one of "
+                    + here + ": KVM cannot run it here; --hypervisor software can");
+        }
+    }
+
+    private static String vendor(CpuidTable table) {
+        CpuidTable.Registers r = table.get(0, 0);
+        byte[] text = ByteBuffer.allocate(12)
+                .order(ByteOrder.LITTLE_ENDIAN)
+                .putInt(r.ebx())
+                .putInt(r.edx())
+                .putInt(r.ecx())
+                .array();
+        return new String(text, StandardCharsets.US_ASCII);
     }
 
     /** Bits that the machine decides alone. */

@@ -1,6 +1,5 @@
 package org.torte.machine.hyperv;
 
-import java.lang.invoke.VarHandle;
 import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
 import java.util.function.BiConsumer;
@@ -74,14 +73,14 @@ public final class HypervInterface implements Device, SynicPort {
     private final PartitionPort partition;
     private final PowerControl power;
     private final Consumer<GuestCrash> crashed;
-    private final long tscFrequency;
+    private long tscFrequency;
     private final ReferenceClock time;
+    private final ReferencePage referencePage;
     private final SyntheticInterrupts[] interrupts;
     private final Hypercalls hypercalls;
 
     private long guestId;
     private volatile long hypercall;
-    private long referencePage;
     private final long[] assistPages;
 
     /** What is added to each processor's own run time: what it had before the machine was saved, in nanoseconds. */
@@ -107,7 +106,8 @@ public final class HypervInterface implements Device, SynicPort {
         this.power = power;
         this.crashed = crashed;
         this.tscFrequency = tscFrequency;
-        time = new ReferenceClock(timers.clock(), tscFrequency);
+        time = new ReferenceClock(timers.clock());
+        referencePage = new ReferencePage(memory, partition, time, tscFrequency);
         assistPages = new long[processors];
         earlierRunTime = new long[processors];
         interrupts = new SyntheticInterrupts[processors];
@@ -135,6 +135,12 @@ public final class HypervInterface implements Device, SynicPort {
     /** The partition reference time, in units of 100 ns. */
     public long referenceTime() {
         return time.now();
+    }
+
+    /** Says at which rate time stamps really count; before the machine runs. */
+    public void setTscFrequency(long frequency) {
+        tscFrequency = frequency;
+        referencePage.setFrequency(frequency);
     }
 
     /** OUT: whether this was the port of the hypercall page, and the write a call, which is now answered. */
@@ -199,7 +205,7 @@ public final class HypervInterface implements Device, SynicPort {
             case RESET -> result.value = 0;
             case RUN_TIME -> result.value = runTime(processor) / ReferenceClock.NANOS_PER_UNIT;
             case REFERENCE_COUNT -> result.value = time.now();
-            case REFERENCE_PAGE -> result.value = referencePage;
+            case REFERENCE_PAGE -> result.value = referencePage.register();
             case TSC_FREQUENCY -> result.value = tscFrequency;
             case APIC_TIMER_FREQUENCY -> result.value = APIC_FREQUENCY;
             case ASSIST_PAGE -> result.value = assistPages[processor];
@@ -218,6 +224,7 @@ public final class HypervInterface implements Device, SynicPort {
 
     /** WRMSR; see {@link org.torte.hypervisor.ExitHandler#writeMsr}. */
     public boolean writeMsr(int processor, int index, long value) {
+        referencePage.follow(processor);
         return index >= SyntheticInterrupts.FIRST && index <= SyntheticInterrupts.LAST
                 ? interrupts[processor].write(index, value)
                 : writeCommon(processor, index, value);
@@ -243,7 +250,7 @@ public final class HypervInterface implements Device, SynicPort {
                 }
                 yield true;
             }
-            case REFERENCE_PAGE -> writeReferencePage(value);
+            case REFERENCE_PAGE -> referencePage.write(processor, value);
             case ASSIST_PAGE -> {
                 boolean possible = (value & ENABLE) == 0 || isRam(value);
                 if (possible) {
@@ -279,25 +286,6 @@ public final class HypervInterface implements Device, SynicPort {
         return true;
     }
 
-    /** TLFS, "Reference Time Stamp Counter (TSC) Page": sequence, reserved, scale, offset. */
-    private boolean writeReferencePage(long value) {
-        if ((value & ENABLE) != 0) {
-            if (!isRam(value)) {
-                return false;
-            }
-            long page = value & PAGE_MASK;
-            memory.putInt(page, 0);
-            memory.putInt(page + 4, 0);
-            memory.putLong(page + 8, time.scale());
-            memory.putLong(page + 16, 0);
-            VarHandle.releaseFence();
-            memory.putInt(page, 1);
-            partition.memoryWritten(page, 24);
-        }
-        referencePage = value;
-        return true;
-    }
-
     private boolean isRam(long register) {
         return memory.contains(register & PAGE_MASK, GuestMemory.PAGE_SIZE);
     }
@@ -322,7 +310,7 @@ public final class HypervInterface implements Device, SynicPort {
     public synchronized void reset() {
         guestId = 0;
         hypercall = 0;
-        referencePage = 0;
+        referencePage.reset();
         Arrays.fill(assistPages, 0);
         Arrays.fill(crash, 0);
         time.restart();
@@ -337,10 +325,15 @@ public final class HypervInterface implements Device, SynicPort {
     }
 
     @Override
+    public void start() {
+        referencePage.resume();
+    }
+
+    @Override
     public synchronized void save(StateOutput state) {
         state.putLong(guestId)
                 .putLong(hypercall)
-                .putLong(referencePage)
+                .putLong(referencePage.register())
                 .putLong(time.start())
                 .putLongs(assistPages)
                 .putLongs(crash);
@@ -356,12 +349,13 @@ public final class HypervInterface implements Device, SynicPort {
     public synchronized void restore(StateInput state) {
         guestId = state.getLong();
         hypercall = state.getLong();
-        referencePage = state.getLong();
+        long page = state.getLong();
         if (state.version() == 1) {
             // Version 1 promised an invariant time-stamp counter, and kept the guest's acknowledgement here.
             long _ = state.getLong();
         }
         time.restore(state.getLong());
+        referencePage.restore(page);
         state.getLongs(assistPages);
         state.getLongs(crash);
         for (SyntheticInterrupts controller : interrupts) {
@@ -382,7 +376,7 @@ public final class HypervInterface implements Device, SynicPort {
     public synchronized void inspect(BiConsumer<String, Object> sink) {
         sink.accept("guest-id", guestId);
         sink.accept("hypercall", hypercall);
-        sink.accept("reference-page", referencePage);
+        sink.accept("reference-page", referencePage.register());
         sink.accept("reference-time", time.now());
     }
 }

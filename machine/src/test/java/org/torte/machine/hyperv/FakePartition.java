@@ -20,6 +20,9 @@ public final class FakePartition implements PartitionPort {
     /** Vectors with automatic end of interrupt. */
     public final List<Interrupt> automatic = new ArrayList<>();
 
+    /** What the processors' time-stamp counters show. */
+    public long timeStamp;
+
     /** How often a processor has waited for an interrupt. */
     public int waits;
 
@@ -131,7 +134,7 @@ public final class FakePartition implements PartitionPort {
 
         @Override
         public long timeStamp() {
-            return 0;
+            return timeStamp;
         }
 
         @Override
