@@ -21,8 +21,9 @@ class DoctorCommandTest {
     @Test
     void theSameAsJson() throws IOException {
         String text = CommandResult.of("doctor", "-o", "json").assertDone().output();
-        List<Map<String, Object>> findings =
-                JSON.std.listOfFrom(Object.class, text).stream().map(DoctorCommandTest::map).toList();
+        List<Map<String, Object>> findings = JSON.std.listOfFrom(Object.class, text).stream()
+                .map(DoctorCommandTest::map)
+                .toList();
         assertThat(findings).hasSize(7).allSatisfy(finding -> {
             assertThat(finding).containsOnlyKeys("name", "state", "found", "meaning", "remedy");
             if (!"good".equals(finding.get("state"))) {

@@ -92,7 +92,7 @@ public final class SpeedProbe {
             String text = Files.readString(Path.of("/proc/thread-self/schedstat"));
             return Long.parseLong(text.substring(0, text.indexOf(' ')));
         } catch (IOException | RuntimeException e) {
-            return System.nanoTime();
+            return Clock.system().nanos();
         }
     }
 
