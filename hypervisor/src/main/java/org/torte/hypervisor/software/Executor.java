@@ -638,10 +638,13 @@ final class Executor {
         }
     }
 
-    /** Whoever spins for long waits for a processor that the host may not be running: let it. */
+    /**
+     * Whoever spins for some ten microseconds waits for a processor that the host may not be running: let it. Not more
+     * often, because on a busy host each time costs a turn of all others, and guests count their delays in PAUSEs.
+     */
     @SuppressWarnings("ThreadPriorityCheck") // a hint to the host's scheduler is all that PAUSE is
     private void pause() {
-        if ((++pauses & 15) == 0) {
+        if ((++pauses & 1023) == 0) {
             Thread.yield();
         } else {
             Thread.onSpinWait();

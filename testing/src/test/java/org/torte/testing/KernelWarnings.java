@@ -1,0 +1,20 @@
+package org.torte.testing;
+
+import java.util.regex.Pattern;
+
+/** What stock kernels warn of on each such machine, here as on other hypervisors. */
+final class KernelWarnings {
+    /**
+     * No PCI, which a machine of the second generation need not have; no table of performance levels, which kernels since
+     * 6.11 look for on all processors of AMD.
+     */
+    private static final String EVERYWHERE =
+            "PCI: (Fatal: No config space|System does not support PCI)|amd_pstate: the _CPC object is not present";
+
+    private KernelWarnings() {}
+
+    /** Matches the lines that may come everywhere, and those that a test expects besides. */
+    static Pattern harmless(String besides) {
+        return Pattern.compile(EVERYWHERE + "|" + besides);
+    }
+}
