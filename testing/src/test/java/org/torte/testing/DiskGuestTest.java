@@ -76,7 +76,8 @@ class DiskGuestTest {
             """;
 
     /** What Linux says on every machine without a PCI bus, of small inodes, and of a disk that it cannot flush any more. */
-    private static final Pattern HARMLESS = KernelWarnings.harmless("supports timestamps until|cmd 0x35 status|Synchronize Cache");
+    private static final Pattern HARMLESS =
+            KernelWarnings.harmless("supports timestamps until|cmd 0x35 status|Synchronize Cache");
 
     @TempDir
     static Path folder;
