@@ -24,13 +24,16 @@ public record DiskOptions(
     /** The default for {@link #metadataCache()}: 16 MiB. */
     public static final long DEFAULT_METADATA_CACHE = 16L << 20;
 
+    /** One for all: making it takes longer than opening a small image. */
+    private static final RandomSource RANDOM = RandomSource.secure();
+
     /** Reading and writing, everywhere on the host. */
     public static DiskOptions readWrite() {
         return new DiskOptions(
                 DiskAccess.READ_WRITE,
                 AllowedFolders.everywhere(),
                 DiskStorage.host(),
-                RandomSource.secure(),
+                RANDOM,
                 DEFAULT_METADATA_CACHE,
                 WindowsVolumes.none(),
                 true);

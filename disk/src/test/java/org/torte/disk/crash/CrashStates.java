@@ -2,14 +2,16 @@ package org.torte.disk.crash;
 
 import java.io.IOException;
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.List;
+import java.util.Set;
 import java.util.SplittableRandom;
 import org.torte.disk.crash.Recorder.Operation;
 
 /**
  * Every way a power failure can leave a file, given what was done to it: what was forced is there; of the operations
  * since then (an epoch) any prefix, any subset, and any of them in part. A write beyond the end of the file is there
- * only as far as the size is.
+ * only as far as the size is. States of one epoch that are the same in every byte are seen once.
  */
 public final class CrashStates {
     /** Sees one state. {@code before} counts the operations up to the force that would have ended the epoch. */
@@ -22,6 +24,8 @@ public final class CrashStates {
     private final int sampledSubsets;
     private final int tearsPerWrite;
     private final SplittableRandom random;
+    private final Set<Long> seen = new HashSet<>();
+    private long distinct;
 
     /**
      * Settles how many states there are.
@@ -35,6 +39,18 @@ public final class CrashStates {
         this.sampledSubsets = sampledSubsets;
         this.tearsPerWrite = tearsPerWrite;
         this.random = random;
+    }
+
+    /** How many different states have been seen by all visits. */
+    public long distinct() {
+        return distinct;
+    }
+
+    private void show(Visitor visitor, MemoryFile state, int before, String description) throws Exception {
+        if (seen.add(state.digest())) {
+            distinct++;
+            visitor.visit(state, before, description);
+        }
     }
 
     /** Visits the states of all epochs; returns how many there were. */
@@ -66,9 +82,10 @@ public final class CrashStates {
     private long epoch(MemoryFile durable, List<Operation> epoch, int first, int end, Visitor visitor)
             throws Exception {
         long states = 0;
+        seen.clear();
         MemoryFile prefix = durable.copy();
         for (int i = 0; i <= epoch.size(); i++) {
-            visitor.visit(prefix.copy(), end, "operations up to " + (first + i));
+            show(visitor, prefix.copy(), end, "operations up to " + (first + i));
             states++;
             if (i < epoch.size()) {
                 states += torn(prefix, epoch, i, first, end, visitor);
@@ -110,7 +127,7 @@ public final class CrashStates {
                 applyInside(state, epoch.get(i), epoch);
             }
         }
-        visitor.visit(state, end, "subset " + Long.toHexString(subset) + " of operations from " + first);
+        show(visitor, state, end, "subset " + Long.toHexString(subset) + " of operations from " + first);
         return 1;
     }
 
@@ -154,10 +171,10 @@ public final class CrashStates {
             }
             MemoryFile head = before.copy();
             write.part(0, cut).applyTo(head);
-            visitor.visit(head, end, "operation " + (first + index) + " up to byte " + cut);
+            show(visitor, head, end, "operation " + (first + index) + " up to byte " + cut);
             MemoryFile tail = before.copy();
             write.part(cut, write.content().length).applyTo(tail);
-            visitor.visit(tail, end, "operation " + (first + index) + " from byte " + cut);
+            show(visitor, tail, end, "operation " + (first + index) + " from byte " + cut);
             states += 2;
         }
         return states;

@@ -1,9 +1,9 @@
 package org.torte.disk.crash;
 
 import java.util.ArrayList;
-import java.util.HashMap;
+import java.util.Arrays;
 import java.util.List;
-import java.util.Map;
+import org.jspecify.annotations.Nullable;
 
 /**
  * What a disk may hold after a crash: for each sector the versions that were written, when each was begun, and when a
@@ -31,9 +31,11 @@ public final class DiskModel {
     }
 
     private final int sectorSize;
-    private final Map<Long, List<Version>> sectors = new HashMap<>();
+    /** By sector; null where nothing was set. */
+    private final List<@Nullable List<Version>> sectors = new ArrayList<>();
+
     private final List<Version> unflushed = new ArrayList<>();
-    private final Map<Long, Long> base = new HashMap<>();
+    private long[] base = {};
 
     public DiskModel(int sectorSize) {
         this.sectorSize = sectorSize;
@@ -41,12 +43,32 @@ public final class DiskModel {
 
     /** A sector that holds a tag from the start, in a parent. */
     public void base(long sector, long tag) {
-        base.put(sector, tag);
+        int index = Math.toIntExact(sector);
+        if (index >= base.length) {
+            base = Arrays.copyOf(base, 2 * index + 1024);
+        }
+        base[index] = tag;
+    }
+
+    private long base(int sector) {
+        return sector < base.length ? base[sector] : 0;
+    }
+
+    private @Nullable List<Version> versions(int sector) {
+        return sector < sectors.size() ? sectors.get(sector) : null;
     }
 
     public void set(long sector, long tag, int now, boolean trim) {
         Version version = new Version(tag, now, trim);
-        sectors.computeIfAbsent(sector, s -> new ArrayList<>()).add(version);
+        while (sectors.size() <= sector) {
+            sectors.add(null);
+        }
+        List<Version> versions = sectors.get((int) sector);
+        if (versions == null) {
+            versions = new ArrayList<>(4);
+            sectors.set((int) sector, versions);
+        }
+        versions.add(version);
         unflushed.add(version);
     }
 
@@ -88,10 +110,10 @@ public final class DiskModel {
     /** What is wrong with a content that was found after a crash before operation {@code before}, or nothing. */
     public List<String> check(byte[] content, int before) {
         List<String> wrong = new ArrayList<>();
-        for (long sector = 0; sector < content.length / sectorSize; sector++) {
-            List<Version> versions = sectors.get(sector);
-            long initial = base.getOrDefault(sector, 0L);
-            int at = (int) (sector * sectorSize);
+        for (int sector = 0; sector < content.length / sectorSize; sector++) {
+            List<Version> versions = versions(sector);
+            long initial = base(sector);
+            int at = sector * sectorSize;
             // The host may tear writes at 512 bytes, even where the disk's sectors are larger.
             for (int part = 0; part < sectorSize; part += 512) {
                 long tag = tagOf(content, at + part, 512);
@@ -123,10 +145,10 @@ public final class DiskModel {
     /** What a sector must hold when nothing crashed, unless it was trimmed. */
     public byte[] newest(long size) {
         byte[] content = new byte[(int) size];
-        for (long sector = 0; sector < size / sectorSize; sector++) {
-            List<Version> versions = sectors.get(sector);
-            long tag = versions == null ? base.getOrDefault(sector, 0L) : versions.getLast().tag;
-            fill(content, (int) (sector * sectorSize), sectorSize, tag);
+        for (int sector = 0; sector < size / sectorSize; sector++) {
+            List<Version> versions = versions(sector);
+            long tag = versions == null ? base(sector) : versions.getLast().tag;
+            fill(content, sector * sectorSize, sectorSize, tag);
         }
         return content;
     }

@@ -4,8 +4,10 @@ import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.SplittableRandom;
 import org.torte.disk.AllowedFolders;
 import org.torte.disk.DiskAccess;
@@ -54,7 +56,7 @@ public final class History implements DiskStorage {
     }
 
     /**
-     * Visits what failures between the events from {@code first} on would leave.
+     * Visits what failures between the events from {@code first} on would leave, each different state of a point once.
      *
      * @param samples how many random parts of what was not forced are tried at each point, besides all and nothing
      * @param every how many of the points are tried: 1 for all, 3 for each third
@@ -68,10 +70,14 @@ public final class History implements DiskStorage {
         for (int at = 0; at <= events.size(); at++) {
             if (at >= first && (at + offset) % every == 0) {
                 boolean any = pending.values().stream().anyMatch(p -> !p.isEmpty());
+                Set<Long> seen = new HashSet<>();
                 for (int kind = 0; kind < (any ? 2 + samples : 1); kind++) {
                     String description = "before event " + at + ", part " + kind;
-                    visitor.visit(state(durable, pending, kind, random), at, description);
-                    states++;
+                    MemoryStorage state = state(durable, pending, kind, random);
+                    if (seen.add(state.digest())) {
+                        visitor.visit(state, at, description);
+                        states++;
+                    }
                 }
             }
             if (at < events.size()) {

@@ -45,6 +45,14 @@ public final class MemoryStorage implements DiskStorage {
         wrapper = with;
     }
 
+    /** The same for storage with the same files in every byte; see {@link MemoryFile#digest}. */
+    public long digest() {
+        return files.entrySet().stream()
+                .mapToLong(
+                        e -> MemoryFile.mix(e.getValue().digest() + e.getKey().hashCode()))
+                .sum();
+    }
+
     /** The same files, copied, but for one that a power failure has left in this state. */
     public MemoryStorage with(Path path, MemoryFile state) {
         MemoryStorage other = new MemoryStorage();

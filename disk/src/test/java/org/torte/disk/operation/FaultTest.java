@@ -9,6 +9,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
 import java.util.SplittableRandom;
+import java.util.concurrent.Callable;
 import java.util.function.Consumer;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Tag;
@@ -24,6 +25,7 @@ import org.torte.disk.DiskFormat;
 import org.torte.disk.DiskType;
 import org.torte.disk.VirtualDisk;
 import org.torte.disk.VirtualDisks;
+import org.torte.disk.crash.Cases;
 import org.torte.disk.crash.DiskModel;
 import org.torte.disk.crash.FaultPlan;
 import org.torte.disk.crash.FaultPlan.Fault;
@@ -249,25 +251,28 @@ class FaultTest {
 
     @ParameterizedTest
     @MethodSource("disks")
-    void requestsUnderFaultsLoseNothingThatWasFlushed(DiskFormat format, DiskType type) throws Exception {
-        requests(format, type, 12, 9);
+    void requestsUnderFaultsLoseNothingThatWasFlushed(DiskFormat format, DiskType type) {
+        requests(format, type, Long.getLong("torte.seed", 1), 12, 9);
     }
 
     @Test
     @Tag("long")
     void requestsUnderAllFaultsLoseNothingThatWasFlushed() throws Exception {
+        long seed = Long.getLong("torte.seed", 1);
+        List<Callable<?>> cases = new ArrayList<>();
         for (int run = 0; run < Integer.getInteger("torte.runs", 5); run++) {
+            long mine = seed * 1000 + run;
             for (DiskFormat format : new DiskFormat[] {DiskFormat.VHD, DiskFormat.VHDX}) {
                 for (DiskType type : DiskType.values()) {
-                    requests(format, type, 30, 1);
+                    cases.add(() -> requests(format, type, mine, 30, 1));
                 }
             }
         }
+        Cases.run(cases);
     }
 
     /** Runs random requests again and again, each time with another operation failing. */
-    private static void requests(DiskFormat format, DiskType type, int requests, int every) throws Exception {
-        long seed = Long.getLong("torte.seed", 1);
+    private static int requests(DiskFormat format, DiskType type, long seed, int requests, int every) {
         SplittableRandom random = new SplittableRandom(seed);
         int faults = 0;
         for (Fault fault : Fault.values()) {
@@ -280,6 +285,7 @@ class FaultTest {
         }
         System.out.println("requests " + format + " " + type + " seed " + seed + ": " + faults + " faults");
         assertThat(faults).isPositive();
+        return faults;
     }
 
     private static boolean run(DiskFormat format, DiskType type, int requests, long seed, FaultPlan plan, String what) {

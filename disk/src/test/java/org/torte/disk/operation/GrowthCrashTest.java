@@ -8,6 +8,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
 import java.util.SplittableRandom;
+import java.util.concurrent.Callable;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -19,6 +20,7 @@ import org.torte.disk.DiskOptions;
 import org.torte.disk.DiskType;
 import org.torte.disk.VirtualDisk;
 import org.torte.disk.VirtualDisks;
+import org.torte.disk.crash.Cases;
 import org.torte.disk.crash.DiskModel;
 import org.torte.disk.crash.History;
 import org.torte.disk.crash.MemoryStorage;
@@ -47,9 +49,15 @@ class GrowthCrashTest {
     @CsvSource({"RAW, DYNAMIC", "VHD, DYNAMIC", "VHD, FIXED", "VHDX, DYNAMIC", "VHDX, FIXED"})
     void everyCrashOfAGrowingDisk(DiskFormat format, DiskType type) throws Exception {
         long seed = Long.getLong("torte.seed", 1);
+        List<Callable<?>> cases = new ArrayList<>();
         for (int i = 0; i < Integer.getInteger("torte.runs", 8); i++) {
-            run(format, type, seed + i, 12, 1);
+            long mine = seed * 1000 + i;
+            cases.add(() -> {
+                run(format, type, mine, 12, 1);
+                return mine;
+            });
         }
+        Cases.run(cases);
     }
 
     private static void run(DiskFormat format, DiskType type, long seed, int samples, int every) throws Exception {

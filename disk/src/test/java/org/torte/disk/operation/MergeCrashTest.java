@@ -3,8 +3,11 @@ package org.torte.disk.operation;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.List;
 import java.util.SplittableRandom;
+import java.util.concurrent.Callable;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -15,6 +18,7 @@ import org.torte.disk.DiskFormat;
 import org.torte.disk.DiskOptions;
 import org.torte.disk.VirtualDisk;
 import org.torte.disk.VirtualDisks;
+import org.torte.disk.crash.Cases;
 import org.torte.disk.crash.DiskModel;
 import org.torte.disk.crash.History;
 import org.torte.disk.crash.MemoryStorage;
@@ -71,9 +75,12 @@ class MergeCrashTest {
     @CsvSource({"VHD, BELOW", "VHD, OWN", "VHD, NOT_IN_USE", "VHDX, BELOW", "VHDX, OWN", "VHDX, NOT_IN_USE"})
     void everyCrashLeavesAMergeThatGoesOn(DiskFormat format, Merged merged) throws Exception {
         long seed = Long.getLong("torte.seed", 1);
+        List<Callable<?>> cases = new ArrayList<>();
         for (int i = 0; i < Integer.getInteger("torte.runs", 8); i++) {
-            run(format, merged, seed + i, 6, 1);
+            long mine = seed * 1000 + i;
+            cases.add(() -> new MergeCrashTest().run(format, merged, mine, 6, 1));
         }
+        Cases.run(cases);
     }
 
     private long run(DiskFormat kind, Merged merged, long seed, int samples, int every) throws Exception {

@@ -3,9 +3,12 @@ package org.torte.disk.vhdx;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.SplittableRandom;
+import java.util.concurrent.Callable;
+import java.util.concurrent.atomic.LongAdder;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -16,6 +19,7 @@ import org.torte.disk.DiskFormat;
 import org.torte.disk.DiskOptions;
 import org.torte.disk.VirtualDisk;
 import org.torte.disk.VirtualDisks;
+import org.torte.disk.crash.Cases;
 import org.torte.disk.crash.CrashStates;
 import org.torte.disk.crash.DiskModel;
 import org.torte.disk.crash.MemoryFile;
@@ -42,8 +46,8 @@ class VhdxCrashTest {
         WRAPPED
     }
 
-    /** Counts of one run, for the report. */
-    private record Outcome(int operations, int forces, long states, long nested) {}
+    /** Counts of one run, for the report: {@code distinct} of the states and the nested ones differed and were judged. */
+    private record Outcome(int operations, int forces, long states, long nested, long distinct) {}
 
     @ParameterizedTest
     @EnumSource(Kind.class)
@@ -54,22 +58,32 @@ class VhdxCrashTest {
         assertThat(outcome.states).isGreaterThan(100);
     }
 
+    /** All subsets of up to twelve operations, and each write torn at all multiples of 512. */
     @Test
     @Tag("long")
     void everyCrashOfManyRunsLeavesASoundDisk() throws Exception {
         long seed = Long.getLong("torte.seed", 1);
-        long states = 0;
-        long nested = 0;
-        for (int i = 0; i < Integer.getInteger("torte.runs", 30); i++) {
+        LongAdder states = new LongAdder();
+        LongAdder nested = new LongAdder();
+        LongAdder distinct = new LongAdder();
+        List<Callable<?>> cases = new ArrayList<>();
+        for (int i = 0; i < Integer.getInteger("torte.runs", 12); i++) {
+            long mine = seed * 1000 + i;
             for (Kind kind : Kind.values()) {
-                CrashStates crashes = new CrashStates(10, 40, i % 3 == 0 ? 0 : 6, new SplittableRandom(seed + i));
-                Outcome outcome = run(kind, seed + i, 40, crashes, 60);
-                states += outcome.states;
-                nested += outcome.nested;
-                System.out.println(
-                        kind + " seed " + (seed + i) + ": " + outcome + ", in all " + states + " + " + nested);
+                cases.add(() -> {
+                    CrashStates crashes = new CrashStates(12, 40, 0, new SplittableRandom(mine));
+                    Outcome outcome = run(kind, mine, 40, crashes, 60);
+                    states.add(outcome.states);
+                    nested.add(outcome.nested);
+                    distinct.add(outcome.distinct);
+                    System.out.println(kind + " seed " + mine + ": " + outcome);
+                    return outcome;
+                });
             }
         }
+        Cases.run(cases);
+        System.out.println("seed " + seed + ": " + cases.size() + " runs, " + states + " states, " + nested
+                + " of a second crash, " + distinct + " of both different");
     }
 
     private static Outcome run(Kind kind, long seed, int requests, CrashStates crashes, int nestedEvery)
@@ -90,7 +104,7 @@ class VhdxCrashTest {
             work.run(requests);
         }
         List<Recorder.Operation> operations = RandomWork.closed(model, recorders);
-        long[] nested = {0};
+        long[] nested = {0, 0};
         long[] seen = {0};
         long states = crashes.visit(start, operations, skip, (state, before, description) -> {
             String what = kind + " seed " + seed + ": " + description;
@@ -98,13 +112,15 @@ class VhdxCrashTest {
             byte[] content = remains(storage, state, seed, what).judge(f -> false);
             assertThat(model.check(content, before)).as(what).isEmpty();
             if (seen[0]++ % nestedEvery == 0) {
-                nested[0] += crashDuringReplay(storage, untouched, seed, content, what);
+                CrashStates again = new CrashStates(5, 6, 2, new SplittableRandom(seed));
+                nested[0] += crashDuringReplay(storage, untouched, seed, content, what, again);
+                nested[1] += again.distinct();
             }
         });
         int forces = (int) operations.stream()
                 .filter(o -> o instanceof Recorder.Operation.Force)
                 .count();
-        return new Outcome(operations.size(), forces, states, nested[0]);
+        return new Outcome(operations.size(), forces, states, nested[0], crashes.distinct() + nested[1]);
     }
 
     private static void prepare(Kind kind, int sector, DiskModel model, DiskOptions options) {
@@ -125,11 +141,11 @@ class VhdxCrashTest {
 
     /** Cuts the power again while the log is replayed and new work begins: the content must stay. */
     private static long crashDuringReplay(
-            MemoryStorage storage, MemoryFile start, long seed, byte[] expected, String what) throws Exception {
+            MemoryStorage storage, MemoryFile start, long seed, byte[] expected, String what, CrashStates crashes)
+            throws Exception {
         MemoryStorage left = storage.with(IMAGE, start.copy());
         List<Recorder> recorders = left.record(IMAGE);
         new Remains(IMAGE, DiskFormat.VHDX, left, seed + 1, what).content(DiskAccess.READ_WRITE);
-        CrashStates crashes = new CrashStates(5, 6, 2, new SplittableRandom(seed));
         return crashes.visit(start, recorders.getFirst().operations(), (again, before, description) -> {
             String deeper = what + "; during replay: " + description;
             byte[] content = remains(storage, again, seed, deeper).judge(f -> false);
