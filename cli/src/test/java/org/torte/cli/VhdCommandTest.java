@@ -190,6 +190,30 @@ class VhdCommandTest {
     }
 
     @Test
+    void whatIsWrongOnlyWithAParentIsNotCalledDamage() throws IOException {
+        for (String extension : List.of(".vhd", ".vhdx")) {
+            Path base = folder.resolve("base" + extension);
+            String child = path("child" + extension);
+            done("new", base.toString(), "--size", "8M");
+            done("new", child, "--parent", base.toString());
+            Path away = folder.resolve("away" + extension);
+            Files.move(base, away);
+            CommandResult missing = vhd("test", child);
+            assertThat(missing.status()).isEqualTo(ExitStatus.USAGE);
+            assertThat(missing.output())
+                    .contains("sound itself", "PARENT", "error parent.", "is missing", "torte vhd reconnect")
+                    .doesNotContain("DAMAGED");
+            assertThat(vhd("test", child, "-o", "json").output()).contains("\"verdict\": \"parent\"");
+            done("new", base.toString(), "--size", "8M");
+            assertThat(vhd("test", child).output())
+                    .contains("sound itself", "PARENT", "torte vhd reconnect")
+                    .doesNotContain("DAMAGED");
+            done("reconnect", child, "--parent", away.toString());
+            assertThat(done("test", child)).doesNotContain("PARENT");
+        }
+    }
+
+    @Test
     void foldersLimitWhatIsOpened() throws IOException {
         Path inside = Files.createDirectory(folder.resolve("inside"));
         done("new", path("base.vhdx"), "--size", "8M");
@@ -214,7 +238,7 @@ class VhdCommandTest {
                 List.of("--size", "new", "x.vhdx"),
                 List.of("--size", "new", "x.vhdx", "--size", "banana"),
                 List.of("--size", "new", "x.vhdx", "--size", "-1"),
-                List.of("64 TiB", "new", "x.vhdx", "--size", "65T"),
+                List.of("larger than 64 TiB", "new", "x.vhdx", "--size", "65T"),
                 List.of("2040 GiB", "new", "x.vhd", "--size", "3T"),
                 List.of("size with a unit", "new", "x.vhdx", "--size", "1000"),
                 List.of("block size", "new", "x.vhdx", "--size", "1G", "--block-size", "3M"),

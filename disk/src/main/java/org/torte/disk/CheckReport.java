@@ -50,6 +50,28 @@ public record CheckReport(
     public record Finding(
             Severity severity, String code, long offset, String message, String repair, boolean repaired) {}
 
+    /** What is wrong with an image, in one word. */
+    public enum Verdict {
+        /** No error is left. */
+        SOUND,
+        /** The image itself is sound, but its parent is missing, was changed, or cannot be opened. */
+        PARENT,
+        /** The image itself has errors. */
+        DAMAGED
+    }
+
+    /** What is wrong, in one word: errors of the link to the parent have codes that begin with {@code parent.}. */
+    public Verdict verdict() {
+        if (sound()) {
+            return Verdict.SOUND;
+        }
+        return findings.stream()
+                        .filter(f -> f.severity() == Severity.ERROR && !f.repaired())
+                        .allMatch(f -> f.code().startsWith("parent."))
+                ? Verdict.PARENT
+                : Verdict.DAMAGED;
+    }
+
     /** Whether no error is left: there was none, or all were repaired. */
     public boolean sound() {
         return findings.stream().allMatch(f -> f.severity() != Severity.ERROR || f.repaired());

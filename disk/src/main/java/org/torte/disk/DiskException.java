@@ -47,6 +47,8 @@ public final class DiskException extends RuntimeException {
 
     private final Kind kind;
     private final String image;
+    private final String problem;
+    private final String remedy;
 
     /**
      * An error about one image.
@@ -64,6 +66,13 @@ public final class DiskException extends RuntimeException {
         super(image + ": " + problem + "; " + remedy, cause);
         this.kind = kind;
         this.image = image;
+        this.problem = problem;
+        this.remedy = remedy;
+    }
+
+    /** The same error, told of another name of the image, such as the one it was to get when it is complete. */
+    public DiskException about(String other) {
+        return new DiskException(kind, other, problem, remedy, this);
     }
 
     /** What went wrong. */

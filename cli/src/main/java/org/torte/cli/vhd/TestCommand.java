@@ -63,6 +63,7 @@ final class TestCommand extends VhdCommand.OnImage {
             map.put("path", report.image());
             map.put("format", Images.lower(report.format()));
             map.put("sound", report.sound());
+            map.put("verdict", Images.lower(report.verdict()));
             map.put("allocatedBlocks", report.allocatedBlocks());
             map.put("totalBlocks", report.totalBlocks());
             map.put("leakedBytes", report.leakedBytes());
@@ -87,7 +88,11 @@ final class TestCommand extends VhdCommand.OnImage {
         StringBuilder out = new StringBuilder();
         for (CheckReport report : reports) {
             out.append(Output.printable(report.image()))
-                    .append(report.sound() ? ": sound" : ": DAMAGED")
+                    .append(switch (report.verdict()) {
+                        case SOUND -> ": sound";
+                        case PARENT -> ": sound itself, but its PARENT is not as it must be";
+                        case DAMAGED -> ": DAMAGED";
+                    })
                     .append(", ")
                     .append(report.allocatedBlocks())
                     .append(" of ")

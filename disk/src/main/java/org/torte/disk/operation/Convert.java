@@ -75,15 +75,30 @@ public final class Convert {
         Path partial = made.resolveSibling(made.getFileName() + PARTIAL);
         CreateOptions create = shape(from, target, targetFormat, type, blockSize);
         deleteLeftover(partial, options);
-        VirtualDisks.create(partial, targetFormat, create, options);
         try {
-            try (VirtualDisk to = VirtualDisks.open(partial, targetFormat, options)) {
+            make(from, partial, targetFormat, create, options, progress);
+            storage.rename(partial, made, options.folders());
+        } catch (DiskException e) {
+            // The name of a file that is gone again helps nobody.
+            throw e.image().equals(partial.toString()) ? e.about(made.toString()) : e;
+        }
+    }
+
+    private static void make(
+            VirtualDisk from,
+            Path partial,
+            DiskFormat format,
+            CreateOptions create,
+            DiskOptions options,
+            Progress progress) {
+        VirtualDisks.create(partial, format, create, options);
+        try {
+            try (VirtualDisk to = VirtualDisks.open(partial, format, options)) {
                 copy(from, to, progress);
                 to.flush();
             }
-            storage.rename(partial, made, options.folders());
         } catch (RuntimeException | Error e) {
-            deleteAfter(e, partial, storage);
+            deleteAfter(e, partial, options.storage());
             throw e;
         }
     }

@@ -5,6 +5,7 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
 import java.util.UUID;
+import org.torte.disk.DiskSize;
 import org.torte.disk.CheckReport;
 import org.torte.disk.CreateOptions;
 import org.torte.disk.DiskException;
@@ -52,7 +53,7 @@ public final class RawDisk extends FlatDisk {
         if (create.type() == DiskType.DIFFERENCING) {
             throw new DiskException(Kind.INVALID, path.toString(), "a raw disk has no parent", "choose VHDX");
         }
-        checkSize(path.toString(), create.size());
+        DiskSize.check(path.toString(), create.size(), SECTOR);
         NewFile.make(path, options, file -> {
             file.truncate(create.size());
             if (create.type() == DiskType.FIXED) {
@@ -66,13 +67,6 @@ public final class RawDisk extends FlatDisk {
         try (RawDisk disk = open(path, options)) {
             long blocks = (disk.size() + disk.blockSize() - 1) / disk.blockSize();
             return new CheckReport(disk.file.name(), DiskFormat.RAW, List.of(), blocks, blocks, 0);
-        }
-    }
-
-    private static void checkSize(String image, long size) {
-        if (size <= 0 || size % SECTOR != 0) {
-            throw new DiskException(
-                    Kind.INVALID, image, "the size must be a positive multiple of 512 bytes", "choose such a size");
         }
     }
 
@@ -136,7 +130,7 @@ public final class RawDisk extends FlatDisk {
 
     @Override
     protected void changeSize(long newSize) throws IOException {
-        checkSize(file.name(), newSize);
+        DiskSize.check(file.name(), newSize, SECTOR);
         file.truncate(newSize);
         durability.modified();
         durability.force();

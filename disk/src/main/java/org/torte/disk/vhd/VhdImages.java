@@ -8,6 +8,7 @@ import java.util.Set;
 import java.util.UUID;
 import java.util.function.LongConsumer;
 import org.jspecify.annotations.Nullable;
+import org.torte.disk.DiskSize;
 import org.torte.disk.CheckReport;
 import org.torte.disk.CreateOptions;
 import org.torte.disk.DiskAccess;
@@ -166,12 +167,13 @@ public final class VhdImages {
     }
 
     static void checkSize(String image, long size) {
-        if (size <= 0 || size % VhdFooter.SECTOR != 0) {
-            throw invalid(image, "the size must be a positive multiple of 512 bytes", "choose such a size");
-        }
-        if (size > VhdFooter.LARGEST) {
-            throw invalid(image, "a VHD cannot be larger than 2040 GiB", "use VHDX");
-        }
+        DiskSize.check(
+                image,
+                size,
+                VhdFooter.SECTOR,
+                VhdFooter.LARGEST,
+                "a VHD cannot be larger than 2040 GiB",
+                "choose a smaller size or VHDX");
     }
 
     static DiskException invalid(String image, String problem, String remedy) {

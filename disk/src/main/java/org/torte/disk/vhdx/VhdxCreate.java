@@ -5,6 +5,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
+import org.torte.disk.DiskSize;
 import org.torte.base.RandomSource;
 import org.torte.disk.CreateOptions;
 import org.torte.disk.DiskException;
@@ -84,12 +85,7 @@ public final class VhdxCreate {
         if (logical != 512 && logical != 4096 || physical != 512 && physical != 4096) {
             throw invalid(path, "sectors have 512 or 4096 bytes", "choose one of these sizes");
         }
-        if (size <= 0 || size > Layout.MAXIMUM_SIZE || size % logical != 0) {
-            throw invalid(
-                    path,
-                    "the size must be a multiple of " + logical + " bytes up to 64 TiB, not " + size,
-                    "choose such a size");
-        }
+        checkSize(path.toString(), size, logical);
         if (block < Layout.MINIMUM_BLOCK || block > Layout.MAXIMUM_BLOCK || Integer.bitCount(block) != 1) {
             throw invalid(path, "the block size must be a power of two from 1 to 256 MiB", "choose such a size");
         }
@@ -103,6 +99,16 @@ public final class VhdxCreate {
                 physical,
                 locator,
                 List.of()));
+    }
+
+    static void checkSize(String image, long size, int sectorSize) {
+        DiskSize.check(
+                image,
+                size,
+                sectorSize,
+                Layout.MAXIMUM_SIZE,
+                "a VHDX cannot be larger than 64 TiB",
+                "choose a smaller size");
     }
 
     private static DiskException invalid(Path path, String problem, String remedy) {

@@ -18,13 +18,7 @@ final class VhdxResize {
 
     static void resize(VhdxImage image, long newSize) {
         Geometry old = image.geometry;
-        if (newSize <= 0 || newSize > Layout.MAXIMUM_SIZE || newSize % old.sectorSize() != 0) {
-            throw new DiskException(
-                    Kind.INVALID,
-                    image.file.name(),
-                    "the size must be a multiple of " + old.sectorSize() + " bytes up to 64 TiB, not " + newSize,
-                    "choose such a size");
-        }
+        VhdxCreate.checkSize(image.file.name(), newSize, old.sectorSize());
         if (newSize == old.size()) {
             return;
         }

@@ -218,6 +218,7 @@ class FaultTest {
                 fired = plan.fired();
                 faults += fired ? 1 : 0;
                 failure.ifPresent(e -> {
+                    assertThat(e.image()).as(what).doesNotContain(Convert.PARTIAL);
                     assertThat(e.kind())
                             .as(what + ": " + e)
                             .isIn(
