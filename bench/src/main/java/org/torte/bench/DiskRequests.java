@@ -3,6 +3,8 @@ package org.torte.bench;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.lang.management.ManagementFactory;
+import java.lang.management.ThreadMXBean;
 import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.OpenOption;
@@ -11,7 +13,9 @@ import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Locale;
 import java.util.SplittableRandom;
+import java.util.function.ToDoubleFunction;
 import org.torte.disk.CreateOptions;
 import org.torte.disk.DiskFormat;
 import org.torte.disk.DiskOptions;
@@ -20,11 +24,13 @@ import org.torte.disk.VirtualDisks;
 
 /**
  * Requests to disks of each format beside the same requests to a file of the host, through its cache and around it. Each
- * round goes through all of them in turn, so that other work on the machine meets all alike.
+ * round goes through all of them in turn, so that other work on the machine meets all alike, and the best round of each
+ * is shown: first by elapsed time, then by the processor time of the thread that makes the requests, the kernel's work
+ * for it included, which a busy machine changes least.
  */
 public final class DiskRequests {
     private static final int MIB = 1 << 20;
-    private static final int ROUNDS = 5;
+    private static final int ROUNDS = Integer.getInteger("torte.bench.rounds", 7);
     private static final int RANDOM = 30_000;
     private static final int THREADS = 16;
 
@@ -40,9 +46,32 @@ public final class DiskRequests {
 
     /** Something that takes requests. */
     @SuppressWarnings("ArrayRecordComponent") // holds what was measured; never compared
-    private record Subject(String name, Request write, Request read, Action flush, Action close, double[][] rates) {
-        double median(int column) {
-            return Arrays.stream(rates[column]).sorted().toArray()[ROUNDS / 2];
+    private record Subject(
+            String name, int random, Request write, Request read, Action flush, Action close, Rate[][] rates) {
+        Subject(String name, int random, Request write, Request read, Action flush, Action close) {
+            this(name, random, write, read, flush, close, new Rate[COLUMNS.length][ROUNDS]);
+        }
+
+        double best(int column, ToDoubleFunction<Rate> rate) {
+            return Arrays.stream(rates[column]).mapToDouble(rate).max().orElseThrow();
+        }
+    }
+
+    /** Mebibytes in a second of elapsed time, and in one of processor time; 0 when that is not known. */
+    private record Rate(double elapsed, double processor) {}
+
+    /** Reads both clocks. */
+    private record Moment(long elapsed, long processor) {
+        private static final ThreadMXBean THREADS = ManagementFactory.getThreadMXBean();
+
+        static Moment now() {
+            return new Moment(System.nanoTime(), THREADS.getCurrentThreadCpuTime());
+        }
+
+        Rate rate(long bytes) {
+            Moment now = now();
+            double mib = bytes / (double) MIB;
+            return new Rate(mib / ((now.elapsed - elapsed) / 1e9), mib / ((now.processor - processor) / 1e9));
         }
     }
 
@@ -73,32 +102,40 @@ public final class DiskRequests {
             MemorySegment memory = arena.allocate(MIB, 4096).fill((byte) 0x5a);
             for (Subject subject : subjects) {
                 // Takes the space: what comes after is without allocation.
-                long began = System.nanoTime();
+                Moment began = Moment.now();
                 sequential(subject.write, memory, size, 64 << 10);
                 subject.flush.run();
-                Arrays.fill(subject.rates[0], rate(size, began));
+                Arrays.fill(subject.rates[0], began.rate(size));
             }
             for (int round = -1; round < ROUNDS; round++) {
                 for (Subject subject : subjects) {
-                    double[] now = measure(subject, memory, size);
+                    Rate[] now = measure(subject, memory, size);
                     for (int i = 0; round >= 0 && i < now.length; i++) {
                         subject.rates[i + 1][round] = now[i];
                     }
                 }
             }
         }
-        System.out.println("| MiB/s (ratio to the file) | " + String.join(" | ", COLUMNS) + " |");
-        System.out.println("|---" + "|---".repeat(COLUMNS.length) + "|");
+        print("elapsed", subjects, COLUMNS.length, Rate::elapsed);
+        System.out.println();
+        print("of processor time", subjects, COLUMNS.length - 1, Rate::processor);
+        for (Subject subject : subjects) {
+            subject.close.run();
+        }
+    }
+
+    private static void print(String time, List<Subject> subjects, int columns, ToDoubleFunction<Rate> rate) {
+        System.out.println("| MiB/s " + time + " (ratio to the file), best of " + ROUNDS + " | "
+                + String.join(" | ", Arrays.copyOf(COLUMNS, columns)) + " |");
+        System.out.println("|---" + "|---".repeat(columns) + "|");
         for (Subject subject : subjects) {
             StringBuilder row = new StringBuilder("| " + subject.name);
-            for (int i = 0; i < COLUMNS.length; i++) {
+            for (int i = 0; i < columns; i++) {
+                double best = subject.best(i, rate);
                 row.append(String.format(
-                        " | %.0f (%.2f)",
-                        subject.median(i),
-                        subject.median(i) / subjects.getFirst().median(i)));
+                        Locale.ROOT, " | %.0f (%.2f)", best, best / subjects.getFirst().best(i, rate)));
             }
             System.out.println(row.append(" |"));
-            subject.close.run();
         }
     }
 
@@ -120,6 +157,8 @@ public final class DiskRequests {
         FileChannel channel = FileChannel.open(file, options.toArray(OpenOption[]::new));
         return new Subject(
                 name,
+                // Past the cache each request waits for the disk.
+                more.length == 0 ? RANDOM : RANDOM / 20,
                 (offset, memory, length) ->
                         channel.write(memory.asSlice(0, length).asByteBuffer(), offset),
                 (offset, memory, length) ->
@@ -128,8 +167,7 @@ public final class DiskRequests {
                 () -> {
                     channel.close();
                     Files.delete(file);
-                },
-                new double[COLUMNS.length][ROUNDS]);
+                });
     }
 
     private static Subject disk(String name, Path image, CreateOptions create) {
@@ -138,50 +176,50 @@ public final class DiskRequests {
         VirtualDisk disk = VirtualDisks.open(image, format, DiskOptions.readWrite());
         return new Subject(
                 name,
+                RANDOM,
                 (offset, memory, length) -> disk.write(offset, memory, 0, length),
                 (offset, memory, length) -> disk.read(offset, memory, 0, length),
                 disk::flush,
                 () -> {
                     disk.close();
                     Files.delete(image);
-                },
-                new double[COLUMNS.length][ROUNDS]);
+                });
     }
 
-    private static double[] measure(Subject subject, MemorySegment memory, long size) throws Exception {
-        double[] rates = {
+    private static Rate[] measure(Subject subject, MemorySegment memory, long size) throws Exception {
+        Rate[] rates = {
             sequential(subject.write, memory, size, 64 << 10),
             sequential(subject.read, memory, size, 64 << 10),
             sequential(subject.write, memory, size, MIB),
             sequential(subject.read, memory, size, MIB),
-            random(subject.write, memory, size, 1),
-            random(subject.read, memory, size, 1),
-            parallel(subject.read, memory, size)
+            random(subject.write, memory, size, subject.random, 1),
+            random(subject.read, memory, size, subject.random, 1),
+            parallel(subject.read, memory, size, subject.random)
         };
         // What a round has written is not left for the next subject to wait for.
         subject.flush.run();
         return rates;
     }
 
-    private static double sequential(Request request, MemorySegment memory, long size, int length) throws IOException {
-        long began = System.nanoTime();
+    private static Rate sequential(Request request, MemorySegment memory, long size, int length) throws IOException {
+        Moment began = Moment.now();
         for (long at = 0; at < size; at += length) {
             request.run(at, memory, length);
         }
-        return rate(size, began);
+        return began.rate(size);
     }
 
-    private static double random(Request request, MemorySegment memory, long size, long seed) throws IOException {
+    private static Rate random(Request request, MemorySegment memory, long size, int count, long seed) throws IOException {
         int length = 4 << 10;
         SplittableRandom random = new SplittableRandom(seed);
-        long began = System.nanoTime();
-        for (int i = 0; i < RANDOM; i++) {
+        Moment began = Moment.now();
+        for (int i = 0; i < count; i++) {
             request.run(random.nextLong(size / length) * length, memory, length);
         }
-        return rate((long) RANDOM * length, began);
+        return began.rate((long) count * length);
     }
 
-    private static double parallel(Request request, MemorySegment memory, long size) throws Exception {
+    private static Rate parallel(Request request, MemorySegment memory, long size, int count) throws Exception {
         List<Thread> threads = new ArrayList<>();
         long began = System.nanoTime();
         for (int i = 0; i < THREADS; i++) {
@@ -189,7 +227,7 @@ public final class DiskRequests {
             MemorySegment own = memory.asSlice(i * (64L << 10), 64 << 10);
             threads.add(Thread.startVirtualThread(() -> {
                 try {
-                    random(request, own, size, seed);
+                    random(request, own, size, count, seed);
                 } catch (IOException e) {
                     throw new IllegalStateException(e);
                 }
@@ -198,10 +236,7 @@ public final class DiskRequests {
         for (Thread thread : threads) {
             thread.join();
         }
-        return rate((long) THREADS * RANDOM * (4 << 10), began);
-    }
-
-    private static double rate(long bytes, long began) {
-        return bytes / (double) MIB / ((System.nanoTime() - began) / 1e9);
+        double mib = (long) THREADS * count * (4 << 10) / (double) MIB;
+        return new Rate(mib / ((System.nanoTime() - began) / 1e9), 0);
     }
 }

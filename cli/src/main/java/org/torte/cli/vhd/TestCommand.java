@@ -88,11 +88,12 @@ final class TestCommand extends VhdCommand.OnImage {
         StringBuilder out = new StringBuilder();
         for (CheckReport report : reports) {
             out.append(Output.printable(report.image()))
-                    .append(switch (report.verdict()) {
-                        case SOUND -> ": sound";
-                        case PARENT -> ": sound itself, but its PARENT is not as it must be";
-                        case DAMAGED -> ": DAMAGED";
-                    })
+                    .append(
+                            switch (report.verdict()) {
+                                case SOUND -> ": sound";
+                                case PARENT -> ": sound itself, but its PARENT is not as it must be";
+                                case DAMAGED -> ": DAMAGED";
+                            })
                     .append(", ")
                     .append(report.allocatedBlocks())
                     .append(" of ")

@@ -33,14 +33,13 @@ class OperationCrashTest {
         void judge(Remains remains, byte[] content);
     }
 
-    private static CrashStates crashes(long seed) {
-        boolean thorough = Boolean.getBoolean("torte.thorough");
-        SplittableRandom random = new SplittableRandom(seed);
-        return thorough ? new CrashStates(10, 60, 8, random) : new CrashStates(5, 5, 1, random);
+    /** How many states are tried. */
+    CrashStates crashes(long seed) {
+        return new CrashStates(5, 5, 1, new SplittableRandom(seed));
     }
 
     /** Records some work on an image and judges what every power failure in it leaves. */
-    private static void cut(String name, MemoryImages place, Path image, Runnable work, Judge judge) throws Exception {
+    private void cut(String name, MemoryImages place, Path image, Runnable work, Judge judge) throws Exception {
         MemoryFile start = place.storage.get(image).copy();
         List<Recorder> recorders = place.storage.record(image);
         work.run();
@@ -84,7 +83,7 @@ class OperationCrashTest {
         });
     }
 
-    private static void resizing(MemoryImages place, long size) throws Exception {
+    private void resizing(MemoryImages place, long size) throws Exception {
         byte[] old = place.content(place.base);
         byte[] expected = Arrays.copyOf(old, (int) size);
         Runnable work = () -> {
