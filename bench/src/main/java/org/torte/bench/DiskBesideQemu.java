@@ -156,7 +156,18 @@ public final class DiskBesideQemu {
     private static double bench(Work work, String cache, String format, String image)
             throws IOException, InterruptedException {
         List<String> command = new ArrayList<>(List.of(
-                "qemu-img", "bench", "-t", cache, "-d", "1", "-f", format, "-c", "" + work.count, "-s", "" + work.length));
+                "qemu-img",
+                "bench",
+                "-t",
+                cache,
+                "-d",
+                "1",
+                "-f",
+                format,
+                "-c",
+                "" + work.count,
+                "-s",
+                "" + work.length));
         command.addAll(List.of("-S", "" + work.step));
         if (work.writing) {
             command.add("-w");
@@ -175,8 +186,7 @@ public final class DiskBesideQemu {
 
     /** The time of the program, less that of one that only opens the image. */
     private double qemuIo(Path image, DiskFormat format, Work work) throws IOException, InterruptedException {
-        List<String> command =
-                List.of("qemu-io", "-t", "writeback", "-f", qemuName(format), image.toString());
+        List<String> command = List.of("qemu-io", "-t", "writeback", "-f", qemuName(format), image.toString());
         StringBuilder text = new StringBuilder();
         for (int i = 1; i <= work.count; i++) {
             text.append(work.writing ? "write -q " : "read -q ")
@@ -213,8 +223,8 @@ public final class DiskBesideQemu {
         try {
             while (!Files.exists(socket)) {
                 if (!server.isAlive()) {
-                    throw new IOException("qemu-nbd: "
-                            + new String(server.getInputStream().readAllBytes(), StandardCharsets.UTF_8));
+                    throw new IOException(
+                            "qemu-nbd: " + new String(server.getInputStream().readAllBytes(), StandardCharsets.UTF_8));
                 }
                 Thread.onSpinWait();
             }

@@ -133,7 +133,10 @@ public final class DiskRequests {
             for (int i = 0; i < columns; i++) {
                 double best = subject.best(i, rate);
                 row.append(String.format(
-                        Locale.ROOT, " | %.0f (%.2f)", best, best / subjects.getFirst().best(i, rate)));
+                        Locale.ROOT,
+                        " | %.0f (%.2f)",
+                        best,
+                        best / subjects.getFirst().best(i, rate)));
             }
             System.out.println(row.append(" |"));
         }
@@ -209,7 +212,8 @@ public final class DiskRequests {
         return began.rate(size);
     }
 
-    private static Rate random(Request request, MemorySegment memory, long size, int count, long seed) throws IOException {
+    private static Rate random(Request request, MemorySegment memory, long size, int count, long seed)
+            throws IOException {
         int length = 4 << 10;
         SplittableRandom random = new SplittableRandom(seed);
         Moment began = Moment.now();

@@ -192,7 +192,9 @@ class MergeCrashTest {
         }
         MemoryStorage again = state.with(file(layer), state.get(file(layer)).copy());
         History history = new History(again);
-        Merge.run(file(layer), format, Remains.options(again, seed).withStorage(history), Progress.NONE, STEP);
+        // Other identifiers than those of the first crash: a log of the same one would take over its old entries.
+        DiskOptions options = Remains.options(again, seed + 1_000_000).withStorage(history);
+        Merge.run(file(layer), format, options, Progress.NONE, STEP);
         return history.visit(0, 1, 5, random, (left, _, description) -> {
             judge(left, model, seed, before, what + "; then " + description);
         });

@@ -269,58 +269,6 @@ class VhdTest {
         assertThat(Files.readAllBytes(image)).isEqualTo(damaged);
     }
 
-    @Test
-    void hostileStructuresGiveOneErrorAndAreNotModified() throws Exception {
-        Path base = create("base.vhd", CreateOptions.dynamic(16 * MIB));
-        Path image = create("child.vhd", CreateOptions.differencing(base));
-        try (VirtualDisk disk = open(image)) {
-            disk.write(5 * MIB, pattern(MIB, 5));
-        }
-        byte[] good = Files.readAllBytes(image);
-        long seed = 4711;
-        Random random = new Random(seed);
-        int[] interesting = {0, 1, 0x7fffffff, 0x80000000, -1, -2, 3, 512, 1 << 21};
-        for (int round = 0; round < 3000; round++) {
-            byte[] bad = good.clone();
-            int[] areas = {0, 512, 1536, 4096, 8192, good.length - 512};
-            for (int k = random.nextInt(3); k >= 0; k--) {
-                int at = areas[random.nextInt(areas.length)] + random.nextInt(128) * 4;
-                int value = random.nextBoolean() ? random.nextInt() : interesting[random.nextInt(interesting.length)];
-                ByteBuffer.wrap(bad).putInt(Math.min(at, bad.length - 4), value);
-            }
-            if (random.nextInt(8) == 0) {
-                bad = Arrays.copyOf(bad, random.nextInt(bad.length));
-            } else {
-                // With right checksums the fuzz gets past the first gate.
-                seal(bad, 0, 512, 64);
-                seal(bad, bad.length - 512, 512, 64);
-                seal(bad, 512, 1024, 36);
-            }
-            Files.write(image, bad);
-            try (VirtualDisk disk = VirtualDisks.open(image, DiskFormat.VHD, DiskOptions.readOnly())) {
-                byte[] buffer = new byte[65536];
-                for (long at = 0; at < Math.min(disk.size(), 32 * MIB) - buffer.length; at += MIB) {
-                    disk.read(at, buffer);
-                }
-            } catch (DiskException e) {
-                assertThat(e.getMessage()).as("seed %d round %d", seed, round).isNotBlank();
-            }
-            assertThat(check(image)).as("seed %d round %d", seed, round).isNotNull();
-            try {
-                open(image).close();
-            } catch (DiskException e) {
-                assertThat(Arrays.equals(Files.readAllBytes(image), bad))
-                        .as("seed %d round %d: refused and modified", seed, round)
-                        .isTrue();
-            }
-        }
-    }
-
-    private static void seal(byte[] image, int at, int length, int field) {
-        byte[] part = Arrays.copyOfRange(image, at, at + length);
-        ByteBuffer.wrap(image).putInt(at + field, VhdFooter.checksum(part, field));
-    }
-
     private static void overwrite(Path image, long at, byte[] bytes) throws Exception {
         try (FileChannel channel = FileChannel.open(image, StandardOpenOption.WRITE)) {
             channel.write(ByteBuffer.wrap(bytes), at);
