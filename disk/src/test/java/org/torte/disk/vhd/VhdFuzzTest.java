@@ -89,7 +89,7 @@ class VhdFuzzTest {
         // The copy of the footer, the header with its locators, the block table, the first blocks' bitmaps, the footer.
         long[] areas = {0, 512, 1024, 1536, 2048, 4096, 1 << 16, size - 512};
         for (int n = 1 + random.nextInt(3); n > 0; n--) {
-            long at = Math.min(areas[random.nextInt(areas.length)] + random.nextInt(128) * 4, size - 4);
+            long at = Math.min(areas[random.nextInt(areas.length)] + random.nextInt(128) * 4L, size - 4);
             int value = random.nextInt(5) == 0 ? random.nextInt() : ODD[random.nextInt(ODD.length)];
             file.write(at, ByteBuffer.allocate(4).putInt(value).array());
             what.append(at).append(" = ").append(Integer.toHexString(value)).append("; ");
