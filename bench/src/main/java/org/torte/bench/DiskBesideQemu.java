@@ -198,7 +198,8 @@ public final class DiskBesideQemu {
                 text.append("flush\n");
             }
         }
-        double empty = Math.min(timed(command, "quit\n"), timed(command, "quit\n"));
+        double empty = timed(command, "quit\n");
+        empty = Math.min(empty, timed(command, "quit\n"));
         return Math.max(1e-6, timed(command, text.append("quit\n").toString()) - empty);
     }
 
