@@ -167,8 +167,8 @@ public final class DiskTargets {
         double[] best = {Double.MAX_VALUE, Double.MAX_VALUE};
         for (int i = 0; i < ROUNDS; i++) {
             long[] now = copyAndMerge(format);
-            best[0] = Math.min(best[0], now[0]);
-            best[1] = Math.min(best[1], now[1]);
+            best[0] = Math.min(best[0], (double) now[0]);
+            best[1] = Math.min(best[1], (double) now[1]);
         }
         return best[0] / best[1];
     }
