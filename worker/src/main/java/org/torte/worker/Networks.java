@@ -185,8 +185,12 @@ final class Networks implements AutoCloseable {
     }
 
     private static void attach(Machine machine, int number, Attached attached) {
-        SyntheticAdapter adapter =
-                new SyntheticAdapter(machine.vmbus().host(), number, attached.instance, attached.address);
+        SyntheticAdapter adapter = new SyntheticAdapter(
+                machine.vmbus(),
+                number,
+                attached.instance,
+                attached.address,
+                machine.configuration().processors());
         attached.adapter = adapter;
         if (attached.port != null) {
             adapter.connect(attached.port);

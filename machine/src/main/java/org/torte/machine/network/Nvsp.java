@@ -20,7 +20,8 @@ import java.nio.ByteOrder;
  * 107 RNDIS message            channel 4 (0 data, 1 control), section of the send buffer 4, bytes in it 4
  * 108 RNDIS message complete   status 4
  * 125 NDIS configuration       largest frame 4, 4, capabilities 8
- * 133 sub-channels             operation 4, count 4; the answer: status 4, count 4
+ * 133 sub-channels             operation 4 (1 allocate), count 4; the answer: status 4, count 4
+ * 134 send table               entries 4, offset in the message 4; at it, a channel's number of 4 bytes each
  * </pre>
  *
  * A message of the guest's that is a request is answered in the completion of its packet.
@@ -30,7 +31,7 @@ sealed interface Nvsp {
     int INIT = 1, INIT_COMPLETE = 2;
     int NDIS_VERSION = 100, RECEIVE_BUFFER = 101, RECEIVE_BUFFER_COMPLETE = 102, REVOKE_RECEIVE_BUFFER = 103;
     int SEND_BUFFER = 104, SEND_BUFFER_COMPLETE = 105, REVOKE_SEND_BUFFER = 106;
-    int RNDIS = 107, RNDIS_COMPLETE = 108, NDIS_CONFIGURATION = 125, SUBCHANNELS = 133;
+    int RNDIS = 107, RNDIS_COMPLETE = 108, NDIS_CONFIGURATION = 125, SUBCHANNELS = 133, SEND_TABLE = 134;
     int VERSION_1 = 2, VERSION_2 = 0x30002, VERSION_4 = 0x40000, VERSION_5 = 0x50000, VERSION_6 = 0x60000;
     int VERSION_6_1 = 0x60001;
 
@@ -38,6 +39,12 @@ sealed interface Nvsp {
 
     /** The channel of an RNDIS message. */
     int DATA = 0, CONTROL = 1;
+
+    /** The only operation on sub-channels. */
+    int ALLOCATE = 1;
+
+    /** How many entries the table has by which the guest chooses a channel for what it sends. */
+    int SEND_TABLE_ENTRIES = 16;
 
     /** Stands for the section of a message that is not in the send buffer. */
     int NO_SECTION = -1;
@@ -128,6 +135,17 @@ sealed interface Nvsp {
     /** Answers {@link SubchannelRequest}. */
     static byte[] subchannelsComplete(int length, int status, int count) {
         return message(length, SUBCHANNELS, status, count);
+    }
+
+    /** The table by which the guest spreads what it sends over its channels. */
+    static byte[] sendTable(int length, int channels) {
+        byte[] message = message(length + SEND_TABLE_ENTRIES * Integer.BYTES, SEND_TABLE, SEND_TABLE_ENTRIES, length);
+        ByteBuffer table =
+                ByteBuffer.wrap(message).order(ByteOrder.LITTLE_ENDIAN).position(length);
+        for (int i = 0; i < SEND_TABLE_ENTRIES; i++) {
+            table.putInt(i % channels);
+        }
+        return message;
     }
 
     /** Goes with RNDIS messages for the guest, which lie in its receive buffer. */

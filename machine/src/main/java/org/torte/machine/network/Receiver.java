@@ -8,9 +8,7 @@ import org.torte.base.StateInput;
 import org.torte.base.StateOutput;
 import org.torte.base.net.FrameBatch;
 import org.torte.machine.vmbus.BusHost;
-import org.torte.machine.vmbus.Channel;
 import org.torte.machine.vmbus.GuestRange;
-import org.torte.machine.vmbus.Packet;
 
 /**
  * The way of frames and RNDIS answers to the guest: into places of its receive buffer, and as packets that name these into
@@ -38,6 +36,9 @@ final class Receiver {
     private int pending = NONE;
 
     private boolean pendingIsControl;
+    /** The number of the channel that it is for. */
+    private int pendingChannel;
+
     private int pieceNumber;
 
     private final byte[] descriptor = new byte[DESCRIPTOR_HEADER + RANGE * MAX_PLACES];
@@ -87,26 +88,28 @@ final class Receiver {
     }
 
     /** Where the guest's buffer is now; null when it has given none, or has taken it away. */
-    private @Nullable GuestRange memory(Channel channel, ReceiveBuffer places) {
-        GuestRange range = channel.gpadl(places.handle());
+    private static @Nullable GuestRange memory(ChannelQueues.Queue first, ReceiveBuffer places) {
+        GuestRange range = first.channel.gpadl(places.handle());
         return range != null && range.length() >= places.offset(places.places() - 1) + places.placeSize()
                 ? range
                 : null;
     }
 
     /**
-     * Gives the guest answers, and frames from {@code first} on.
+     * Gives the guest answers, by the first channel, and frames from {@code first} on, by those that it has chosen for them.
      *
      * @return how many frames are done with
      */
-    int deliver(Channel channel, FrameBatch batch, int first) {
+    int deliver(
+            ChannelQueues queues, ChannelQueues.Queue control, ReceiveScaling scaling, FrameBatch batch, int first) {
         ReceiveBuffer places = buffer;
-        GuestRange memory = places == null ? null : memory(channel, places);
+        GuestRange memory = places == null ? null : memory(control, places);
+        BusHost host = control.channel.host();
         if (places == null || memory == null) {
             // Frames for a guest that does not take them are dropped; answers wait for its next buffer.
             return batch.size() - first;
         }
-        if (pending != NONE && !sendPending(channel, places)) {
+        if (pending != NONE && !sendPending(queues, places)) {
             return 0;
         }
         while (!answers.isEmpty() && places.freePlaces() > 0) {
@@ -114,29 +117,46 @@ final class Receiver {
             if (answer.length <= places.placeSize()) {
                 pending = places.take(NONE, answer.length);
                 pendingIsControl = true;
-                memory.write(channel.host(), places.offset(pending), answer, 0, answer.length);
+                pendingChannel = 0;
+                memory.write(host, places.offset(pending), answer, 0, answer.length);
             }
             answers.remove();
-            if (pending != NONE && !sendPending(channel, places)) {
+            if (pending != NONE && !sendPending(queues, places)) {
                 return 0;
             }
         }
         int frame = first;
         while (frame < batch.size()) {
-            int next = fillPlaces(channel.host(), places, memory, batch, frame);
+            int next = fillPlaces(host, queues, scaling, places, memory, batch, frame);
             if (next == frame) {
                 break; // no place is free
             }
             frame = next;
-            if (pending != NONE && !sendPending(channel, places)) {
+            if (pending != NONE && !sendPending(queues, places)) {
                 break;
             }
         }
         return frame - first;
     }
 
-    /** Puts frames into places of one packet; gives the first frame that is not there. */
-    private int fillPlaces(BusHost host, ReceiveBuffer places, GuestRange memory, FrameBatch batch, int first) {
+    /** The number of the channel for a frame, one that is open. */
+    private static int channel(ChannelQueues queues, ReceiveScaling scaling, FrameBatch batch, int frame) {
+        if (queues.count() == 1) {
+            return 0;
+        }
+        int wanted = scaling.channel(batch, frame);
+        return queues.get(wanted) == null ? 0 : wanted;
+    }
+
+    /** Puts frames for one channel into places of one packet; gives the first frame that is not there. */
+    private int fillPlaces(
+            BusHost host,
+            ChannelQueues queues,
+            ReceiveScaling scaling,
+            ReceiveBuffer places,
+            GuestRange memory,
+            FrameBatch batch,
+            int first) {
         int last = NONE;
         int left = Math.min(MAX_PLACES, places.freePlaces());
         int room = places.placeSize() - MAX_HEADER;
@@ -148,7 +168,8 @@ final class Receiver {
                 tooLong++;
                 continue;
             }
-            if (pieces > left) {
+            int target = pieces > left ? NONE : channel(queues, scaling, batch, frame);
+            if (target == NONE || pending != NONE && target != pendingChannel) {
                 break;
             }
             left -= pieces;
@@ -163,6 +184,7 @@ final class Receiver {
                 if (pending == NONE) {
                     pending = last;
                     pendingIsControl = false;
+                    pendingChannel = target;
                 }
                 int at = places.offset(last);
                 memory.write(host, at, header, 0, head);
@@ -207,7 +229,15 @@ final class Receiver {
         return at + Rndis.INFORMATION;
     }
 
-    private boolean sendPending(Channel channel, ReceiveBuffer places) {
+    /** False when there is no room; places for a channel that is closed now are free again. */
+    private boolean sendPending(ChannelQueues queues, ReceiveBuffer places) {
+        ChannelQueues.Queue queue = queues.get(pendingChannel);
+        if (queue == null) {
+            places.given(pending);
+            boolean _ = places.giveBack(pending);
+            pending = NONE;
+            return true;
+        }
         int count = 0;
         for (int place = pending; place >= 0; place = places.after(place)) {
             int at = DESCRIPTOR_HEADER + RANGE * count;
@@ -215,14 +245,11 @@ final class Receiver {
             count++;
         }
         descriptorView.putInt(0, places.id()).putInt(4, count);
-        boolean sent = channel.send(
-                Packet.TRANSFER_PAGES,
-                true,
+        boolean sent = queue.sendPlaces(
                 pending + 1L,
                 descriptor,
                 DESCRIPTOR_HEADER + RANGE * count,
-                pendingIsControl ? CONTROL_MESSAGE : DATA_MESSAGE,
-                Nvsp.RNDIS_LENGTH);
+                pendingIsControl ? CONTROL_MESSAGE : DATA_MESSAGE);
         if (sent) {
             places.given(pending);
             pending = NONE;
@@ -235,7 +262,10 @@ final class Receiver {
         if (buffer != null) {
             buffer.save(state);
         }
-        state.putInt(pending).putBoolean(pendingIsControl).putInt(pieceNumber);
+        state.putInt(pending)
+                .putBoolean(pendingIsControl)
+                .putInt(pendingChannel)
+                .putInt(pieceNumber);
         state.putInt(answers.size());
         answers.forEach(state::putBytes);
         state.putLong(frames).putLong(tooLong);
@@ -248,6 +278,7 @@ final class Receiver {
         }
         pending = state.getInt();
         pendingIsControl = state.getBoolean();
+        pendingChannel = state.version() == 1 ? 0 : state.getInt();
         pieceNumber = state.getInt() & 0xffff;
         state.check(pending == NONE || buffer != null && buffer.isGroup(pending, MAX_PLACES), "place " + pending);
         int count = state.getInt();

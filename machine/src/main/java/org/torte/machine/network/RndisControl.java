@@ -37,6 +37,9 @@ final class RndisControl {
         long sentDropped();
 
         long receivedDropped();
+
+        /** How many channels the adapter may have. */
+        int channels();
     }
 
     private final MacAddress permanent;
@@ -48,6 +51,7 @@ final class RndisControl {
     private long[] multicast = {};
     private boolean coalescing;
     private int ndisMinor;
+    private final ReceiveScaling scaling = new ReceiveScaling();
 
     RndisControl(MacAddress permanent, Facts facts) {
         this.permanent = permanent;
@@ -63,6 +67,12 @@ final class RndisControl {
         multicast = new long[0];
         coalescing = false;
         ndisMinor = NDIS_6_1;
+        scaling.reset();
+    }
+
+    /** How frames for the guest are spread over its channels. */
+    ReceiveScaling scaling() {
+        return scaling;
     }
 
     MacAddress address() {
@@ -186,6 +196,8 @@ final class RndisControl {
             case Oid.MAXIMUM_LIST_SIZE -> ints(MAX_MULTICAST);
             case Oid.OFFLOAD_CAPABILITIES, Oid.OFFLOAD_CONFIGURATION ->
                 NdisOffload.capabilities(ndisMinor >= NDIS_6_30 ? 3 : ndisMinor >= NDIS_6_1 ? 2 : 1);
+            case Oid.RECEIVE_SCALE_CAPABILITIES ->
+                facts.channels() > 1 ? ReceiveScaling.capabilities(facts.channels()) : null;
             default -> null;
         };
     }
@@ -226,6 +238,9 @@ final class RndisControl {
                     Oid.OFFLOAD_ENCAPSULATION,
                     Oid.NETWORK_LAYER_ADDRESSES -> {
                 return Rndis.SUCCESS;
+            }
+            case Oid.RECEIVE_SCALE_PARAMETERS -> {
+                return scaling.set(value);
             }
             case Oid.CONFIGURATION_PARAMETER -> {
                 return setParameter(view);
@@ -274,6 +289,7 @@ final class RndisControl {
         state.putBoolean(initialized).putInt(filter).putLong(address);
         state.putInt(multicast.length).putLongs(multicast);
         state.putBoolean(coalescing).putInt(ndisMinor);
+        scaling.save(state);
     }
 
     void restore(StateInput state) {
@@ -290,5 +306,9 @@ final class RndisControl {
         }
         coalescing = state.getBoolean();
         ndisMinor = state.getInt();
+        scaling.reset();
+        if (state.version() > 1) {
+            scaling.restore(state);
+        }
     }
 }

@@ -19,14 +19,15 @@ import org.torte.machine.vmbus.ChannelOffer;
 import org.torte.machine.vmbus.GuestRange;
 import org.torte.machine.vmbus.GuestStream;
 import org.torte.machine.vmbus.Packet;
+import org.torte.machine.vmbus.Vmbus;
 import org.torte.machine.vmbus.VmbusDevice;
 
 /**
  * A network adapter. It can be plugged into a network and unplugged at any time; the port belongs to the caller. Safe for
  * several threads.
  *
- * <p>Everything that concerns the guest happens in {@link #serve}, which the bus never calls twice at a time. Other threads
- * bring frames and news of the link; they take {@link #lock} and leave both for {@code serve}.
+ * <p>Everything that concerns the guest happens in {@link #serve}, for one of its channels at a time ({@link #serving}).
+ * Other threads bring frames and news of the link; they take {@link #lock} and leave both for {@code serve}.
  */
 public final class SyntheticAdapter implements VmbusDevice, NetworkAdapter {
     /** How many packets one call of {@code serve} takes at most, so that the guest cannot keep it for ever. */
@@ -50,16 +51,19 @@ public final class SyntheticAdapter implements VmbusDevice, NetworkAdapter {
     private static final byte[] RNDIS_REFUSED = Nvsp.rndisComplete(Nvsp.INVALID_RNDIS);
     private static final byte[] NOTHING = {};
 
-    /** An answer that found no room in the ring. */
-    @SuppressWarnings("ArrayRecordComponent") // never compared
-    private record Answer(long transaction, byte[] bytes) {}
-
+    private final Vmbus bus;
     private final BusHost host;
     private final int number;
     private final UUID instance;
+    private final int channels;
     private volatile @Nullable NetworkPort port;
 
-    // ---- for serve, and while it cannot be called
+    /** Guards what is between guest and adapter; taken before {@link #lock}. */
+    private final Object serving = new Object();
+
+    private final ChannelQueues queues = new ChannelQueues();
+    /** One is being served: on this very thread, if the bus has others served at once (in tests). */
+    private boolean busy;
 
     private final Transmitter transmitter = new Transmitter();
     private final Receiver receiver = new Receiver();
@@ -68,7 +72,9 @@ public final class SyntheticAdapter implements VmbusDevice, NetworkAdapter {
     private int largestFrame;
     private int sendHandle;
     private @Nullable GuestRange sendMemory;
-    private @Nullable Answer unsent;
+    /** The guest is to be told how to spread what it sends over so many channels; 0 when it has been. */
+    private int untoldChannels;
+
     /** Frames on their way to the guest, and how many of them are there. */
     private FrameBatch delivering = new FrameBatch(QUEUE_FRAMES, QUEUE_BYTES);
 
@@ -97,15 +103,17 @@ public final class SyntheticAdapter implements VmbusDevice, NetworkAdapter {
     /**
      * An adapter that is not plugged in.
      *
-     * @param host what it runs on, the bus's
      * @param number counts the machine's adapters from 0
      * @param instance what identifies it to the guest
      * @param address its address, until the guest sets another one
+     * @param processors how many the machine has; guests take more channels when there are more
      */
-    public SyntheticAdapter(BusHost host, int number, UUID instance, MacAddress address) {
-        this.host = host;
+    public SyntheticAdapter(Vmbus bus, int number, UUID instance, MacAddress address, int processors) {
+        this.bus = bus;
+        host = bus.host();
         this.number = number;
         this.instance = instance;
+        channels = Math.clamp(processors, 1, ChannelQueues.MAX);
         stream = new GuestStream(host.memory());
         control = new RndisControl(address, new Facts());
     }
@@ -143,6 +151,11 @@ public final class SyntheticAdapter implements VmbusDevice, NetworkAdapter {
         @Override
         public long receivedDropped() {
             return receiver.tooLong() + discarded;
+        }
+
+        @Override
+        public int channels() {
+            return channels;
         }
     }
 
@@ -279,18 +292,28 @@ public final class SyntheticAdapter implements VmbusDevice, NetworkAdapter {
 
     @Override
     public void open(Channel opened) {
-        forgetGuest();
-        synchronized (lock) {
-            channel = opened;
+        synchronized (serving) {
+            if (opened.subchannel() == 0) {
+                forgetGuest();
+                synchronized (lock) {
+                    channel = opened;
+                }
+            }
+            queues.add(opened);
         }
     }
 
     @Override
     public void close(Channel closed) {
-        synchronized (lock) {
-            channel = null;
+        synchronized (serving) {
+            queues.remove(closed);
+            if (closed.subchannel() == 0) {
+                synchronized (lock) {
+                    channel = null;
+                }
+                forgetGuest();
+            }
         }
-        forgetGuest();
     }
 
     private void forgetGuest() {
@@ -298,7 +321,7 @@ public final class SyntheticAdapter implements VmbusDevice, NetworkAdapter {
         largestFrame = 0;
         sendHandle = NO_HANDLE;
         sendMemory = null;
-        unsent = null;
+        untoldChannels = 0;
         transmitter.clear();
         receiver.clear();
         delivering.clear();
@@ -314,48 +337,62 @@ public final class SyntheticAdapter implements VmbusDevice, NetworkAdapter {
 
     @Override
     public boolean serve(Channel current) {
-        sendMemory = sendHandle == NO_HANDLE ? null : current.gpadl(sendHandle);
-        if (!sendUnsent(current)) {
+        synchronized (serving) {
+            ChannelQueues.Queue queue = queues.get(current.subchannel());
+            ChannelQueues.Queue first = queues.get(0);
+            if (queue == null || first == null) {
+                return false; // further channels mean nothing without the first one, and go with it
+            }
+            if (busy) {
+                queue.wantsTurn = true;
+                return false;
+            }
+            busy = true;
+            try {
+                return serve(queue, first);
+            } finally {
+                busy = false;
+                queues.finish(queue);
+            }
+        }
+    }
+
+    private boolean serve(ChannelQueues.Queue queue, ChannelQueues.Queue first) {
+        sendMemory = sendHandle == NO_HANDLE ? null : first.channel.gpadl(sendHandle);
+        if (!queue.sendUnsent()) {
             return false;
         }
         tellLink();
-        deliver(current);
-        release(current);
-        for (int i = 0; unsent == null; i++) {
+        tellChannels(first);
+        deliver(first);
+        release();
+        for (int i = 0; !queue.isFull(); i++) {
             if (i == MAX_PACKETS) {
-                current.schedule();
+                queue.channel.schedule();
                 break;
             }
             if (i % PACKETS_BETWEEN == PACKETS_BETWEEN - 1) {
-                deliver(current);
+                deliver(first);
             }
-            Packet packet = current.receive();
+            Packet packet = queue.channel.receive();
             if (packet == null) {
                 push();
-                deliver(current);
+                tellChannels(first);
+                deliver(first);
                 return true;
             }
-            handle(current, packet);
+            handle(queue, packet);
         }
         push();
         return false;
     }
 
-    private boolean sendUnsent(Channel current) {
-        Answer answer = unsent;
-        if (answer != null) {
-            if (!current.sendCompletion(answer.transaction, answer.bytes, answer.bytes.length)) {
-                return false;
+    private void tellChannels(ChannelQueues.Queue first) {
+        if (untoldChannels != 0 && !first.isFull()) {
+            byte[] table = Nvsp.sendTable(Nvsp.length(version), untoldChannels);
+            if (first.sendInBand(table)) {
+                untoldChannels = 0;
             }
-            unsent = null;
-        }
-        return true;
-    }
-
-    /** Answers a packet; what finds no room is sent before the next packet is looked at. */
-    private void complete(Channel current, Packet packet, byte[] message) {
-        if (packet.wantsCompletion() && !current.sendCompletion(packet.transaction(), message, message.length)) {
-            unsent = new Answer(packet.transaction(), message);
         }
     }
 
@@ -378,7 +415,7 @@ public final class SyntheticAdapter implements VmbusDevice, NetworkAdapter {
     }
 
     /** Gives the guest what has come for it, as far as it has room. */
-    private void deliver(Channel current) {
+    private void deliver(ChannelQueues.Queue first) {
         boolean more;
         do {
             boolean roomAgain = false;
@@ -398,21 +435,23 @@ public final class SyntheticAdapter implements VmbusDevice, NetworkAdapter {
                 sender.roomAvailable();
             }
             int before = delivered;
-            delivered += receiver.deliver(current, delivering, delivered);
+            delivered += receiver.deliver(queues, first, control.scaling(), delivering, delivered);
             more = delivered > before && delivered == delivering.size();
         } while (more);
     }
 
     /** Goes on with what the network did not take before. */
-    private void release(Channel current) {
+    private void release() {
         push();
-        for (Packet packet = transmitter.nextHeld(); packet != null; packet = transmitter.nextHeld()) {
-            transmit(current, packet);
+        for (Transmitter.Held held = transmitter.nextHeld(); held != null; held = transmitter.nextHeld()) {
+            ChannelQueues.Queue queue = queues.get(held.channel());
+            if (queue != null && queue.isFull()) {
+                return;
+            }
+            transmitter.dropHeld();
+            transmit(queue, held.packet());
             if (!transmitter.hasRoom()) {
                 push();
-            }
-            if (unsent != null) {
-                return;
             }
         }
         push();
@@ -427,38 +466,42 @@ public final class SyntheticAdapter implements VmbusDevice, NetworkAdapter {
         }
     }
 
-    private void handle(Channel current, Packet packet) {
+    private void handle(ChannelQueues.Queue queue, Packet packet) {
+        boolean first = queue.number() == 0;
         if (packet.type() == Packet.COMPLETION) {
             receiver.completed(packet.transaction());
         } else if (packet.dataLength() >= Nvsp.RNDIS_LENGTH && packet.dataInt(0) == Nvsp.RNDIS) {
             if (version == 0) {
-                complete(current, packet, RNDIS_REFUSED);
+                queue.complete(packet, RNDIS_REFUSED);
             } else if (packet.dataInt(Nvsp.RNDIS_CHANNEL_AT) != Nvsp.DATA) {
-                complete(current, packet, control(packet) ? RNDIS_TAKEN : RNDIS_REFUSED);
+                queue.complete(packet, first && control(packet) ? RNDIS_TAKEN : RNDIS_REFUSED);
             } else {
-                data(current, packet);
+                data(queue, packet);
             }
-        } else if (packet.type() == Packet.IN_BAND) {
-            complete(current, packet, answer(current, packet, Nvsp.parse(packet.data())));
+        } else if (first && packet.type() == Packet.IN_BAND) {
+            queue.complete(packet, answer(queue.channel, packet, Nvsp.parse(packet.data())));
         } else {
-            complete(current, packet, NOTHING);
+            queue.complete(packet, NOTHING);
         }
     }
 
-    private void data(Channel current, Packet packet) {
+    private void data(ChannelQueues.Queue queue, Packet packet) {
         if (!transmitter.hasRoom()) {
             push();
         }
         if (transmitter.hasRoom() && !transmitter.holds()) {
-            transmit(current, packet);
-        } else if (!transmitter.hold(packet)) {
-            complete(current, packet, RNDIS_TAKEN); // and dropped
+            transmit(queue, packet);
+        } else if (!transmitter.hold(queue.number(), packet)) {
+            queue.complete(packet, RNDIS_TAKEN); // and dropped
         }
     }
 
-    private void transmit(Channel current, Packet packet) {
+    /** The channel that is told of the end is null when it has been closed. */
+    private void transmit(ChannelQueues.@Nullable Queue queue, Packet packet) {
         boolean sound = gather(packet) && transmitter.read(stream);
-        complete(current, packet, sound ? RNDIS_TAKEN : RNDIS_REFUSED);
+        if (queue != null) {
+            queue.complete(packet, sound ? RNDIS_TAKEN : RNDIS_REFUSED);
+        }
     }
 
     /** Lays the parts of an RNDIS message behind each other: the send buffer's, and the memory that goes with the packet. */
@@ -535,9 +578,19 @@ public final class SyntheticAdapter implements VmbusDevice, NetworkAdapter {
                 sendMemory = null;
                 yield NOTHING;
             }
-            case Nvsp.SubchannelRequest _ -> Nvsp.subchannelsComplete(length, Nvsp.FAILURE, 0);
+            case Nvsp.SubchannelRequest(int operation, int wanted) -> offerSubchannels(length, operation, wanted);
             case Nvsp.Unknown _ -> NOTHING;
         };
+    }
+
+    private byte[] offerSubchannels(int length, int operation, int wanted) {
+        int given = version < Nvsp.VERSION_5 || operation != Nvsp.ALLOCATE ? 0 : Math.clamp(wanted, 0, channels - 1);
+        if (given == 0) {
+            return Nvsp.subchannelsComplete(length, Nvsp.FAILURE, 0);
+        }
+        bus.offerSubchannels(this, given);
+        untoldChannels = given + 1;
+        return Nvsp.subchannelsComplete(length, Nvsp.SUCCESS, given);
     }
 
     private byte[] offerReceiveBuffer(Channel current, int length, int handle, int id) {
@@ -586,28 +639,27 @@ public final class SyntheticAdapter implements VmbusDevice, NetworkAdapter {
 
     @Override
     public void reset() {
-        forgetGuest();
+        synchronized (serving) {
+            forgetGuest();
+        }
     }
 
     @Override
     public int stateVersion() {
-        return 1;
+        return 2;
     }
 
     @Override
     public void save(StateOutput state) {
         synchronized (lock) {
             state.putInt(version).putInt(largestFrame).putInt(sendHandle);
-            state.putBoolean(unsent != null);
-            if (unsent != null) {
-                state.putLong(unsent.transaction).putBytes(unsent.bytes);
-            }
+            queues.save(state);
             control.save(state);
             transmitter.save(state);
             receiver.save(state);
             FrameState.save(state, delivering, delivered);
             FrameState.save(state, arrived, 0);
-            state.putBoolean(toldUp).putBoolean(wentDown).putLong(discarded);
+            state.putBoolean(toldUp).putBoolean(wentDown).putLong(discarded).putInt(untoldChannels);
         }
     }
 
@@ -619,11 +671,7 @@ public final class SyntheticAdapter implements VmbusDevice, NetworkAdapter {
             largestFrame = state.getInt();
             state.check(largestFrame >= 0 && largestFrame <= FrameBatch.MAX_LENGTH, "frames of " + largestFrame);
             sendHandle = state.getInt();
-            unsent = null;
-            if (state.getBoolean()) {
-                unsent = new Answer(state.getLong(), state.getBytes());
-                state.check(unsent.bytes.length <= Nvsp.LENGTH, "an answer of " + unsent.bytes.length + " bytes");
-            }
+            queues.restore(state);
             control.restore(state);
             transmitter.restore(state);
             receiver.restore(state);
@@ -635,6 +683,10 @@ public final class SyntheticAdapter implements VmbusDevice, NetworkAdapter {
             toldUp = state.getBoolean();
             wentDown = state.getBoolean();
             discarded = state.getLong();
+            untoldChannels = state.version() == 1 ? 0 : state.getInt();
+            state.check(
+                    untoldChannels >= 0 && untoldChannels <= ChannelQueues.MAX,
+                    untoldChannels + " channels to tell of");
             moved = true;
         }
     }
@@ -646,6 +698,7 @@ public final class SyntheticAdapter implements VmbusDevice, NetworkAdapter {
             sink.accept("address", control.address());
             sink.accept("link", link.up() ? "up" : "down");
             sink.accept("mtu", link.mtu());
+            sink.accept("channels", queues.count());
             sink.accept("sent", transmitter.frames());
             sink.accept("received", receiver.frames());
             sink.accept("dropped", transmitter.malformed() + transmitter.dropped() + receiver.tooLong() + discarded);

@@ -32,9 +32,12 @@ final class Transmitter {
     private static final int IPV4 = 1, IPV6 = 2, TCP_CHECKSUM = 4, UDP_CHECKSUM = 8, IP_CHECKSUM = 0x10;
     private static final int SEGMENT_MASK = 0xf_ffff, LARGE_SEND_2 = 1 << 30;
 
+    /** A packet that waits, and the number of the channel that it came by. */
+    record Held(int channel, Packet packet) {}
+
     private final FrameBatch batch = new FrameBatch(BATCH_FRAMES, BATCH_BYTES);
     private int sent;
-    private final ArrayDeque<Packet> held = new ArrayDeque<>();
+    private final ArrayDeque<Held> held = new ArrayDeque<>();
     private final byte[] header = new byte[Rndis.PACKET_HEADER + MAX_INFORMATION];
     private final ByteBuffer view = ByteBuffer.wrap(header).order(ByteOrder.LITTLE_ENDIAN);
     /** What is known about the frame being read. */
@@ -76,19 +79,24 @@ final class Transmitter {
     }
 
     /** Keeps a packet; false when there are too many. */
-    boolean hold(Packet packet) {
+    boolean hold(int channel, Packet packet) {
         if (held.size() >= MAX_HELD) {
             dropped++;
             return false;
         }
-        held.add(packet.copy());
+        held.add(new Held(channel, packet.copy()));
         return true;
     }
 
-    /** The packet that has waited longest, when there is room for it now. */
+    /** The packet that has waited longest, when there is room for it now; it stays until {@link #dropHeld}. */
     @Nullable
-    Packet nextHeld() {
-        return hasRoom() ? held.poll() : null;
+    Held nextHeld() {
+        return hasRoom() ? held.peek() : null;
+    }
+
+    /** Lets go of the packet that has waited longest. */
+    void dropHeld() {
+        held.remove();
     }
 
     /** Whether there is room for all that one more packet may hold. */
@@ -221,7 +229,10 @@ final class Transmitter {
     void save(StateOutput state) {
         FrameState.save(state, batch, sent);
         state.putInt(held.size());
-        held.forEach(packet -> packet.save(state));
+        held.forEach(one -> {
+            state.putInt(one.channel);
+            one.packet.save(state);
+        });
         state.putLong(frames).putLong(bytes).putLong(malformed).putLong(dropped);
     }
 
@@ -231,7 +242,7 @@ final class Transmitter {
         int count = state.getInt();
         state.check(count >= 0 && count <= MAX_HELD, count + " packets wait");
         for (int i = 0; i < count; i++) {
-            held.add(Packet.restore(state));
+            held.add(new Held(state.version() == 1 ? 0 : state.getInt(), Packet.restore(state)));
         }
         frames = state.getLong();
         bytes = state.getLong();

@@ -5,6 +5,7 @@ import java.nio.ByteOrder;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.concurrent.atomic.AtomicReferenceArray;
@@ -477,20 +478,22 @@ public final class Vmbus implements Device, Connections {
         int handle = body.getInt();
         if (offered != null) {
             Channel channel = offered.open;
-            boolean ring = channel != null && channel.opening().ringGpadl() == handle;
-            if (ring) {
+            if (channel != null && channel.opening().ringGpadl() == handle) {
                 closeChannel(offered);
-            } else if (channel != null) {
-                channel.pause();
             }
+            // All of them may use the buffers that came by one.
+            List<Channel> users = offers.values().stream()
+                    .filter(other -> other.device.equals(offered.device))
+                    .map(other -> other.open)
+                    .filter(Objects::nonNull)
+                    .toList();
+            users.forEach(Channel::pause);
             synchronized (gpadls) {
                 if (gpadls.channelOf(handle) == offered.id) {
                     gpadls.remove(handle);
                 }
             }
-            if (channel != null && !ring) {
-                channel.resume();
-            }
+            users.forEach(Channel::resume);
         }
         post(BusMessage.of(BusMessage.GPADL_TORNDOWN, handle));
     }

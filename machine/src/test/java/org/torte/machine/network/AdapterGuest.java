@@ -29,6 +29,8 @@ final class AdapterGuest {
     final List<Integer> vlans = new ArrayList<>();
     /** RNDIS answers that have come. */
     final List<ByteBuffer> answers = new ArrayList<>();
+    /** Messages of NVSP's own that have come. */
+    final List<ByteBuffer> inBand = new ArrayList<>();
     /** RNDIS statuses that have come. */
     final List<Integer> statuses = new ArrayList<>();
     /** Whether packets are completed at once. */
@@ -115,14 +117,40 @@ final class AdapterGuest {
 
     /** Takes packets until the completion of one. */
     Optional<ByteBuffer> completion(long number) {
-        for (Received packet = channel.receive(); packet != null; packet = channel.receive()) {
+        return completion(channel, number);
+    }
+
+    private Optional<ByteBuffer> completion(OpenChannel from, long number) {
+        for (Received packet = from.receive(); packet != null; packet = from.receive()) {
             if (packet.type() == Packet.COMPLETION && packet.transaction() == number) {
                 completions++;
                 return Optional.of(packet.data());
             }
-            take(packet);
+            take(from, packet);
         }
         return Optional.empty();
+    }
+
+    /** Takes all packets that have come by a further channel; how many frames there were. */
+    int takeAll(OpenChannel from) {
+        int before = frames.size();
+        assertThat(completion(from, -1)).isEmpty();
+        return frames.size() - before;
+    }
+
+    /** Asks for further channels, of which there are so many, and opens them. */
+    List<OpenChannel> openFurther(int wanted, int given) {
+        guest.messages.clear();
+        ByteBuffer answer = nvsp(Nvsp.SUBCHANNELS, Nvsp.ALLOCATE, wanted);
+        assertThat(answer.getInt(4)).isEqualTo(Nvsp.SUCCESS);
+        assertThat(answer.getInt(8)).isEqualTo(given);
+        List<Integer> numbers = new ArrayList<>();
+        for (int i = 1; i <= given; i++) {
+            ByteBuffer offer = guest.expect(1);
+            assertThat(offer.getShort(180)).isEqualTo((short) i);
+            numbers.add(offer.getInt(184));
+        }
+        return numbers.stream().map(number -> guest.open(number, 16)).toList();
     }
 
     /** Takes all packets that have come. */
@@ -130,9 +158,13 @@ final class AdapterGuest {
         assertThat(completion(-1)).isEmpty();
     }
 
-    private void take(Received packet) {
+    private void take(OpenChannel from, Received packet) {
         if (packet.type() == Packet.COMPLETION) {
             completions++;
+            return;
+        }
+        if (packet.type() == Packet.IN_BAND) {
+            inBand.add(packet.data());
             return;
         }
         assertThat(packet.type()).isEqualTo(Packet.TRANSFER_PAGES);
@@ -148,16 +180,20 @@ final class AdapterGuest {
             }
         }
         if (completes) {
-            complete(packet.transaction());
+            complete(from, packet.transaction());
         } else {
             uncompleted.add(packet.transaction());
         }
     }
 
     void complete(long number) {
+        complete(channel, number);
+    }
+
+    void complete(OpenChannel to, long number) {
         byte[] taken = ints(Nvsp.RNDIS_COMPLETE, Nvsp.SUCCESS);
-        channel.write(channel.packet(Packet.COMPLETION, 0, number, new byte[0], taken));
-        channel.signal();
+        to.write(to.packet(Packet.COMPLETION, 0, number, new byte[0], taken));
+        to.signal();
     }
 
     private void takeFrame(ByteBuffer message) {
@@ -236,6 +272,14 @@ final class AdapterGuest {
     /** Sends an RNDIS message that lies in the send buffer. */
     void rndis(int kind, int section, int size) {
         send(transaction++, message(Nvsp.RNDIS, kind, section, size));
+    }
+
+    /** Sends a data message that lies in the send buffer by a further channel. */
+    void rndisBy(OpenChannel by, int section, int size) {
+        byte[] data = message(Nvsp.RNDIS, Nvsp.DATA, section, size);
+        assertThat(by.write(by.packet(Packet.IN_BAND, 1, transaction++, new byte[0], data)))
+                .isTrue();
+        by.signal();
     }
 
     /** Sends RNDIS messages by the addresses of their pages. */

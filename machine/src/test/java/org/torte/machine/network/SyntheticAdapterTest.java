@@ -5,9 +5,11 @@ import static org.assertj.core.api.Assertions.assertThat;
 import java.io.ByteArrayInputStream;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
+import java.io.InputStream;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.Arrays;
+import java.util.Objects;
 import java.util.Random;
 import java.util.UUID;
 import org.junit.jupiter.api.AfterEach;
@@ -27,6 +29,7 @@ import org.torte.machine.vmbus.TestGuest;
 class SyntheticAdapterTest {
     private static final MacAddress ADDRESS = MacAddress.parse("02:00:00:00:00:01");
     private static final UUID INSTANCE = UUID.fromString("00112233-4455-6677-8899-aabbccddeeff");
+    private static final int PROCESSORS = 4;
     private static final int ALL = 0x2d, NOBODY = FrameBatch.NO_VLAN;
 
     private final TestGuest machine = new TestGuest();
@@ -34,7 +37,7 @@ class SyntheticAdapterTest {
     private final SyntheticAdapter adapter = adapter();
 
     private SyntheticAdapter adapter() {
-        SyntheticAdapter made = new SyntheticAdapter(machine.bus.host(), 0, INSTANCE, ADDRESS);
+        SyntheticAdapter made = new SyntheticAdapter(machine.bus, 0, INSTANCE, ADDRESS, PROCESSORS);
         made.connect(port);
         return made;
     }
@@ -276,17 +279,33 @@ class SyntheticAdapterTest {
                 .as("it stands")
                 .isFalse();
         byte[] saved = save(adapter);
-        SyntheticAdapter other = new SyntheticAdapter(machine.bus.host(), 0, INSTANCE, ADDRESS);
+        SyntheticAdapter other = new SyntheticAdapter(machine.bus, 0, INSTANCE, ADDRESS, PROCESSORS);
         StateContainerReader reader = new StateContainerReader(new ByteArrayInputStream(saved));
         reader.readRest(machine.memory);
-        other.restore(reader.section("adapter", 1));
+        other.restore(reader.section("adapter", other.stateVersion()));
+        assertThat(save(other)).isEqualTo(saved);
+    }
+
+    /** Frames on both ways, and an adapter of one channel only. */
+    @Test
+    void theFirstVersionOfSavedStateStillLoads() throws IOException {
+        try (InputStream golden = SyntheticAdapterTest.class.getResourceAsStream("adapter-1.torte")) {
+            StateContainerReader reader = new StateContainerReader(Objects.requireNonNull(golden));
+            reader.readRest(machine.memory);
+            adapter.restore(reader.section("adapter", adapter.stateVersion()));
+        }
+        SyntheticAdapter other = new SyntheticAdapter(machine.bus, 1, INSTANCE, ADDRESS, PROCESSORS);
+        byte[] saved = save(adapter);
+        StateContainerReader reader = new StateContainerReader(new ByteArrayInputStream(saved));
+        reader.readRest(machine.memory);
+        other.restore(reader.section("adapter", other.stateVersion()));
         assertThat(save(other)).isEqualTo(saved);
     }
 
     private static byte[] save(SyntheticAdapter adapter) {
         ByteArrayOutputStream out = new ByteArrayOutputStream();
         StateContainerWriter writer = new StateContainerWriter(out, "test");
-        writer.section("adapter", 1, adapter::save);
+        writer.section("adapter", adapter.stateVersion(), adapter::save);
         writer.finish();
         return out.toByteArray();
     }

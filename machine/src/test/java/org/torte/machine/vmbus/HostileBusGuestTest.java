@@ -34,7 +34,8 @@ import org.torte.network.cable.LoopbackPort;
 /**
  * A guest that does everything wrong against the bus with its real devices: versions, buffers that overlap or lie outside
  * RAM, channels opened twice and closed under work, ring positions, packets of both devices that make no sense, contact
- * anew, reset, save and restore. It names pages of one part of its RAM only; nothing else may ever change.
+ * anew, reset, save and restore. Between that it brings the devices to work ({@link WorkingGuest}), so that what is wrong
+ * meets devices in all their states. It names pages of one part of its RAM only; nothing else may ever change.
  */
 @Timeout(120)
 class HostileBusGuestTest {
@@ -44,12 +45,20 @@ class HostileBusGuestTest {
     private static final int FIRST_PAGE = 64, PAGES = 256, ROUNDS = 6000, CHANNELS = 3, HANDLES = 6;
     private static final long DISK = 4 << 20;
 
+    /** After so many steps the guest makes contact anew, and after so many it opens its channels anew. */
+    private static final int CONNECT = 200, REOPEN = 40;
+
+    /** Of ten steps, how many are work. */
+    private static final int WORK = 6;
+
+    /** How often at least each device has done what it is for, in every run. */
+    private static final int LEAST = 20;
+
     @TempDir
     Path folder;
 
     private final TestGuest guest = new TestGuest();
     private Random random = new Random();
-    private int opened;
 
     private int page() {
         return FIRST_PAGE + random.nextInt(PAGES);
@@ -93,7 +102,6 @@ class HostileBusGuestTest {
         values[3] = random.nextInt(20) == 0 ? random.nextInt() : random.nextInt(4);
         values[4] = random.nextInt(20) == 0 ? random.nextInt() : 2 + random.nextInt(6);
         post(5, values);
-        opened += guest.messages.stream().anyMatch(m -> m.getInt(0) == 6 && m.getInt(16) == 0) ? 1 : 0;
     }
 
     private void contact() {
@@ -147,16 +155,30 @@ class HostileBusGuestTest {
             ScsiController controller = new ScsiController(guest.bus, 0, new UUID(1, 1), 4);
             controller.add(0, disk, new UUID(2, 2));
             SyntheticAdapter adapter =
-                    new SyntheticAdapter(guest.bus.host(), 0, new UUID(3, 3), new MacAddress(0x020000000001L));
+                    new SyntheticAdapter(guest.bus, 0, new UUID(3, 3), new MacAddress(0x020000000001L), 4);
             adapter.connect(new LoopbackPort(LinkState.DEFAULT_MTU));
             guest.bus.attach(controller);
             guest.bus.attach(adapter);
             contact();
+            WorkingGuest working = new WorkingGuest(guest, FIRST_PAGE, random);
             for (int round = 0; round < ROUNDS; round++) {
-                step(controller, adapter);
+                if (round % CONNECT == 0) {
+                    working.connect();
+                }
+                if (round % REOPEN == 0) {
+                    working.open();
+                } else if (random.nextInt(10) < WORK) {
+                    working.work();
+                } else {
+                    step(controller, adapter);
+                    working.learn();
+                }
                 assertThat(guest.failures).as("seed %d, round %d", seed, round).isEmpty();
             }
-            assertThat(opened).as("channels opened").isPositive();
+            for (WorkingGuest.Reached what : WorkingGuest.Reached.values()) {
+                System.out.println("  " + what + " " + working.reached(what));
+                assertThat(working.reached(what)).as("%s", what).isGreaterThan(LEAST);
+            }
             assertThat(othersTouched())
                     .as("bytes of pages that were never named")
                     .isEmpty();
