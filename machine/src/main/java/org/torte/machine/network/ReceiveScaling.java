@@ -99,8 +99,8 @@ final class ReceiveScaling {
                 || tableSize == 0
                 || tableSize % Integer.BYTES != 0
                 || tableSize > MAX_ENTRIES * Integer.BYTES
-                || newTable && !lies(tableAt, tableSize, parameters.length)
-                || newKey && (keySize != KEY || !lies(keyAt, keySize, parameters.length))) {
+                || newTable && !lies(parameters, tableAt, tableSize)
+                || newKey && (keySize != KEY || !lies(parameters, keyAt, keySize))) {
             return Rndis.INVALID_DATA;
         }
         hash = function;
@@ -118,8 +118,9 @@ final class ReceiveScaling {
         return Rndis.SUCCESS;
     }
 
-    private static boolean lies(int offset, int length, int size) {
-        return offset >= PARAMETERS_SIZE && offset <= size - length;
+    /** Whether a part is behind the fixed parameters, and whole. */
+    private static boolean lies(byte[] parameters, int offset, int length) {
+        return offset >= PARAMETERS_SIZE && offset <= parameters.length - length;
     }
 
     /** The hash is linear: each bit of the input that is set adds (XOR) the 32 bits of the key that begin at its place. */
