@@ -6,24 +6,25 @@ import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
 
 /**
- * A web server that is not this host: busybox's, in a network namespace behind a pair of virtual interfaces, so that guests
+ * A web server, and one that takes one connection at port 9 and reads from it for ever, that are not this host: busybox's, in a network namespace behind a pair of virtual interfaces, so that guests
  * reach it as they would reach any other machine, and nothing of the host is opened to them. Root only.
  */
 final class OutsideServer implements AutoCloseable {
     private final String namespace;
     private final String device;
     private final String address;
-    private final Process server;
+    private final List<Process> servers;
 
-    private OutsideServer(String namespace, String device, String address, Process server) {
+    private OutsideServer(String namespace, String device, String address, List<Process> servers) {
         this.namespace = namespace;
         this.device = device;
         this.address = address;
-        this.server = server;
+        this.servers = servers;
     }
 
     /** Starts one with the files of a folder; skips the test, with the reason, where that cannot be. */
@@ -52,28 +53,25 @@ final class OutsideServer implements AutoCloseable {
                 String errors = run(List.of(command.split(" ", -1)));
                 assumeTrue(errors.isEmpty(), command + ": " + errors);
             }
-            Process server = new ProcessBuilder(
-                            "ip",
-                            "netns",
-                            "exec",
-                            namespace,
-                            "busybox",
-                            "httpd",
-                            "-f",
-                            "-p",
-                            "80",
-                            "-h",
-                            folder.toString())
-                    .redirectErrorStream(true)
-                    .redirectOutput(ProcessBuilder.Redirect.DISCARD)
-                    .start();
+            List<Process> servers = List.of(
+                    start(namespace, "httpd", "-f", "-p", "80", "-h", folder.toString()),
+                    start(namespace, "nc", "-l", "-p", "9"));
             done = true;
-            return new OutsideServer(namespace, device, address, server);
+            return new OutsideServer(namespace, device, address, servers);
         } finally {
             if (!done) {
                 remove(namespace, device);
             }
         }
+    }
+
+    private static Process start(String namespace, String... program) throws IOException {
+        List<String> command = new ArrayList<>(List.of("ip", "netns", "exec", namespace, "busybox"));
+        command.addAll(List.of(program));
+        return new ProcessBuilder(command)
+                .redirectErrorStream(true)
+                .redirectOutput(ProcessBuilder.Redirect.DISCARD)
+                .start();
     }
 
     /** Its IPv4 address. */
@@ -100,11 +98,13 @@ final class OutsideServer implements AutoCloseable {
 
     @Override
     public void close() throws IOException {
-        server.destroyForcibly();
-        try {
-            server.waitFor(20, TimeUnit.SECONDS);
-        } catch (InterruptedException e) {
-            throw new AssertionError(e);
+        for (Process server : servers) {
+            server.destroyForcibly();
+            try {
+                server.waitFor(20, TimeUnit.SECONDS);
+            } catch (InterruptedException e) {
+                throw new AssertionError(e);
+            }
         }
         remove(namespace, device);
     }
