@@ -32,7 +32,7 @@ final class WorkingGuest {
         FRAME_BY_ADDED_CHANNEL
     }
 
-    private static final int STORAGE = 0xba6163d9, NETWORK = 0xf8615163;
+    private static final int STORAGE = 0xba6163d9;
     private static final int IN_BAND = 6, TRANSFER_PAGES = 7, DIRECT = 9, COMPLETION = 0xb;
     private static final int RING_PAGES = 3, BUFFER_PAGES = 8, MAX_PARALLEL = 6;
     private static final int RECEIVE_HANDLE = 0x900, SEND_HANDLE = 0x901, FIRST_RING_HANDLE = 0x910;
@@ -73,19 +73,15 @@ final class WorkingGuest {
         open.clear();
         commands.clear();
         guest.messages.clear();
-        ByteBuffer contact = message(14, TestGuest.NEWEST, 1 + random.nextInt(3), 2, 0, 0, 0, 0, 0);
+        ByteBuffer contact = ByteBuffer.allocate(40).order(ByteOrder.LITTLE_ENDIAN);
+        contact.putInt(14)
+                .putInt(0)
+                .putInt(TestGuest.NEWEST)
+                .putInt(1 + random.nextInt(3))
+                .putInt(2);
         guest.bus.post(4, 1, contact.array());
         guest.post(3);
         learn();
-    }
-
-    private static ByteBuffer message(int type, int... values) {
-        ByteBuffer out = ByteBuffer.allocate(8 + 4 * values.length).order(ByteOrder.LITTLE_ENDIAN);
-        out.putInt(type).putInt(0);
-        for (int value : values) {
-            out.putInt(value);
-        }
-        return out;
     }
 
     /** Reads what the bus has said. */
