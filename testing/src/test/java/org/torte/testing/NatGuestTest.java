@@ -90,8 +90,8 @@ class NatGuestTest {
         Files.write(site.resolve("content"), content);
         Files.writeString(site.resolve("small"), "small");
         int hostPort = freePort();
-        NetworkSource network = NetworkSource.of(
-                new NetworkSource.Nat(folder.resolve("nat"), "web1", List.of(PortForward.parse(hostPort + ":80"))));
+        NetworkSource network = NetworkSource.of(new NetworkSource.Nat(
+                folder.resolve("nat"), "web1", List.of(PortForward.parse(hostPort + ":80")), List.of()));
         Path saved = folder.resolve("saved");
         String lease;
         try (OutsideServer server = OutsideServer.serve(site);
