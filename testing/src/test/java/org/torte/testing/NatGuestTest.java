@@ -49,7 +49,7 @@ class NatGuestTest {
             "cat $(readlink -f /sys/class/net/eth0/device)/channels/*/interrupts | tr '\\n' ' '";
 
     /** Many connections, which differ in their ports and so spread over the channels. */
-    private static final String CONNECTIONS = "i=0; while [ $i -lt 24 ]; do wget -q -O /dev/null %s; i=$((i+1)); done";
+    private static final String CONNECTIONS = "for i in $(seq 24); do wget -q -O /dev/null $page; done";
 
     /** Without what Linux says on every machine that has no PCI bus, of coalesced segments, and of one whose host is busy. */
     private static final String WARNINGS =
@@ -126,7 +126,7 @@ class NatGuestTest {
                         .isNotZero();
                 assertThat(hosts.accept()).as("a guest on the host's loopback").isNull();
 
-                shell.output(String.format(CONNECTIONS, "http://" + server.address() + "/small"));
+                shell.output("page=http://" + server.address() + "/small; " + CONNECTIONS);
                 assertThat(shell.output(INTERRUPTS).split(" ", -1)).hasSize(2).doesNotContain("0");
 
                 // Both ways in the middle: a file of which 1 MiB has come, and a connection that sends for ever.
