@@ -111,6 +111,8 @@ is_here() {
   local PATH=$PATH:/usr/sbin:/sbin
   case $1 in
     e2fsprogs) command -v mkfs.ext4 && command -v debugfs ;;
+    # By the loader's cache, else where distributions put it: a library may be there without a cache.
+    libslirp0) ldconfig -p 2>/dev/null | grep -F libslirp.so.0 || compgen -G '/usr/lib*/**/libslirp.so.0*' || compgen -G '/usr/lib*/libslirp.so.0*' ;;
   esac >/dev/null
 }
 

@@ -50,15 +50,20 @@ check 'torte run refuses a kernel that does not exist with status 2' refuses run
 
 # The README's first command as continuous integration sees it: no terminal, so the guest does its own session.
 demo_proves_itself() {
-  local output status
-  output=$("$root"/torte demo 2>&1 </dev/null)
+  local output status line
+  output=$(cd / && TORTE_DATA=$scratch/demo "$root"/torte demo 2>&1 </dev/null)
   status=$?
   printf '%s\n' "$output"
-  # Wrong input is all that a machine without package sources can cause; every other status is an error.
-  if ((status == 2)); then return 77; fi
-  ((status == 0)) && [[ $output == *sha256sum:* ]]
+  # All that a machine without package sources can cause comes before the service.
+  if ((status == 2)) && [[ ! -e $scratch/demo/service.json ]]; then return 77; fi
+  ((status == 0)) || return
+  for line in sha256sum: 'network:     eth0' 'from host:   a page of the host' 'from guest:  a page of the guest' 'integration: heartbeat ok'; do
+    [[ $output == *"== $line"* ]] || { echo "missing: $line"; return 1; }
+  done
+  if pgrep -a -f -- "Torte (worker|service).*$scratch/demo"; then return 1; fi
+  [[ -z $(find "$scratch"/demo/machines "$scratch"/demo/run -mindepth 1) && ! -e $scratch/demo/demo ]]
 }
-check 'torte demo without a terminal boots, proves itself and powers off' demo_proves_itself
+check 'torte demo without a terminal proves itself, network and all, and leaves nothing behind' demo_proves_itself
 
 # The sources as somebody else would get them, without what has been built.
 copy_checkout() {

@@ -57,14 +57,27 @@ service_is_killed() {
 }
 check 'the service is killed; the machine goes on, and the next service has it again' service_is_killed
 
+adapters_are_shown() {
+  local mac
+  torte_here vm new three --kernel "$scratch"/idle --memory 4M --network cable:"$scratch"/cable --network none || return
+  mac=$(torte_here vm get three | sed -n "s|^adapter net1: *cable:$scratch/cable, \\(.*\\)|\\1|p")
+  [[ -n $mac ]] && torte_here vm set three --network none || return
+  torte_here vm get three | grep -q "^adapter net1: *none, $mac" || return
+  torte_here vm start three && torte_here vm stop three --turn-off && torte_here vm remove three
+}
+check 'a machine has network adapters whose addresses stay' adapters_are_shown
+
 hung_worker_is_turned_off() {
   local worker
   worker=$(worker_pid one)
-  kill -STOP "$worker" || return
-  torte_here vm stop one --turn-off || return
+  kill -STOP "$worker" && becomes one NotResponding || return
+  torte_here vm get one | grep -q "not responding:.*process $worker, does not answer; somebody has stopped it" || return
+  torte_here vm pause one && return 1
+  kill -CONT "$worker" && becomes one Running || return
+  kill -STOP "$worker" && becomes one NotResponding && torte_here vm stop one --turn-off || return
   [[ $(state_of one) == Off ]] && ! kill -0 "$worker" 2>/dev/null
 }
-check 'a worker that hangs is turned off all the same' hung_worker_is_turned_off
+check 'a worker that hangs is shown, and turned off all the same' hung_worker_is_turned_off
 
 # A machine of the waiting kernel: what counts here are the files and processes.
 checkpoints_are_kept() {
@@ -85,7 +98,8 @@ checkpoints_are_kept() {
   ls "$folder"
   [[ $(find "$folder" -name '*.vhdx' -o -name '*.state') == "$folder"/disk.vhdx ]] || return
   "$root"/torte vhd test "$folder"/disk.vhdx && torte_here vm start two && torte_here vm stop two --turn-off || return
-  torte_here vm remove two && rm -r "$folder"
+  torte_here vm remove two && [[ ! -e $folder ]] && torte_here vm register "$service_data"/removed/two-* || return
+  torte_here vm remove two --disks && [[ -z $(find "$service_data"/removed -mindepth 1) ]]
 }
 check 'checkpoints are made, applied and merged away under a running machine' checkpoints_are_kept
 

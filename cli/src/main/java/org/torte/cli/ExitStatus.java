@@ -1,24 +1,24 @@
 package org.torte.cli;
 
 /** What the command's exit status tells its caller. */
-final class ExitStatus {
+public final class ExitStatus {
     /** Done; the guest powered off. */
-    static final int OK = 0;
+    public static final int OK = 0;
 
     /** Torte itself failed. */
-    static final int INTERNAL = 1;
+    public static final int INTERNAL = 1;
 
     /** Wrong usage, or input that cannot be read. */
-    static final int USAGE = 2;
+    public static final int USAGE = 2;
 
     /** The guest crashed. */
-    static final int CRASHED = 3;
+    public static final int CRASHED = 3;
 
     /** The time given with {@code --timeout} was over. */
-    static final int TIMEOUT = 4;
+    public static final int TIMEOUT = 4;
 
     /** The machine or its guest refused what {@code torte control} asked. */
-    static final int REFUSED = 5;
+    public static final int REFUSED = 5;
 
     private ExitStatus() {}
 }

@@ -6,6 +6,7 @@ import java.util.concurrent.Callable;
 import org.torte.base.StateException;
 import org.torte.cli.image.ImageCommand;
 import org.torte.cli.management.CheckpointCommand;
+import org.torte.cli.management.DemoCommand;
 import org.torte.cli.management.EventCommand;
 import org.torte.cli.management.HostCommand;
 import org.torte.cli.management.ServiceCommand;
@@ -28,7 +29,7 @@ public final class Torte {
 
               run         runs one virtual machine in the foreground (torte run --help)
               control     steers a machine that torte run --control runs (torte control --help)
-              demo        boots a Linux made from the distribution's packages (torte demo --help)
+              demo        a Linux from the distribution's packages as a virtual machine (torte demo --help)
               vhd         makes, shows, checks and changes virtual disks (torte vhd --help)
               image       makes disks with guests on them (torte image --help)
               service     looks after virtual machines, each in a process of its own (torte service --help)

@@ -122,6 +122,11 @@ public final class DataFolder implements AutoCloseable {
         return path.resolve("machines");
     }
 
+    /** The folders of virtual machines that were removed without their disks. */
+    Path removed() {
+        return path.resolve("removed");
+    }
+
     /** The database. */
     Path database() {
         return path.resolve("service.db");

@@ -238,7 +238,7 @@ public final class Host implements AutoCloseable {
                         e);
             } finally {
                 if (!done) {
-                    deleteQuietly(folder.path());
+                    Removal.deleteQuietly(folder.path());
                 }
             }
             Vm vm = vm(folder, definition);
@@ -317,59 +317,40 @@ public final class Host implements AutoCloseable {
     }
 
     /**
-     * Removes a virtual machine that does not run: its definition and saved state. Its disks stay where they are.
+     * Removes a virtual machine that does not run. Its folder, if disks are in it, goes as it is to where removed ones are,
+     * and can be registered from there.
      *
-     * @return the disks
+     * @param withDisks deletes it instead, with the disks that are in it
+     * @throws Problem when it runs, or disks of others need its own; nothing has changed then
      */
-    public List<Path> remove(Vm vm) {
+    public Removed remove(Vm vm, boolean withDisks) {
         synchronized (changing) {
-            vm.remove();
             VmFolder folder = vm.view().folder();
+            refuseParent(vm, folder);
+            vm.remove();
             VmDefinition definition = vm.view().definition();
-            try {
-                DurableFile.delete(folder.definition());
-                DurableFile.delete(folder.savedState(definition));
-            } catch (IOException e) {
-                throw new Problem(
-                        Problem.Kind.UNAVAILABLE,
-                        "the definition " + folder.definition() + " cannot be deleted (" + Reason.of(e) + ")",
-                        "give the user of the service permission to write there, and restart it",
-                        e);
-            }
+            boolean elsewhere = registered.contains(folder.path());
+            Removed left = Removal.remove(data, folder, definition, elsewhere, withDisks);
             machines.remove(definition.id());
             if (registered.remove(folder.path())) {
                 writeRegistered();
             }
-            deleteQuietly(folder.run());
-            // Goes only if nothing else is in it.
-            deleteIfEmpty(folder.path());
             events.add("vm.removed", definition.id().toString(), Map.of("name", definition.name()));
-            return definition.disks().stream()
-                    .map(disk -> folder.resolve(disk.path()))
-                    .toList();
+            return left;
         }
     }
 
-    private static void deleteIfEmpty(Path folder) {
-        try (Stream<Path> children = Files.list(folder)) {
-            if (children.findAny().isEmpty()) {
-                Files.delete(folder);
+    private void refuseParent(Vm vm, VmFolder folder) {
+        for (Vm other : machines.values()) {
+            VmDefinition definition = other.view().definition();
+            if (!other.equals(vm)
+                    && Chains.known(other.view().folder(), definition).stream()
+                            .anyMatch(file -> file.startsWith(folder.path()))) {
+                throw new Problem(
+                        Problem.Kind.CONFLICT,
+                        "disks of " + definition.name() + " need files in its folder " + folder.path(),
+                        "remove " + definition.name() + " first, or copy its disks with torte vhd convert");
             }
-        } catch (IOException e) {
-            LOG.log(Level.WARNING, "the folder " + folder + " stays", e);
-        }
-    }
-
-    private static void deleteQuietly(Path folder) {
-        try (Stream<Path> all = Files.walk(folder)) {
-            for (Path file : all.sorted(Comparator.reverseOrder()).toList()) {
-                Files.delete(file);
-            }
-        } catch (java.nio.file.NoSuchFileException e) {
-            // There is nothing to delete.
-            return;
-        } catch (IOException e) {
-            LOG.log(Level.WARNING, "the folder " + folder + " stays", e);
         }
     }
 

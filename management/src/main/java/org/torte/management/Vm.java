@@ -40,6 +40,12 @@ public final class Vm {
     private VmDefinition definition;
     private VmState state = VmState.OFF;
     private @Nullable Worker worker;
+    /** What is known of a worker that does not answer. */
+    private @Nullable String silence;
+
+    /** A worker whose process was ended because it did not answer when it was to be turned off. */
+    private @Nullable Worker killed;
+
     private @Nullable Task holder;
     private @Nullable WorkerEnd lastEnd;
     private @Nullable Instant since;
@@ -51,6 +57,7 @@ public final class Vm {
      * @param definition what it is
      * @param state what it does
      * @param folder where it lies
+     * @param silence why it is not responding, if it is not
      * @param processId of its worker
      * @param since when it came to run
      * @param task the number of the task that goes on
@@ -60,6 +67,7 @@ public final class Vm {
             VmDefinition definition,
             VmState state,
             VmFolder folder,
+            @Nullable String silence,
             @Nullable Long processId,
             @Nullable Instant since,
             @Nullable Long task,
@@ -119,8 +127,9 @@ public final class Vm {
     public synchronized View view() {
         return new View(
                 definition,
-                state,
+                shown(),
                 folder,
+                silence,
                 worker == null ? null : worker.processId(),
                 since,
                 holder == null ? null : holder.id(),
@@ -228,11 +237,14 @@ public final class Vm {
                 task -> {
                     Worker running;
                     Task other;
+                    boolean mute;
                     synchronized (this) {
                         running = worker;
                         other = holder;
+                        mute = silence != null;
                         if (running != null) {
                             to(VmState.STOPPING);
+                            killed = mute ? running : killed;
                         }
                     }
                     if (other != null) {
@@ -242,7 +254,10 @@ public final class Vm {
                         awaitTask(other);
                         return;
                     }
-                    if (!running.ready().isDone()) {
+                    if (mute) {
+                        task.log("the worker does not answer; its process is ended");
+                        running.kill();
+                    } else if (!running.ready().isDone()) {
                         // Nobody listens there yet.
                         running.kill();
                     }
@@ -472,16 +487,25 @@ public final class Vm {
 
     private void attach(Worker started) {
         worker = started;
+        silence = null;
         since = clock.instant();
+        started.watch(what -> silent(started, what));
         CompletableFuture<Void> _ = started.end().thenAccept(end -> ended(started, end));
     }
 
-    private void ended(Worker which, WorkerEnd end) {
+    private void ended(Worker which, WorkerEnd how) {
+        WorkerEnd end = how;
         synchronized (this) {
             if (!is(which)) {
                 return;
             }
+            if (which.equals(killed) && how.cause() == WorkerEnd.Cause.DIED) {
+                end = new WorkerEnd(
+                        WorkerEnd.Cause.TURNED_OFF,
+                        "it was turned off; its worker did not answer, and its process was ended");
+            }
             worker = null;
+            silence = null;
             since = null;
             lastEnd = end;
             to(folder.isSaved(definition) ? VmState.SAVED : VmState.OFF);
@@ -506,9 +530,29 @@ public final class Vm {
     }
 
     private void to(VmState next) {
-        if (state != next) {
-            state = next;
-            events.add("vm.state", definition.id().toString(), Map.of("state", next.label()));
+        VmState before = shown();
+        state = next;
+        if (shown() != before) {
+            events.add("vm.state", definition.id().toString(), Map.of("state", shown().label()));
+        }
+    }
+
+    /** The state that users see; one that is to end is on its way there whether it answers or not. */
+    private VmState shown() {
+        return silence == null || state == VmState.STOPPING ? state : VmState.NOT_RESPONDING;
+    }
+
+    /** A worker has stopped answering, or answers again. */
+    private void silent(Worker which, Optional<String> what) {
+        synchronized (this) {
+            if (!is(which)) {
+                return;
+            }
+            silence = what.orElse(null);
+            events.add(
+                    "vm.state",
+                    definition.id().toString(),
+                    Map.of("state", shown().label(), "detail", what.orElse("its worker answers again")));
         }
     }
 
@@ -528,18 +572,18 @@ public final class Vm {
 
     private void refuseUnlessOff() {
         if (state != VmState.OFF && state != VmState.SAVED) {
-            throw conflict("is " + state.label() + " already", "nothing needs to be done");
+            throw conflict("is " + shown().label() + " already", "nothing needs to be done");
         }
     }
 
     private Runnable refuseUnless(VmState... allowed) {
         return () -> {
             for (VmState one : allowed) {
-                if (state == one) {
+                if (shown() == one) {
                     return;
                 }
             }
-            throw conflict("is " + state.label() + ", not " + allowed[0].label(), hint());
+            throw conflict("is " + shown().label() + ", not " + allowed[0].label(), hint());
         };
     }
 
@@ -558,7 +602,7 @@ public final class Vm {
     }
 
     private String hint() {
-        return switch (state) {
+        return switch (shown()) {
             case OFF, SAVED -> "start it first";
             case PAUSED -> "resume it first";
             default -> "wait for it, or turn it off";

@@ -18,6 +18,8 @@ public enum VmState {
     SAVING("Saving"),
     /** It does not run, and goes on from where it was saved. */
     SAVED("Saved"),
+    /** Its worker does not answer: nobody knows what it does. */
+    NOT_RESPONDING("NotResponding"),
     /** The guest shuts down, or it is being turned off. */
     STOPPING("Stopping");
 

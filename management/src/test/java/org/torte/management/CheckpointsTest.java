@@ -374,12 +374,12 @@ class CheckpointsTest {
                     Problem.Kind.CONFLICT,
                     "two, the machine itself have in common",
                     () -> checkpoints.remove("me", "one"));
-            refused(Problem.Kind.CONFLICT, "remove them first", () -> place.host.remove(place.vm()));
+            refused(Problem.Kind.CONFLICT, "remove them first", () -> place.host.remove(place.vm(), false));
             refused(Problem.Kind.EXISTS, "already", () -> checkpoints.rename("one", "Two"));
             assertThat(checkpoints.rename("one", "One").name()).isEqualTo("One");
             done(checkpoints.remove("me", "two"));
             done(checkpoints.remove("me", "One"));
-            assertThat(place.host.remove(place.vm())).hasSize(1);
+            assertThat(place.host.remove(place.vm(), false).disks()).hasSize(1);
         }
     }
 }

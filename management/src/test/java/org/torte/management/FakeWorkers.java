@@ -104,6 +104,8 @@ public final class FakeWorkers implements Workers {
         private final List<CompletableFuture<JsonNode>> unanswered = new ArrayList<>();
         final List<LiveDisk> disks = new CopyOnWriteArrayList<>();
         private String state = "running";
+        /** To be told that it is silent. */
+        volatile Consumer<Optional<String>> watcher = _ -> {};
 
         FakeWorker(VmFolder folder) {
             this.folder = folder;
@@ -210,6 +212,11 @@ public final class FakeWorkers implements Workers {
             disks.forEach(LiveDisk::close);
             running.remove(folder, this);
             end.complete(new WorkerEnd(cause, Names.of(cause)));
+        }
+
+        @Override
+        public void watch(Consumer<Optional<String>> listener) {
+            watcher = listener;
         }
 
         @Override

@@ -9,6 +9,7 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.time.InstantSource;
 import java.util.List;
+import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.TimeUnit;
 import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
@@ -18,6 +19,11 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.torte.disk.CreateOptions;
+import org.torte.disk.DiskFormat;
+import org.torte.disk.DiskOptions;
+import org.torte.disk.DiskType;
+import org.torte.disk.VirtualDisks;
 import org.torte.management.definition.Hardware;
 import org.torte.management.definition.Hardware.Boot;
 import org.torte.management.definition.VmDefinition;
@@ -340,14 +346,95 @@ class HostTest {
     void onlyWhatDoesNotRunIsRemovedAndItsFolderGoes() throws InterruptedException {
         Vm vm = vm("web1");
         done(vm.start("me"));
-        refused(Problem.Kind.CONFLICT, "stop it first", () -> host.remove(vm));
+        refused(Problem.Kind.CONFLICT, "stop it first", () -> host.remove(vm, false));
         done(vm.turnOff("me"));
-        host.remove(vm);
+        host.remove(vm, false);
 
         assertThat(host.list()).isEmpty();
         assertThat(vm.view().folder().path()).doesNotExist();
         refused(Problem.Kind.NOT_FOUND, "has been removed", () -> vm.start("me"));
         refused(Problem.Kind.NOT_FOUND, "torte vm list", () -> host.find("web1"));
+    }
+
+    private Vm onImage(String name, Path image) {
+        return host.create(new NewVm(
+                name,
+                null,
+                null,
+                null,
+                null,
+                null,
+                new Hardware.Disk(image.toString(), "vhdx", false),
+                null,
+                null,
+                null));
+    }
+
+    private Path image() {
+        Path image = folder.resolve("image.vhdx");
+        VirtualDisks.create(
+                image,
+                DiskFormat.VHDX,
+                new CreateOptions(DiskType.DYNAMIC, 16 << 20, 0, 0, 0, Optional.empty()),
+                DiskOptions.readWrite());
+        return image;
+    }
+
+    @Test
+    void whatIsRemovedLiesElsewhereWithItsDisksAndCanComeBack() {
+        Vm vm = onImage("web1", image());
+        Path lay = vm.view().folder().path();
+        Removed left = host.remove(vm, false);
+        Path now = left.folder().orElseThrow();
+        assertThat(lay).doesNotExist();
+        assertThat(left.disks()).containsExactly(now.resolve("disk.vhdx"));
+        assertThat(now.resolve("disk.vhdx")).isRegularFile();
+        reopen();
+        assertThat(host.list()).isEmpty();
+        assertThat(host.unreadable()).isEmpty();
+
+        Vm again = host.register(now);
+        assertThat(again.id()).isEqualTo(vm.id());
+        assertThat(host.remove(again, false)).isEqualTo(new Removed(Optional.of(now), left.disks()));
+        assertThat(host.remove(host.register(now), true)).isEqualTo(new Removed(Optional.empty(), List.of()));
+        assertThat(now).doesNotExist();
+    }
+
+    @Test
+    void nothingIsRemovedThatOthersNeedAndNothingThatLiesOutside() throws IOException {
+        Path outside = image();
+        Vm base = onImage("base", outside);
+        Path disk = base.view().folder().resolve("disk.vhdx");
+        Vm child = onImage("child", disk);
+        refused(Problem.Kind.CONFLICT, "remove child first", () -> host.remove(base, true));
+        refused(Problem.Kind.CONFLICT, "remove child first", () -> host.remove(base, false));
+        assertThat(disk).isRegularFile();
+        host.remove(child, true);
+        Path unknown = Files.writeString(base.view().folder().path().resolve("letter"), "not Torte's");
+        Removed left = host.remove(base, true);
+        assertThat(left.folder().orElseThrow().resolve("letter")).hasContent("not Torte's");
+        assertThat(left.disks()).isEmpty();
+        assertThat(unknown).doesNotExist();
+        assertThat(disk).doesNotExist();
+        assertThat(outside).isRegularFile();
+    }
+
+    @Test
+    void aWorkerThatDoesNotAnswerIsToldAndCanOnlyBeTurnedOff() throws InterruptedException {
+        Vm vm = vm("web1");
+        done(vm.start("me"));
+        workers.of(vm).watcher.accept(Optional.of("it is stopped"));
+        assertThat(vm.view().state()).isEqualTo(VmState.NOT_RESPONDING);
+        assertThat(vm.view().silence()).isEqualTo("it is stopped");
+        refused(Problem.Kind.CONFLICT, "is NotResponding", () -> vm.pause("me"));
+        workers.of(vm).watcher.accept(Optional.empty());
+        assertThat(vm.view().state()).isEqualTo(VmState.RUNNING);
+        assertThat(vm.view().silence()).isNull();
+        done(vm.pause("me"));
+        workers.of(vm).watcher.accept(Optional.of("it is stopped"));
+        done(vm.turnOff("me"));
+        assertThat(vm.view().state()).isEqualTo(VmState.OFF);
+        assertThat(String.valueOf(vm.view().lastEnd())).contains("TURNED_OFF", "did not answer");
     }
 
     @Test

@@ -16,6 +16,9 @@ import java.security.GeneralSecurityException;
 import java.time.Duration;
 import java.util.Map;
 import java.util.Optional;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
 import javax.net.ssl.SSLContext;
 import javax.net.ssl.TrustManager;
 import org.jspecify.annotations.Nullable;
@@ -27,6 +30,7 @@ import org.torte.management.definition.Json;
 /** Asks the service of a data folder, which is started if it does not run. */
 final class ServiceClient {
     private static final Duration START_LIMIT = Duration.ofSeconds(30);
+    private static final Duration END_LIMIT = Duration.ofSeconds(20);
 
     private final Path data;
     private final HttpClient http = HttpClient.newBuilder()
@@ -34,6 +38,7 @@ final class ServiceClient {
             .sslContext(noCertificates())
             .build();
     private DataFolder.@Nullable Address address;
+    private boolean started;
 
     ServiceClient(Path data) {
         this.data = data;
@@ -173,6 +178,7 @@ final class ServiceClient {
                 boolean alive = process.isAlive();
                 Optional<DataFolder.Address> found = running();
                 if (found.isPresent()) {
+                    started = true;
                     return found.get();
                 }
                 if (!alive) {
@@ -193,6 +199,37 @@ final class ServiceClient {
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
             throw new UsageException("interrupted", e);
+        }
+    }
+
+    /**
+     * Ends the service if this client has started it, unless a virtual machine runs: who has started that relies on it.
+     *
+     * @return whether none is left that this client has started
+     */
+    boolean endIfStarted() {
+        DataFolder.Address known = address;
+        if (!started || known == null) {
+            return true;
+        }
+        for (JsonNode vm : get("/api/v1/vms?limit=1000").path("items")) {
+            if (vm.path("processId").isNumber()) {
+                return false;
+            }
+        }
+        Optional<ProcessHandle> process = ProcessHandle.of(known.processId());
+        process.ifPresent(ProcessHandle::destroy);
+        try {
+            if (process.isPresent()) {
+                process.get().onExit().get(END_LIMIT.toSeconds(), TimeUnit.SECONDS);
+            }
+            started = false;
+            return true;
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            return false;
+        } catch (ExecutionException | TimeoutException e) {
+            return false;
         }
     }
 

@@ -64,6 +64,9 @@ final class VmGetCommand extends ServiceOptions {
         lines.put("name", vm.path("name").asText());
         lines.put("id", vm.path("id").asText());
         lines.put("state", vm.path("state").asText());
+        if (vm.path("silence").isTextual()) {
+            lines.put("not responding", vm.path("silence").asText());
+        }
         if (vm.path("since").isTextual()) {
             lines.put("since", vm.path("since").asText());
         }

@@ -2,7 +2,9 @@ package org.torte.management.process;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import java.util.Map;
+import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
+import java.util.function.Consumer;
 
 /** The worker process of a running virtual machine, seen from the service. Safe for several threads. */
 public interface Worker {
@@ -24,6 +26,12 @@ public interface Worker {
      * @return completes with the answer, or exceptionally with a {@link org.torte.management.Problem}
      */
     CompletableFuture<JsonNode> ask(String command, Map<String, ?> arguments);
+
+    /**
+     * Has somebody told when it stops answering, with what is known of its process, and when it answers again, with nothing.
+     * Told on a thread of the worker's; at once, if it does not answer now. For one listener.
+     */
+    void watch(Consumer<Optional<String>> listener);
 
     /** Ends the process without asking it. */
     void kill();

@@ -12,6 +12,7 @@ import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 import org.torte.management.Problem;
 import org.torte.management.definition.Json;
@@ -36,14 +37,18 @@ final class WorkerProcess implements Worker {
     private final AtomicLong lastId = new AtomicLong();
     private volatile @Nullable ControlClient client;
     private volatile boolean detached;
+    private final Pulse pulse;
 
     WorkerProcess(VmFolder folder, Path control, ProcessHandle process, @Nullable Process child) {
         this.folder = folder;
         this.control = control;
         this.process = process;
         this.child = child;
+        // One that an earlier service has started listens already, if it is well.
+        pulse = new Pulse(process, child == null);
         CompletableFuture<Void> _ = process.onExit().thenAccept(_ -> exited());
         Thread.ofVirtual().name("worker-" + process.pid()).start(this::converse);
+        Thread.ofVirtual().name("worker-pulse-" + process.pid()).start(this::feelPulse);
     }
 
     @Override
@@ -107,7 +112,28 @@ final class WorkerProcess implements Worker {
         return null;
     }
 
+    /** Asks again and again whether somebody is there. */
+    private void feelPulse() {
+        try {
+            while (process.isAlive() && !detached) {
+                if (client != null && pulse.isDue()) {
+                    ask("ping", Map.of());
+                }
+                pulse.look();
+                Thread.sleep(Pulse.EVERY);
+            }
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        }
+    }
+
+    @Override
+    public void watch(Consumer<Optional<String>> listener) {
+        pulse.watch(listener);
+    }
+
     private void answer(Map<String, Object> line) {
+        pulse.felt();
         if (!(line.get("id") instanceof Number id)) {
             return;
         }
@@ -172,7 +198,7 @@ final class WorkerProcess implements Worker {
             return;
         }
         WorkerEnd why = WorkerRecord.end(folder).orElseGet(() -> {
-            String status = child == null ? "" : " with status " + child.exitValue();
+            String status = child == null ? "" : " with status " + status(child.exitValue());
             return new WorkerEnd(
                     WorkerEnd.Cause.DIED,
                     "the worker's process " + process.pid() + " ended without a word" + status + log(folder));
@@ -181,6 +207,11 @@ final class WorkerProcess implements Worker {
         ready.completeExceptionally(new Problem(
                 Problem.Kind.FAILED, why.detail(), "look at " + folder.run().resolve("worker.log")));
         end.complete(why);
+    }
+
+    /** A status, and the signal that it means (128 and its number, as shells have it). */
+    private static String status(int value) {
+        return value > 128 && value < 128 + 65 ? value + " (signal " + (value - 128) + ")" : Integer.toString(value);
     }
 
     /** The end of a worker's log. */

@@ -1,10 +1,12 @@
 package org.torte.management.rest;
 
+import java.nio.file.Path;
 import java.time.Instant;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 import org.torte.management.Events;
 import org.torte.management.Names;
+import org.torte.management.Removed;
 import org.torte.management.Task;
 import org.torte.management.Vm;
 import org.torte.management.definition.Adapter;
@@ -34,6 +36,7 @@ final class Answers {
             VmDefinition.AutomaticStart automaticStart,
             List<Adapter> adapters,
             String folder,
+            @Nullable String silence,
             @Nullable Long processId,
             @Nullable String since,
             @Nullable Long task,
@@ -62,6 +65,15 @@ final class Answers {
     /** An event. */
     record EventAnswer(long id, String time, String type, String subject, Object data) {}
 
+    /** What is left of a virtual machine. */
+    record RemovedAnswer(@Nullable String folder, List<String> disks) {}
+
+    static RemovedAnswer of(Removed left) {
+        return new RemovedAnswer(
+                left.folder().map(Path::toString).orElse(null),
+                left.disks().stream().map(Path::toString).toList());
+    }
+
     static VmAnswer of(Vm.View view) {
         VmDefinition definition = view.definition();
         Hardware hardware = definition.hardware();
@@ -79,6 +91,7 @@ final class Answers {
                 definition.automaticStart(),
                 hardware.adapters(),
                 view.folder().path().toString(),
+                view.silence(),
                 view.processId(),
                 text(view.since()),
                 view.task(),

@@ -49,6 +49,15 @@ final class Requests {
         return Duration.ofSeconds(number(context, "wait", 0, 0, MAX_WAIT.toSeconds()));
     }
 
+    /** Whether a parameter is true. */
+    static boolean flag(Context context, String name) {
+        return switch (orEmpty(context.queryParam(name))) {
+            case "", "false" -> false;
+            case "true" -> true;
+            default -> throw invalid(name + " is neither true nor false", "give one of them, or leave it out");
+        };
+    }
+
     /** A number in a parameter. */
     static long number(Context context, String name, long otherwise, long least, long most) {
         String text = context.queryParam(name);

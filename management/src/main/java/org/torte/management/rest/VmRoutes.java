@@ -4,7 +4,6 @@ import io.javalin.config.RoutesConfig;
 import io.javalin.http.Context;
 import java.time.Duration;
 import java.util.List;
-import java.util.Map;
 import java.util.function.BiFunction;
 import org.torte.management.Host;
 import org.torte.management.NewVm;
@@ -123,12 +122,10 @@ final class VmRoutes {
     }
 
     private void remove(Context context) {
-        Requests.only(context);
+        Requests.only(context, "disks");
         Vm vm = vm(context);
         Requests.match(context, vm.view().definition());
-        context.json(Map.of(
-                "disks",
-                host.remove(vm).stream().map(java.nio.file.Path::toString).toList()));
+        context.json(Answers.of(host.remove(vm, Requests.flag(context, "disks"))));
     }
 
     private void stop(Context context) {

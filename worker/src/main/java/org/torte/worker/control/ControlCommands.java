@@ -78,6 +78,10 @@ public final class ControlCommands {
 
     private Map<String, Object> run(String method, ControlParameters parameters, Asker progress) {
         return switch (method) {
+            case "ping" -> {
+                parameters.allow();
+                yield Map.of();
+            }
             case "status" -> {
                 parameters.allow();
                 yield status();

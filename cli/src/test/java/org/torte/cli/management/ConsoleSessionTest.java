@@ -6,7 +6,7 @@ import java.nio.charset.StandardCharsets;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
-class VmConnectCommandTest {
+class ConsoleSessionTest {
     /** E stands for the escape character. */
     @ParameterizedTest
     @CsvSource({
@@ -17,7 +17,7 @@ class VmConnectCommandTest {
         "E[16nE[2JE[66C, E[16nE[2JE[66C"
     })
     void whatTheGuestAskedItsTerminalIsNotAskedAgain(String output, String shown) {
-        byte[] replayed = VmConnectCommand.withoutQueries(escapes(output));
+        byte[] replayed = ConsoleSession.withoutQueries(escapes(output));
 
         assertThat(replayed).isEqualTo(escapes(shown));
     }
