@@ -63,7 +63,7 @@ final class Removal {
             }
             Path place = place(data, definition);
             Files.move(folder.path(), place, StandardCopyOption.ATOMIC_MOVE);
-            DurableFile.forceFolder(place.getParent());
+            DurableFile.forceFolder(data.removed());
             DurableFile.forceFolder(data.machines());
             disks.replaceAll(disk ->
                     disk.startsWith(folder.path()) ? place.resolve(folder.path().relativize(disk)) : disk);
@@ -83,7 +83,7 @@ final class Removal {
         DurableFile.delete(folder.savedState(definition));
         try (Stream<Path> children = Files.list(folder.path())) {
             for (Path child : children.toList()) {
-                String name = child.getFileName().toString();
+                String name = String.valueOf(child.getFileName());
                 if (name.startsWith("network-") || name.equals("run")) {
                     deleteQuietly(child);
                 } else if (name.matches("definition\\.version\\d+\\.json")) {
