@@ -117,7 +117,7 @@ final class WorkerProcess implements Worker {
         try {
             while (process.isAlive() && !detached) {
                 if (client != null && pulse.isDue()) {
-                    ask("ping", Map.of());
+                    CompletableFuture<JsonNode> _ = ask("ping", Map.of());
                 }
                 pulse.look();
                 Thread.sleep(Pulse.EVERY);
