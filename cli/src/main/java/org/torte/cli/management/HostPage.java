@@ -74,7 +74,8 @@ final class HostPage implements AutoCloseable {
 
     /** Whether the empty line is there that ends a request. */
     private static boolean isWhole(ByteBuffer request) {
-        String text = new String(request.array(), 0, request.position(), StandardCharsets.ISO_8859_1);
+        String text =
+                StandardCharsets.ISO_8859_1.decode(request.duplicate().flip()).toString();
         return text.contains("\r\n\r\n") || text.contains("\n\n");
     }
 
