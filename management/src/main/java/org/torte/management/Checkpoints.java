@@ -59,9 +59,12 @@ public final class Checkpoints {
     private final Events events;
     private final InstantSource clock;
     private final Consumer<String> steps;
+    private final Dependents dependents;
 
-    Checkpoints(Vm vm, VmFolder folder, Events events, InstantSource clock, Consumer<String> steps) {
+    Checkpoints(
+            Vm vm, VmFolder folder, Events events, InstantSource clock, Consumer<String> steps, Dependents dependents) {
         this.vm = vm;
+        this.dependents = dependents;
         this.folder = folder;
         this.events = events;
         this.clock = clock;
@@ -138,6 +141,7 @@ public final class Checkpoints {
                 () -> {
                     vm.refuseUnlessSteady();
                     refuseBranching(find(checkpoint));
+                    refuseCloned(find(checkpoint));
                 },
                 task -> {
                     settle();
@@ -177,6 +181,24 @@ public final class Checkpoints {
             sum += disk.readOnly() ? 0 : files.size(disk.path());
         }
         return sum;
+    }
+
+    /** For who holds the machine: brings in order what an interrupted piece of work has left. */
+    void settleAll(Task task) {
+        settle();
+        mergeAll(task);
+    }
+
+    /** For who holds the machine, which does not run: keeps it as it is, for a clone to be based on. */
+    Checkpoint makeForClone(Task task, String clone, String owner) {
+        String name = ("for-" + clone).substring(0, Math.min(clone.length() + 4, 50));
+        String free = name;
+        for (int i = 2; vm.definition().checkpoints().find(free).isPresent(); i++) {
+            free = name + "-" + i;
+        }
+        refuseRaw(vm.definition());
+        make(task, free, Kind.PRODUCTION, owner);
+        return find(free);
     }
 
     // ------------------------------------------------------------------ refused
@@ -236,6 +258,22 @@ public final class Checkpoints {
                     checkpoint.name() + " is what " + String.join(", ", after) + " have in common",
                     "remove all but one of these first");
         }
+    }
+
+    /** Its removal would change its files, and those of what went on from it. */
+    private void refuseCloned(Checkpoint checkpoint) {
+        Set<Path> touched = new HashSet<>();
+        checkpoint.disks().forEach(disk -> touched.add(files.path(disk.path())));
+        for (Checkpoint next : vm.definition().checkpoints().children(checkpoint.id())) {
+            next.disks().forEach(disk -> touched.add(files.path(disk.path())));
+        }
+        checkpoint.disks().stream().filter(Disk::readOnly).forEach(disk -> touched.remove(files.path(disk.path())));
+        dependents.of(vm, touched).ifPresent(clone -> {
+            throw new Problem(
+                    Problem.Kind.CONFLICT,
+                    "the disks of " + clone + " are based on those of the checkpoint " + checkpoint.name(),
+                    "remove " + clone + " first");
+        });
     }
 
     private String freeName() {
@@ -391,6 +429,7 @@ public final class Checkpoints {
 
     private void remove(Checkpoint gone) {
         refuseBranching(gone);
+        refuseCloned(gone);
         List<String> left = new ArrayList<>(writable(gone.disks()));
         String memory = gone.savedState();
         if (memory != null) {

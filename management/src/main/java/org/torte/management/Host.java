@@ -19,12 +19,15 @@ import java.util.concurrent.ConcurrentHashMap;
 import java.util.function.Consumer;
 import java.util.function.UnaryOperator;
 import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
 import org.torte.disk.CreateOptions;
 import org.torte.disk.DiskException;
 import org.torte.disk.DiskFormat;
 import org.torte.disk.DiskOptions;
 import org.torte.disk.DiskType;
 import org.torte.disk.VirtualDisks;
+import org.torte.management.definition.Checkpoint;
+import org.torte.management.definition.Hardware;
 import org.torte.management.definition.Hardware.Disk;
 import org.torte.management.definition.Json;
 import org.torte.management.definition.VmDefinition;
@@ -115,7 +118,7 @@ public final class Host implements AutoCloseable {
     }
 
     private Vm vm(VmFolder folder, VmDefinition definition) {
-        return new Vm(folder, definition, workers, tasks, events, clock, steps);
+        return new Vm(folder, definition, workers, tasks, events, clock, steps, this::dependent);
     }
 
     private void startByItself(Vm vm) {
@@ -185,11 +188,15 @@ public final class Host implements AutoCloseable {
     }
 
     private void refuseName(VmDefinition definition) {
-        named(definition.name()).ifPresent(other -> {
-            if (!other.id().equals(definition.id())) {
+        refuseName(definition.name(), definition.id());
+    }
+
+    private void refuseName(String name, UUID id) {
+        named(name).ifPresent(other -> {
+            if (!other.id().equals(id)) {
                 throw new Problem(
                         Problem.Kind.EXISTS,
-                        "there is a virtual machine called " + definition.name() + " already",
+                        "there is a virtual machine called " + name + " already",
                         "choose another name");
             }
         });
@@ -221,31 +228,96 @@ public final class Host implements AutoCloseable {
                         "there is nothing to start from",
                         "give a kernel (boot.kernel), a disk (disks) or an image (image)");
             }
-            boolean done = false;
-            try {
-                DurableFile.makeFolder(folder.path());
-                if (image != null) {
-                    differencing(folder, image, disks.getFirst());
-                }
-                folder.write(definition);
-                DurableFile.forceFolder(data.machines());
-                done = true;
-            } catch (IOException e) {
-                throw new Problem(
-                        Problem.Kind.UNAVAILABLE,
-                        "the folder " + folder.path() + " cannot be made (" + Reason.of(e) + ")",
-                        "make room, and give the user of the service permission to write there",
-                        e);
-            } finally {
-                if (!done) {
-                    Removal.deleteQuietly(folder.path());
-                }
-            }
-            Vm vm = vm(folder, definition);
-            machines.put(id, vm);
-            events.add("vm.created", id.toString(), Map.of("name", definition.name()));
-            return vm;
+            return add(folder, definition, image == null ? Map.of() : Map.of(disks.getFirst(), image));
         }
+    }
+
+    /**
+     * Makes the folder of a virtual machine.
+     *
+     * @param children differencing disks in it, and their parents
+     */
+    private Vm add(VmFolder folder, VmDefinition definition, Map<Disk, Disk> children) {
+        boolean done = false;
+        try {
+            DurableFile.makeFolder(folder.path());
+            children.forEach((child, parent) -> differencing(folder, parent, child));
+            folder.write(definition);
+            DurableFile.forceFolder(data.machines());
+            done = true;
+        } catch (IOException e) {
+            throw new Problem(
+                    Problem.Kind.UNAVAILABLE,
+                    "the folder " + folder.path() + " cannot be made (" + Reason.of(e) + ")",
+                    "make room, and give the user of the service permission to write there",
+                    e);
+        } finally {
+            if (!done) {
+                Removal.deleteQuietly(folder.path());
+            }
+        }
+        Vm vm = vm(folder, definition);
+        machines.put(definition.id(), vm);
+        events.add("vm.created", definition.id().toString(), Map.of("name", definition.name()));
+        return vm;
+    }
+
+    /**
+     * Makes a virtual machine like another, as a task of that one: with the same hardware, disks that keep only what differs
+     * from its, and addresses of its own. A forwarded port leads to one machine only, so it has none.
+     *
+     * @param checkpoint the name or id of what it is to be like; without one, the machine as it is, which must be off and gets
+     *     a checkpoint that the clone is based on
+     */
+    public Task clone(Vm source, String owner, String name, @Nullable String checkpoint) {
+        return source.begin(
+                "vm.clone",
+                owner,
+                null,
+                () -> {
+                    VmDefinition.checkName("a virtual machine", name);
+                    refuseName(name, UUID.randomUUID());
+                    if (checkpoint == null) {
+                        source.refuseUnlessWhole(
+                                "shut it down, or clone one of its checkpoints, with --checkpoint NAME");
+                    } else {
+                        Checkpoint _ = source.checkpoints().find(checkpoint);
+                    }
+                },
+                task -> {
+                    source.checkpoints().settleAll(task);
+                    VmDefinition definition = source.definition();
+                    Hardware like = definition.hardware();
+                    if (checkpoint != null || like.disks().stream().anyMatch(disk -> !disk.readOnly())) {
+                        Checkpoint base = checkpoint == null
+                                ? source.checkpoints().makeForClone(task, name, owner)
+                                : source.checkpoints().find(checkpoint);
+                        like = base.hardware();
+                        task.log("the clone is based on the checkpoint " + base.name()
+                                + (base.consistency() == Checkpoint.Consistency.OFF
+                                        ? ""
+                                        : ", without its memory: it starts as after a power failure"));
+                    }
+                    synchronized (changing) {
+                        refuseName(name, UUID.randomUUID());
+                        Clone clone = Clone.of(source.view().folder(), definition, like, name);
+                        Vm _ = add(
+                                new VmFolder(data.machines().resolve(clone.id().toString())),
+                                clone.definition(),
+                                clone.children());
+                    }
+                });
+    }
+
+    /** The name of another machine whose disks are made of one of the files, too. */
+    private Optional<String> dependent(Vm machine, Set<Path> files) {
+        return machines.values().stream()
+                .filter(other -> !other.equals(machine))
+                .map(Vm::view)
+                .filter(view ->
+                        Chains.known(view.folder(), view.definition()).stream().anyMatch(files::contains))
+                .map(view -> view.definition().name())
+                .findFirst();
     }
 
     /** What the definition names has to be there now; later it may go and come as its owner likes. */

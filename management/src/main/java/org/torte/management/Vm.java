@@ -80,14 +80,15 @@ public final class Vm {
             Tasks tasks,
             Events events,
             InstantSource clock,
-            Consumer<String> steps) {
+            Consumer<String> steps,
+            Dependents dependents) {
         this.folder = folder;
         this.definition = definition;
         this.workers = workers;
         this.tasks = tasks;
         this.events = events;
         this.clock = clock;
-        checkpoints = new Checkpoints(this, folder, events, clock, steps);
+        checkpoints = new Checkpoints(this, folder, events, clock, steps, dependents);
         if (folder.isSaved(definition)) {
             state = VmState.SAVED;
         }
@@ -591,6 +592,13 @@ public final class Vm {
     void refuseUnlessSteady() {
         refuseUnless(VmState.RUNNING, VmState.PAUSED, VmState.OFF, VmState.SAVED)
                 .run();
+    }
+
+    /** For who holds the lock: refuses unless its disks are whole by themselves. */
+    void refuseUnlessWhole(String remedy) {
+        if (shown() != VmState.OFF) {
+            throw conflict("is " + shown().label(), remedy);
+        }
     }
 
     /** For who holds the lock: refuses while it has a worker. */

@@ -420,6 +420,42 @@ class HostTest {
     }
 
     @Test
+    void aCloneHasDisksAndAddressesOfItsOwnAndWhatItIsBasedOnStays() throws InterruptedException, IOException {
+        Vm base = onImage("base", image());
+        host.change(base, old -> old.withName("base"));
+        done(base.start("me"));
+        refused(Problem.Kind.CONFLICT, "--checkpoint NAME", () -> host.clone(base, "me", "copy", null));
+        done(base.turnOff("me"));
+        refused(Problem.Kind.EXISTS, "choose another name", () -> host.clone(base, "me", "BASE", null));
+        refused(Problem.Kind.NOT_FOUND, "torte checkpoint list", () -> host.clone(base, "me", "copy", "nothing"));
+
+        done(host.clone(base, "me", "copy", null));
+
+        Vm copy = host.find("copy");
+        assertThat(copy.id()).isNotEqualTo(base.id());
+        Path parent = base.view().folder().resolve("disk.vhdx");
+        assertThat(Chains.files(
+                        copy.view().folder(), copy.view().definition().disks().getFirst()))
+                .contains(copy.view().folder().resolve("disk.vhdx"), parent);
+        assertThat(base.view().definition().disks().getFirst().path())
+                .as("the machine goes on elsewhere")
+                .isNotEqualTo("disk.vhdx");
+        refused(
+                Problem.Kind.CONFLICT,
+                "remove copy first",
+                () -> base.checkpoints().remove("me", "for-copy"));
+
+        done(host.clone(base, "me", "third", "for-copy"));
+        reopen();
+        assertThat(host.list()).hasSize(3);
+        host.remove(host.find("third"), true);
+        host.remove(host.find("copy"), true);
+        Vm again = host.find("base");
+        done(again.checkpoints().remove("me", "for-copy"));
+        assertThat(again.view().definition().disks().getFirst().path()).isEqualTo("disk.vhdx");
+    }
+
+    @Test
     void aWorkerThatDoesNotAnswerIsToldAndCanOnlyBeTurnedOff() throws InterruptedException {
         Vm vm = vm("web1");
         done(vm.start("me"));

@@ -13,6 +13,7 @@ import picocli.CommandLine.Command;
             VmGetCommand.class,
             VmNewCommand.class,
             VmSetCommand.class,
+            VmCloneCommand.class,
             VmRegisterCommand.class,
             VmRemoveCommand.class,
             VmConnectCommand.class,

@@ -5,6 +5,7 @@ import com.fasterxml.jackson.annotation.JsonProperty;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
+import java.util.function.UnaryOperator;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -105,6 +106,27 @@ public record Hardware(
     /** The same with other disks. */
     public Hardware withDisks(List<Disk> others) {
         return new Hardware(processors, memory, boot, others, hypervisor, adapters);
+    }
+
+    /**
+     * The same for another machine, elsewhere.
+     *
+     * @param others its disks
+     * @param place the absolute path that a path means
+     */
+    public Hardware cloned(List<Disk> others, UnaryOperator<String> place) {
+        String kernel = boot.kernel();
+        Boot same = new Boot(
+                kernel == null ? null : place.apply(kernel),
+                boot.initrds().stream().map(place).toList(),
+                boot.commandLine());
+        return new Hardware(
+                processors,
+                memory,
+                same,
+                others,
+                hypervisor,
+                adapters.stream().map(Adapter::copied).toList());
     }
 
     /** The kernel, unless it starts from its first disk. */

@@ -96,6 +96,12 @@ public record VmDefinition(
         return with(other, hardware, savedState, checkpoints);
     }
 
+    /** Another machine that is like it, without its checkpoints, and not started by itself. */
+    public VmDefinition cloned(UUID itsId, String itsName, Hardware of) {
+        return new VmDefinition(
+                VERSION, itsId, itsName, notes, of, AutomaticStart.NOTHING, SAVED_STATE, CheckpointTree.EMPTY);
+    }
+
     /** The same made of something else, which has its memory in a file when it is saved. */
     VmDefinition withHardware(Hardware other, String saved) {
         return with(name, other, saved, checkpoints);

@@ -1,10 +1,12 @@
 package org.torte.management.rest;
 
+import com.fasterxml.jackson.annotation.JsonProperty;
 import io.javalin.config.RoutesConfig;
 import io.javalin.http.Context;
 import java.time.Duration;
 import java.util.List;
 import java.util.function.BiFunction;
+import org.jspecify.annotations.Nullable;
 import org.torte.management.Host;
 import org.torte.management.NewVm;
 import org.torte.management.Problem;
@@ -30,6 +32,11 @@ final class VmRoutes {
     /** What a folder elsewhere is taken in with. */
     record Registration(String folder) {}
 
+    /** What a clone is to be called, and what it is to be like. */
+    record NewClone(
+            @JsonProperty(required = true) String name,
+            @Nullable String checkpoint) {}
+
     void add(RoutesConfig routes) {
         routes.get("/api/v1/vms", this::list, Role.VIEWER);
         routes.post("/api/v1/vms", this::create, Role.ADMINISTRATOR);
@@ -37,6 +44,7 @@ final class VmRoutes {
         routes.get(ONE, this::get, Role.VIEWER);
         routes.patch(ONE, this::change, Role.ADMINISTRATOR);
         routes.delete(ONE, this::remove, Role.ADMINISTRATOR);
+        routes.post(ONE + "/clone", this::cloneIt, Role.ADMINISTRATOR);
         routes.get(ONE + "/guest", this::guest, Role.VIEWER);
         action(routes, "start", Vm::start);
         action(routes, "turn-off", Vm::turnOff);
@@ -126,6 +134,13 @@ final class VmRoutes {
         Vm vm = vm(context);
         Requests.match(context, vm.view().definition());
         context.json(Answers.of(host.remove(vm, Requests.flag(context, "disks"))));
+    }
+
+    private void cloneIt(Context context) {
+        Requests.only(context);
+        Vm source = vm(context);
+        NewClone wish = Requests.body(context, NewClone.class);
+        TaskRoutes.accepted(context, host.clone(source, RestServer.owner(context), wish.name(), wish.checkpoint()));
     }
 
     private void stop(Context context) {

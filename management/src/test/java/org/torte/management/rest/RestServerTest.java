@@ -152,6 +152,17 @@ class RestServerTest {
                 .matches("02(:[0-9a-f]{2}){5}")
                 .isNotEqualTo(first.path(0).path("address").asText());
 
+        JsonNode task = json(send("POST", "/api/v1/vms/web1/clone", Map.of("name", "web2")));
+        assertThat(json(get("/api/v1/tasks/" + task.path("id").asLong() + "?wait=30"))
+                        .path("state")
+                        .asText())
+                .isEqualTo("succeeded");
+        JsonNode cloned = json(get("/api/v1/vms/web2")).path("adapters");
+        assertThat(cloned).hasSize(2);
+        assertThat(cloned.path(0).path("network").asText()).isEqualTo("nat");
+        assertThat(cloned.path(0).path("forwards")).isEmpty();
+        assertThat(cloned.path(0).path("address")).isNotEqualTo(first.path(0).path("address"));
+
         JsonNode second = adapters(List.of(
                 Map.of("network", "cable:/run/a", "name", "net2"),
                 Map.of("network", "nat", "name", "net1", "services", List.of("80:/run/page.sock")),
@@ -265,6 +276,7 @@ class RestServerTest {
         "POST, /api/v1/registrations, administrator",
         "PATCH, /api/v1/vms/web1, administrator",
         "DELETE, /api/v1/vms/web1, administrator",
+        "POST, /api/v1/vms/web1/clone, administrator",
         "GET, /api/v1/tokens, administrator",
         "POST, /api/v1/tokens, administrator",
         "DELETE, /api/v1/tokens/x, administrator",
