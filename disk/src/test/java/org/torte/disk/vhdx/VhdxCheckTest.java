@@ -52,9 +52,7 @@ class VhdxCheckTest {
 
     private static List<String> codes(CheckReport report, Severity severity) {
         List<String> codes = new ArrayList<>();
-        report.findings().stream()
-                .filter(f -> f.severity() == severity)
-                .forEach(f -> codes.add(f.code()));
+        report.findings().stream().filter(f -> f.severity() == severity).forEach(f -> codes.add(f.code()));
         return codes;
     }
 
@@ -166,8 +164,7 @@ class VhdxCheckTest {
         storage.put(PARENT, storage.get(IMAGE).copyAs(PARENT.toString()));
         assertThatThrownBy(() -> VirtualDisks.open(IMAGE, DiskFormat.VHDX, options))
                 .isInstanceOfSatisfying(
-                        DiskException.class,
-                        e -> assertThat(e.kind()).isEqualTo(DiskException.Kind.PARENT_CYCLE));
+                        DiskException.class, e -> assertThat(e.kind()).isEqualTo(DiskException.Kind.PARENT_CYCLE));
         CheckReport report = check();
         assertThat(report.verdict()).isEqualTo(Verdict.PARENT);
         assertThat(codes(report, Severity.ERROR)).containsExactly("parent.linkage");
