@@ -272,7 +272,8 @@ final class SseFloatUnit {
 
     /**
      * RCPSS: the manuals allow a relative error of 1.5 * 2^-12, and every processor has its own table; this gives the
-     * nearest number with 12 bits. Denormal operands count as zero, tiny results become zero, nothing is flagged.
+     * nearest number with 12 bits. Denormal operands count as zero, tiny results become zero, nothing is flagged. Whether
+     * the reciprocal of 2^126, the smallest normal number, is tiny is up to the processor: with AMD's it is.
      */
     private static int reciprocal(int x) {
         int sign = x & Integer.MIN_VALUE;
@@ -286,8 +287,7 @@ final class SseFloatUnit {
         if (magnitude < 0x800000) {
             return sign | 0x7f800000;
         }
-        float r = 1 / Float.intBitsToFloat(magnitude);
-        return r < Float.MIN_NORMAL ? sign : sign | roundedTo12Bits(r);
+        return magnitude >= 0x7e800000 ? sign : sign | roundedTo12Bits(1 / Float.intBitsToFloat(magnitude));
     }
 
     private static int reciprocalRoot(int x) {

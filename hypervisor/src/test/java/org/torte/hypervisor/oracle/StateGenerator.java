@@ -65,7 +65,9 @@ public final class StateGenerator {
         0xDF00_0000,
         0x3F00_0000,
         0x3FC0_0000,
-        0x4020_0000
+        0x4020_0000,
+        0x7E80_0000,
+        0xFE7F_FFFF
     };
 
     /** A state takes some 150 vectors, of which its program uses a few: they come from a pool, a new one for so many states. */

@@ -17,13 +17,19 @@ enum Approximation {
     }
 
     private static boolean reciprocal(int a, int b) {
-        if (a == b) {
+        if (a == b || tiny(a) && tiny(b) && (a ^ b) >= 0) {
             return true;
         }
         float x = Float.intBitsToFloat(a);
         float y = Float.intBitsToFloat(b);
         // Both may be off, in different directions.
         return Math.abs((double) x - y) <= 2.001 * RECIPROCAL_ERROR * Math.abs((double) y);
+    }
+
+    /** Zero, or so close to the smallest normal number that processors may make it zero (Intel SDM vol. 2, RCPPS). */
+    private static boolean tiny(int a) {
+        int magnitude = a & Integer.MAX_VALUE;
+        return magnitude == 0 || magnitude >= 0x80_0000 && magnitude <= 0x80_1000;
     }
 
     /** Whether two x87 numbers are neighbours at most. */

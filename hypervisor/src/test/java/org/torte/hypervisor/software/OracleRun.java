@@ -26,11 +26,14 @@ final class OracleRun implements AutoCloseable {
     private static final int BATCH = 1024;
     private static final int STATES = 8;
 
-    /** How often a failure has to happen to be one. */
-    private static final int REPETITIONS = 5;
+    /** How often a failure has to happen to be one: batches, and cases of each, of which not one may agree. */
+    private static final int REPETITIONS = 5, COPIES = 16;
 
     /** Progress of long comparisons is shown after so many cases. */
     private static final long STEP = 1_000_000;
+
+    /** How often another instruction is tried for a sequence, which is shorter if none fits. */
+    private static final int ATTEMPTS = 200;
 
     /** Forms of which a failure is made small. */
     private static final int SHRUNK = 40;
@@ -96,15 +99,14 @@ final class OracleRun implements AutoCloseable {
         run(total, mode, () -> {
             int length = 2 + random.nextInt(5);
             List<Form> chosen = new ArrayList<>();
-            while (chosen.size() < length) {
-                Form form = forms.get(random.nextInt(forms.size()));
+            for (int attempt = 0; chosen.size() < length && attempt < ATTEMPTS; attempt++) {
                 boolean last = chosen.size() == length - 1;
-                chosen.add(form);
-                if (!OracleScope.usesDefinedFlags(chosen) || !last && OracleScope.onlyLast(form)) {
+                chosen.add(forms.get(random.nextInt(forms.size())));
+                if (!OracleScope.inOrder(chosen, last)) {
                     chosen.removeLast();
                 }
             }
-            return chosen;
+            return chosen.isEmpty() ? List.of(forms.getFirst()) : chosen;
         });
     }
 
@@ -163,20 +165,25 @@ final class OracleRun implements AutoCloseable {
     /**
      * What differs every time for the state in the first record. The interpreter does the same each time, the host need
      * not: a context switch between two instructions makes AMD's processors lose the pointers of the x87. Where they
-     * agree once, they agree.
+     * agree once, they agree. On a busy host one switch after the other may come, so there are many cases in a row.
      */
     private @Nullable String again(TestProgram program, boolean single) throws IOException {
+        for (int copy = 1; copy < COPIES; copy++) {
+            host.record(copy).input().copyFrom(host.record(0).input());
+        }
         String difference = null;
         for (int i = 0; i < REPETITIONS; i++) {
-            host.run(1);
-            interpreter.forgetCode();
-            difference = comparison.compare(program, host.record(0), single);
-            if (difference == null) {
-                // Once more with the blocks that this run has left.
-                difference = comparison.compare(program, host.record(0), single);
-            }
-            if (difference == null) {
-                return null;
+            host.run(COPIES);
+            for (int copy = 0; copy < COPIES; copy++) {
+                // With new blocks, then with those that it has left.
+                interpreter.forgetCode();
+                difference = comparison.compare(program, host.record(copy), single);
+                if (difference == null) {
+                    difference = comparison.compare(program, host.record(copy), single);
+                }
+                if (difference == null) {
+                    return null;
+                }
             }
         }
         return difference;

@@ -201,6 +201,23 @@ final class OracleScope {
         return storesMxcsrMask(form) || form.operation() == Operation.LDMXCSR;
     }
 
+    /**
+     * Whether these instructions may be a sequence in this order, or its beginning. One at most may load MXCSR, for only
+     * its last value can be looked at: AMD's processors take a bit there that no model here has.
+     */
+    static boolean inOrder(List<Form> forms, boolean whole) {
+        return usesDefinedFlags(forms)
+                && forms.stream().filter(OracleScope::loadsMxcsr).count() <= 1
+                && (whole || !onlyLast(forms.getLast()));
+    }
+
+    private static boolean loadsMxcsr(Form form) {
+        return switch (form.operation()) {
+            case LDMXCSR, FXRSTOR, XRSTOR -> true;
+            default -> false;
+        };
+    }
+
     /** Registers whose value only chance decides: bit n for register n. */
     static int randomRegisters(Instruction in) {
         return switch (in.form.operation()) {
