@@ -155,10 +155,16 @@ final class OracleComparison {
         }
         long mask = OracleScope.storesMxcsrMask(program.form()) ? ~MISALIGNED_SSE : -1;
         for (int at = 0; at < AddressSpace.WINDOW_BYTES; at += 8) {
+            long ours = windows.get(JAVA_LONG_UNALIGNED, at);
+            long theirs = after.get(JAVA_LONG_UNALIGNED, at);
+            if (mask != -1 && ours == theirs << 16 >> 16 && theirs == theirs << 7 >> 7) {
+                // A pointer of the x87, stored by a host whose addresses have 57 bits.
+                continue;
+            }
             different(
                     "window+" + Integer.toHexString(at),
-                    windows.get(JAVA_LONG_UNALIGNED, at) & mask,
-                    after.get(JAVA_LONG_UNALIGNED, at) & mask,
+                    ours & mask,
+                    theirs & mask,
                     host.data().get(JAVA_LONG_UNALIGNED, at));
         }
     }
