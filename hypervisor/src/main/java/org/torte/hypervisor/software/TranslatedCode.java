@@ -56,6 +56,10 @@ final class TranslatedCode {
     /** The system flags that the code which executes now has begun with. */
     private int system;
 
+    /** How often in a row a page was filled in for the code there, without progress. */
+    private int fills;
+
+    private int filledFor;
     private int resumeAt;
     private int resumeUncounted;
     private long resumeRip;
@@ -279,6 +283,7 @@ final class TranslatedCode {
                 }
                 default -> {
                     boolean filled = site.kind == Site.MISSING
+                            && !fillsInVain(area)
                             && !site.isMisaligned(area.missing())
                             && mmu.fill(area.missing(), site.accessSize(), site.isStore())
                             && translator.isValid(from);
@@ -290,6 +295,17 @@ final class TranslatedCode {
                 }
             }
         }
+    }
+
+    /**
+     * Whether the instruction has missed so often in a row that its operands must be putting each other out of the soft
+     * TLB.
+     */
+    private boolean fillsInVain(StateArea area) {
+        boolean again = site.resume == filledFor && area.budget() == BUDGET;
+        fills = again ? fills + 1 : 1;
+        filledFor = site.resume;
+        return fills > 2;
     }
 
     /**

@@ -340,6 +340,7 @@ final class BlockTranslator {
                 setRegister(in.rm, in.operandSize == 2 ? 2 : 8, R12);
             }
             case BIT_STRING -> bitString(in, last);
+            case REPEATED_STRING -> repeatedString(in, last);
             case CALL -> call(in);
             case RETURN -> {
                 chargeBeforeJump(true);
@@ -705,6 +706,56 @@ final class BlockTranslator {
         inState = false;
     }
 
+    /** REP STOS and REP MOVS upwards within one page on each side. */
+    private void repeatedString(Instruction in, boolean last) {
+        int size = Selection.elementSize(in);
+        int scale = Integer.numberOfTrailingZeros(size);
+        boolean moves = in.form.operation() == Operation.MOVS;
+        spillFlags();
+        int retry = hot.position();
+        hot.memory(0, false, false, 0xf7, 0, R14, NONE, 0, SYSTEM);
+        hot.four(DF);
+        interpretIf(NOT_EQUAL, last);
+        hot.immediate(COMPARE, true, RCX, 4096 / size);
+        interpretIf(ABOVE, last);
+        hot.registers(0, true, false, 0x85, RCX, RCX);
+        int none = hot.jumpIf(EQUAL);
+        if (moves) {
+            pagePart(RSI, scale, false, retry, last);
+            hot.store(R14, SCRATCH2, R12);
+        }
+        pagePart(RDI, scale, true, retry, last);
+        if (moves) {
+            hot.address(R13, RSI, RCX, scale, 0);
+            hot.store(R14, SCRATCH, R13);
+            hot.load(RSI, R14, SCRATCH2);
+        }
+        hot.address(R13, RDI, RCX, scale, 0);
+        hot.move(RDI, R12);
+        hot.one(0xf3);
+        if (size == 2) {
+            hot.one(0x66);
+        } else if (size == 8) {
+            hot.one(0x48);
+        }
+        hot.one((moves ? 0xa4 : 0xaa) | (size == 1 ? 0 : 1));
+        hot.move(RDI, R13);
+        if (moves) {
+            hot.load(RSI, R14, SCRATCH);
+        }
+        hot.patch(none, hot.position() - none - 4);
+    }
+
+    /** Leaves in r12 the host's address behind a pointer, having checked that RCX elements lie in one page there. */
+    private void pagePart(int pointer, int scale, boolean write, int retry, boolean last) {
+        access(new Address(-1, pointer, NONE, 0, 0, false), 1, write, Alignment.ANY, retry, last);
+        hot.move(R13, pointer);
+        hot.immediate(AND, false, R13, 4095);
+        hot.address(R13, R13, RCX, scale, 0);
+        hot.immediate(COMPARE, true, R13, 4096);
+        interpretIf(ABOVE, last);
+    }
+
     // ---- branches
 
     private boolean mayLoop(long target) {
@@ -757,7 +808,7 @@ final class BlockTranslator {
         hot.shift(5, false, R13, 5);
         hot.registers(0, false, false, 0x33, R13, R12);
         hot.registers(0, false, false, 0x81, 4, R13);
-        hot.four(2047);
+        hot.four(JUMP_ENTRIES - 1);
         hot.shift(4, false, R13, 4);
         hot.memory(0, true, false, 0x3b, R12, R14, R13, 0, JUMP_KEY);
         ColdStub stub = stub(hot, Site.LOST);

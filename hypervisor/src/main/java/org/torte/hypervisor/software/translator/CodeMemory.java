@@ -120,10 +120,6 @@ final class CodeMemory {
         return writable.asSlice(offset, length).toArray(JAVA_BYTE);
     }
 
-    int readInt(int offset) {
-        return writable.get(java.lang.foreign.ValueLayout.JAVA_INT_UNALIGNED, offset);
-    }
-
     long readLong(int offset) {
         return writable.get(java.lang.foreign.ValueLayout.JAVA_LONG_UNALIGNED, offset);
     }

@@ -96,7 +96,7 @@ final class GuestBlock {
         @Nullable Instruction[] those = new Instruction[size()];
         for (int i = 0; i < those.length; i++) {
             switch (ways[i]) {
-                case INTERPRETED, DIVISION, CLEAR_FLAG -> those[i] = instructions.get(i);
+                case INTERPRETED, DIVISION, CLEAR_FLAG, REPEATED_STRING -> those[i] = instructions.get(i);
                 default -> {}
             }
         }

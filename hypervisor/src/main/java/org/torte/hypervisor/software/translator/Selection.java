@@ -35,6 +35,7 @@ final class Selection {
         CLEAR_FLAG,
         MOVE_SELECTOR,
         BIT_STRING,
+        REPEATED_STRING,
         CALL,
         RETURN,
         JUMP,
@@ -84,6 +85,7 @@ final class Selection {
                 form.operand(0).kind() == Operand.Kind.SEGMENT
                         ? Way.INTERPRETED
                         : form.operation() == PUSH ? Way.PUSH : Way.POP;
+            case STOS, MOVS -> Way.REPEATED_STRING;
             case LEAVE -> Way.LEAVE;
             case PUSHF -> Way.PUSH_FLAGS;
             case CLD -> Way.CLEAR_FLAG;
@@ -129,6 +131,7 @@ final class Selection {
             case CLEAR_FLAG -> true;
             case MOVE_SELECTOR -> !in.memory && in.reg <= 5;
             case BIT_STRING -> in.addressSize == 8;
+            case REPEATED_STRING -> in.repeat != 0 && in.addressSize == 8 && in.segment < 4;
             case MOVE_CONSTANT -> !isHigh(in, 0);
             case BYTE_SWAP -> in.operandSize >= 4;
             case DIVISION -> in.operandSize >= 4;
@@ -201,6 +204,11 @@ final class Selection {
     /** Whether the memory operand is written. */
     static boolean writesMemory(Instruction in) {
         return memoryOperand(in) == 0 && !READ_FIRST.contains(in.form.operation());
+    }
+
+    /** Bytes of an element of a string instruction. */
+    static int elementSize(Instruction in) {
+        return in.form.operand(memoryOperand(in)).size(in);
     }
 
     /** Bytes of the memory operand. */

@@ -66,12 +66,15 @@ public final class Site {
     }
 
     void read(CodeMemory memory, int at) {
-        translation = memory.readInt(at);
-        kind = memory.readInt(at + 4);
-        resume = memory.readInt(at + 8);
-        next = memory.readInt(at + 12);
-        offset = memory.readInt(at + 16);
-        uncounted = memory.readInt(at + 20);
+        long first = memory.readLong(at);
+        translation = (int) first;
+        kind = (int) (first >>> 32);
+        long second = memory.readLong(at + 8);
+        resume = (int) second;
+        next = (int) (second >>> 32);
+        long third = memory.readLong(at + 16);
+        offset = (int) third;
+        uncounted = (int) (third >>> 32);
         target = memory.readLong(at + 24);
     }
 }

@@ -25,7 +25,7 @@ import java.lang.invoke.VarHandle;
  *    -40  MXCSR         -32 a second word of scratch
  *    -24  0 while code that uses XMM registers must not execute
  *      0  soft TLB      1024 entries of 32 bytes: page for reads, page for writes, host's address of the page
- *  32768  jump cache    2048 entries of 16 bytes: instruction pointer, host's address of its code
+ *  32768  jump cache    8192 entries of 16 bytes: instruction pointer, host's address of its code
  * </pre>
  *
  * An empty entry holds a page (an instruction pointer) that belongs into another entry: no address leads to this one and
@@ -43,7 +43,8 @@ public final class StateArea {
 
     private static final int BEFORE = 512;
     private static final int TLB_ENTRIES = 1024, TLB_SHIFT = 5;
-    private static final int JUMP_ENTRIES = 2048, JUMP_SHIFT = 4;
+    static final int JUMP_ENTRIES = 8192;
+    private static final int JUMP_SHIFT = 4;
     private static final VarHandle LONG = JAVA_LONG.varHandle();
 
     private final Arena arena = Arena.ofAuto();
@@ -51,6 +52,13 @@ public final class StateArea {
             arena.allocate(BEFORE + JUMP_CACHE + ((long) JUMP_ENTRIES << JUMP_SHIFT), 4096);
     private final SlotSet localPages = new SlotSet(TLB_ENTRIES);
     private final SlotSet localJumps = new SlotSet(JUMP_ENTRIES);
+    // What the code sees of these, and never changes.
+    private long selectorsSeen;
+
+    private long selectorsSeenToo;
+    private long fsSeen;
+    private long gsSeen;
+
     private boolean usedTlb = true;
     private boolean usedJumps = true;
 
@@ -68,8 +76,12 @@ public final class StateArea {
     /** Takes the sixteen general registers from the start of an array, and the bases of FS and GS. */
     public void loadGeneral(long[] registers, long fsBase, long gsBase) {
         MemorySegment.copy(registers, 0, memory, JAVA_LONG, BEFORE + GPR, 16);
-        put(FS_BASE, fsBase);
-        put(GS_BASE, gsBase);
+        if (fsBase != fsSeen || gsBase != gsSeen) {
+            put(FS_BASE, fsBase);
+            put(GS_BASE, gsBase);
+            fsSeen = fsBase;
+            gsSeen = gsBase;
+        }
     }
 
     /** Gives the sixteen general registers to the start of an array. */
@@ -90,8 +102,13 @@ public final class StateArea {
     /** Takes the selectors of ES, CS, SS, DS, FS and GS. */
     public void loadSelectors(int[] selectors) {
         long four = selectors[0] | (long) selectors[1] << 16 | (long) selectors[2] << 32 | (long) selectors[3] << 48;
-        put(SELECTORS, four);
-        put(SELECTORS + 8, selectors[4] | (long) selectors[5] << 16);
+        long two = selectors[4] | (long) selectors[5] << 16;
+        if (four != selectorsSeen || two != selectorsSeenToo) {
+            put(SELECTORS, four);
+            put(SELECTORS + 8, two);
+            selectorsSeen = four;
+            selectorsSeenToo = two;
+        }
     }
 
     /** Takes XMM0 to XMM15 and MXCSR. */
