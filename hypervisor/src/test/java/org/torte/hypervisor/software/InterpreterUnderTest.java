@@ -28,8 +28,8 @@ final class InterpreterUnderTest implements AutoCloseable {
 
     // Guest-physical: page tables, then what the linear address space consists of.
     private static final long TOP = 0x1000, SECOND = 0x2000, THIRD = 0x3000, TABLES = 0x4000;
-    private static final long CODE_FRAME = 0x1_0000;
-    private static final long DATA_FRAME = 0x1_4000;
+    static final long CODE_FRAME = 0x1_0000;
+    static final long DATA_FRAME = 0x1_4000;
     private static final long SYSTEM_FRAME = 0x1_8000;
 
     /** Linear address of the descriptor tables, for the supervisor only. */
@@ -38,9 +38,9 @@ final class InterpreterUnderTest implements AutoCloseable {
     private static final int LDT_OFFSET = 0x800;
     private static final int MAX_STEPS = 4096;
 
-    private final GuestMemory memory = GuestMemory.allocate(1 << 20);
-    private final PhysicalMemory physical;
-    private final Interpreter interpreter;
+    final GuestMemory memory = GuestMemory.allocate(1 << 20);
+    final PhysicalMemory physical;
+    final Interpreter interpreter;
     private final Segmentation segmentation;
 
     @Nullable
@@ -127,7 +127,7 @@ final class InterpreterUnderTest implements AutoCloseable {
         memory.putLong(SYSTEM_FRAME + (selector & ~7), descriptor);
     }
 
-    private void map(int tableNumber, long address, long frame, int pages, long attributes) {
+    void map(int tableNumber, long address, long frame, int pages, long attributes) {
         long table = TABLES + tableNumber * 0x1000L;
         memory.putLong(THIRD + (address >>> 21 & 511) * 8, table | 0x67);
         for (int i = 0; i < pages; i++) {
@@ -163,6 +163,20 @@ final class InterpreterUnderTest implements AutoCloseable {
                 segmentation.set(s, selector, memory.getLong(SYSTEM_FRAME + at + (selector & ~7)));
             }
         }
+        cpu.setCpl(3);
+        cpu.interruptShadow = false;
+        cpu.modeChanged();
+    }
+
+    /** 64-bit user mode with flat segments, and bases in FS and GS. */
+    void enterLongUserMode() {
+        cpu.setSystemFlags(2);
+        for (int s = 0; s < 6; s++) {
+            int selector = s == Cpu.CS ? AddressSpace.FLAT_CODE_64 : AddressSpace.FLAT_DATA;
+            segmentation.set(s, selector, memory.getLong(SYSTEM_FRAME + (selector & ~7)));
+        }
+        cpu.r[Cpu.BASE + Cpu.FS] = AddressSpace.DATA;
+        cpu.r[Cpu.BASE + Cpu.GS] = AddressSpace.DATA + 0x1000;
         cpu.setCpl(3);
         cpu.interruptShadow = false;
         cpu.modeChanged();

@@ -3,6 +3,7 @@ package org.torte.hypervisor.software;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Random;
 import java.util.function.Predicate;
 import org.torte.hypervisor.TranslatorMode;
 import org.torte.hypervisor.oracle.CodeMode;
@@ -18,10 +19,12 @@ final class TranslatorProof {
 
     private TranslatorProof() {}
 
-    /** {@code oracle SEED SINGLES SEQUENCES}, or {@code kernel NAME PROCESSORS}. */
+    /** {@code oracle SEED SINGLES SEQUENCES}, {@code sequences SEED PROGRAMS}, or {@code kernel NAME PROCESSORS}. */
     public static void main(String[] args) throws IOException {
         if (args[0].equals("oracle")) {
             oracle(Long.parseLong(args[1]), Long.parseLong(args[2]), Long.parseLong(args[3]));
+        } else if (args[0].equals("sequences")) {
+            sequences(Long.parseLong(args[1]), Long.parseLong(args[2]));
         } else {
             kernel(args[1], Integer.parseInt(args[2]));
         }
@@ -31,17 +34,47 @@ final class TranslatorProof {
     private static void oracle(long seed, long singles, long sequences) throws IOException {
         try (OracleRun run = new OracleRun(seed, true)) {
             run.singles(singles, CodeMode.LONG, forms(run, OracleScope::covers));
-            // XRSTOR looks at RAX, and instructions before it may select components there that only the host has.
+            // These look at RAX, and instructions before them may select components there that only the host has.
             run.sequences(
                     sequences,
                     CodeMode.LONG,
-                    forms(run, form -> OracleScope.inSequence(form) && form.operation() != Operation.XRSTOR));
+                    forms(
+                            run,
+                            form -> OracleScope.inSequence(form)
+                                    && form.operation() != Operation.XRSTOR
+                                    && form.operation() != Operation.XSAVE));
             run.differences()
                     .forEach((form, difference) ->
                             System.out.println(difference.count() + " of " + form + ": " + difference.example()));
             if (run.translated() < run.cases / 8) {
                 System.out.println(
                         "only " + run.translated() + " instructions of " + run.cases + " cases were translated");
+            }
+        }
+    }
+
+    private static void sequences(long seed, long programs) {
+        Random random = new Random(seed);
+        SequenceGenerator generator = new SequenceGenerator(random);
+        int different = 0;
+        try (TranslatorSequences run = new TranslatorSequences()) {
+            while (run.programs < programs && different < 20) {
+                SequenceGenerator.Sequence sequence = generator.next();
+                for (int i = 0; i < 4; i++) {
+                    long state = random.nextLong();
+                    if (run.run(sequence, state) != null) {
+                        different++;
+                        System.out.println("state " + state + ": " + run.shrink(sequence, state));
+                        break;
+                    }
+                }
+                if (run.programs % 1_000_000 < 4 || run.programs >= programs) {
+                    System.out.println(run.programs + " programs, " + run.faults + " faults, " + run.endless
+                            + " endless, " + run.translatedInstructions() + " instructions translated");
+                }
+            }
+            if (run.translatedInstructions() < run.programs) {
+                System.out.println("only " + run.translatedInstructions() + " instructions were translated");
             }
         }
     }

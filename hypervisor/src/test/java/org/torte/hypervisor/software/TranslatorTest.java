@@ -31,6 +31,25 @@ class TranslatorTest {
         oracle(5_000_000, 5_000_000);
     }
 
+    @Test
+    void translatedSequencesDoWhatInterpretedOnesDo() throws Exception {
+        sequences(4_000);
+    }
+
+    @Tag("long")
+    @Test
+    void millionsOfTranslatedSequencesDoWhatInterpretedOnesDo() throws Exception {
+        sequences(20_000_000);
+    }
+
+    private static void sequences(int programs) throws Exception {
+        System.out.println("repeat with -Dtorte.seed=" + SEED);
+        assertThat(child("sequences", Long.toString(SEED), Integer.toString(programs)))
+                .as("seed " + SEED)
+                .endsWith(TranslatorProof.DONE)
+                .doesNotContain("state ", "only ");
+    }
+
     @ParameterizedTest
     @CsvSource({"paging,1", "long,1", "access,1", "registers,1"})
     void aKernelDoesNotNoticeThatItIsTranslated(String name, String processors) throws Exception {

@@ -1,0 +1,252 @@
+package org.torte.hypervisor.software;
+
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Random;
+import org.torte.hypervisor.oracle.AddressSpace;
+import org.torte.hypervisor.oracle.CodeMode;
+import org.torte.hypervisor.oracle.InstructionGenerator;
+import org.torte.hypervisor.oracle.TestProgram;
+import org.torte.hypervisor.x86.Form;
+import org.torte.hypervisor.x86.Operand;
+
+/**
+ * Makes programs of 5 to 200 instructions for {@link TranslatorSequences}: random instructions, branches forwards, loops
+ * with a counter, calls, accesses across pages and into pages that must not be written, and stores that change the code.
+ * Every program ends with UD2; all loops end.
+ */
+final class SequenceGenerator {
+    /** Where the loops' counter is, alone in its page. */
+    static final int COUNTER = 0x3000_8000;
+
+    /** Where the code can be written. */
+    static final int ALIAS = 0x3000_A000;
+
+    /** Bytes for code. */
+    static final int ROOM = AddressSpace.CODE_PAGES * 0x1000;
+
+    private static final byte NOP = (byte) 0x90;
+
+    /**
+     * One instruction; {@code target} is the item that the displacement in its last four bytes leads to, or -1; nothing
+     * leads to an {@code inner} one.
+     */
+    @SuppressWarnings("ArrayRecordComponent") // never compared
+    private record Item(byte[] code, int target, boolean inner) {}
+
+    /** A change of code: the item that stores, the item that is changed, and which of its bytes the store begins at. */
+    private record Change(int store, int changed, int at) {}
+
+    /**
+     * A program.
+     *
+     * @param start where it begins in the code pages
+     * @param code its bytes
+     * @param starts where each instruction begins, from the start of the code pages; one more for the end
+     * @param landings where execution goes on after the first fault, the second and so on
+     */
+    @SuppressWarnings("ArrayRecordComponent") // never compared
+    record Sequence(int start, byte[] code, int[] starts, int[] landings) {
+        /** The same with NOPs in the place of instructions {@code from} to before {@code to}. */
+        Sequence without(int from, int to) {
+            byte[] shorter = code.clone();
+            java.util.Arrays.fill(shorter, starts[from] - start, starts[to] - start, NOP);
+            return new Sequence(start, shorter, starts, landings);
+        }
+
+        /** How many instructions. */
+        int length() {
+            return starts.length - 1;
+        }
+    }
+
+    private final Random random;
+    private final InstructionGenerator instructions;
+    private final List<Form> forms = new ArrayList<>();
+    private final List<Item> items = new ArrayList<>();
+    private final List<Integer> moves = new ArrayList<>();
+    private final List<Change> changes = new ArrayList<>();
+
+    SequenceGenerator(Random random) {
+        this.random = random;
+        instructions = new InstructionGenerator(random);
+        for (int i = 1; i < Form.count(); i++) {
+            Form form = Form.of(i);
+            if (fits(form)) {
+                forms.add(form);
+            }
+        }
+    }
+
+    private static boolean fits(Form form) {
+        if (!OracleScope.inSequence(form) || form.isPrivileged() || form.isIoPrivileged()) {
+            return false;
+        }
+        return switch (form.operation()) {
+            // Might lead back, for ever.
+            case JMP, CALL, RET -> false;
+            case JCC -> form.operand(0) == Operand.JB;
+            case XSAVE, XRSTOR, RDFSBASE, RDGSBASE, WRFSBASE, WRGSBASE -> false;
+            default -> true;
+        };
+    }
+
+    Sequence next() {
+        items.clear();
+        moves.clear();
+        changes.clear();
+        int length = 5 + random.nextInt(random.nextInt(4) == 0 ? 196 : 40);
+        while (items.size() < length - 1) {
+            switch (random.nextInt(24)) {
+                case 0, 1 -> branch(0x0f, 0x80 | random.nextInt(16));
+                case 2 -> branch(0xe9);
+                case 3 -> loop();
+                case 4 -> call();
+                case 5 -> move();
+                case 6 -> change();
+                case 7 -> crossing();
+                default -> any();
+            }
+        }
+        add(-1, 0x0f, 0x0b);
+        return layOut();
+    }
+
+    private void add(int target, int... bytes) {
+        byte[] code = new byte[bytes.length];
+        for (int i = 0; i < bytes.length; i++) {
+            code[i] = (byte) bytes[i];
+        }
+        items.add(new Item(code, target, false));
+    }
+
+    /** An instruction of any form; where it leaves flags undefined, another replaces them. */
+    private void any() {
+        Form form = forms.get(random.nextInt(forms.size()));
+        TestProgram program = instructions.generate(List.of(form), CodeMode.LONG);
+        if (program == null) {
+            return;
+        }
+        byte[] code = program.encodings().getFirst();
+        if (OracleScope.branches(form)) {
+            code[code.length - 1] = 0; // to the next instruction, not into the middle of another
+        }
+        items.add(new Item(code, -1, false));
+        if (form.flagsUndefined() != 0) {
+            add(-1, 0x48, 0x39, 0xc0 | random.nextInt(64));
+        }
+    }
+
+    private void branch(int... opcode) {
+        int[] bytes = java.util.Arrays.copyOf(opcode, opcode.length + 4);
+        add(items.size() + 1 + random.nextInt(8), bytes);
+    }
+
+    /** Back, as long as the counter is above zero. */
+    private void loop() {
+        if (items.size() < 2) {
+            return;
+        }
+        int back = Math.max(0, items.size() - 1 - random.nextInt(12));
+        absolute(new int[] {0x83, 0x3c, 0x25}, COUNTER, 0);
+        add(items.size() + 3, 0x0f, 0x8e, 0, 0, 0, 0);
+        absolute(new int[] {0xff, 0x0c, 0x25}, COUNTER);
+        add(back, 0xe9, 0, 0, 0, 0);
+        for (int i = items.size() - 3; i < items.size(); i++) {
+            items.set(i, new Item(items.get(i).code(), items.get(i).target(), true));
+        }
+    }
+
+    /** A function that is called, and jumped over. */
+    private void call() {
+        int at = items.size();
+        add(at + 2, 0xe8, 0, 0, 0, 0);
+        add(at + 4, 0xe9, 0, 0, 0, 0);
+        move();
+        add(-1, 0xc3);
+    }
+
+    /** A move of a constant, which stores may change. */
+    private void move() {
+        moves.add(items.size());
+        int register = random.nextInt(8);
+        int value = random.nextInt();
+        add(-1, 0xb8 | (register == 4 ? 0 : register), value, value >> 8, value >> 16, value >> 24);
+    }
+
+    /** A store that changes the constant of a move, or its register. */
+    private void change() {
+        if (moves.isEmpty() || random.nextInt(3) == 0) {
+            // One that is about to be executed.
+            changes.add(new Change(items.size(), items.size() + 1, 1));
+            absolute(new int[] {0xc7, 0x04, 0x25}, ALIAS, random.nextInt(), 0, 0, 0);
+            move();
+            return;
+        }
+        int changed = moves.get(random.nextInt(moves.size()));
+        if (random.nextBoolean()) {
+            changes.add(new Change(items.size(), changed, 1));
+            absolute(new int[] {0xc7, 0x04, 0x25}, ALIAS, random.nextInt(), random.nextInt(), 0, 0);
+        } else {
+            changes.add(new Change(items.size(), changed, 0));
+            absolute(new int[] {0xc6, 0x04, 0x25}, ALIAS, 0xb8 | random.nextInt(4));
+        }
+    }
+
+    /** A load, a store or an addition to memory across a page boundary: of data, before constants, and before nothing. */
+    private void crossing() {
+        long[] boundaries = {AddressSpace.DATA + 0x1000, AddressSpace.CONSTANTS, AddressSpace.CONSTANTS + 0x1000};
+        int opcode = new int[] {0x89, 0x8b, 0x01, 0x03, 0x87}[random.nextInt(5)];
+        int at = (int) boundaries[random.nextInt(3)] - 1 - random.nextInt(7);
+        absolute(new int[] {0x48, opcode, 0x04 | random.nextInt(4) << 3, 0x25}, at);
+    }
+
+    private void absolute(int[] opcode, int address, int... after) {
+        int[] bytes = java.util.Arrays.copyOf(opcode, opcode.length + 4 + after.length);
+        for (int i = 0; i < 4; i++) {
+            bytes[opcode.length + i] = address >> 8 * i;
+        }
+        System.arraycopy(after, 0, bytes, opcode.length + 4, after.length);
+        add(-1, bytes);
+    }
+
+    /** The first item from this one on that something may lead to. */
+    private int outer(int item) {
+        int at = Math.min(item, items.size() - 1);
+        while (items.get(at).inner()) {
+            at++;
+        }
+        return at;
+    }
+
+    private Sequence layOut() {
+        int size = items.stream().mapToInt(item -> item.code().length).sum();
+        int start = random.nextBoolean()
+                ? Math.max(0, 0x1000 - random.nextInt(Math.min(size, 0x1000) + 1))
+                : random.nextInt(ROOM - size);
+        int[] starts = new int[items.size() + 1];
+        starts[0] = start;
+        for (int i = 0; i < items.size(); i++) {
+            starts[i + 1] = starts[i] + items.get(i).code().length;
+        }
+        ByteBuffer code = ByteBuffer.allocate(size).order(ByteOrder.LITTLE_ENDIAN);
+        for (int i = 0; i < items.size(); i++) {
+            code.put(items.get(i).code());
+            int target = items.get(i).target();
+            if (target >= 0) {
+                int to = starts[outer(target)];
+                code.putInt(code.position() - 4, to - starts[i + 1]);
+            }
+        }
+        for (Change change : changes) {
+            code.putInt(starts[change.store()] - start + 3, ALIAS + starts[change.changed()] + change.at());
+        }
+        int[] landings = random.ints(8, 1, items.size())
+                .sorted()
+                .map(i -> starts[outer(i)])
+                .toArray();
+        return new Sequence(start, code.array(), starts, landings);
+    }
+}
