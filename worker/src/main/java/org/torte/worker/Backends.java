@@ -4,7 +4,7 @@ import java.util.ServiceLoader;
 import org.torte.hypervisor.Hypervisor;
 import org.torte.hypervisor.HypervisorException;
 
-/** Chooses a back-end: by the name that users give it, or the faster one. */
+/** Chooses a back-end: by the name that users give it, or the one that suits this host. */
 public final class Backends {
     /**
      * What KVM must reach in a simple loop, in instructions per second: hardware does several thousand millions, a KVM
@@ -31,7 +31,7 @@ public final class Backends {
      */
     public static Choice choose(String name) {
         return switch (name) {
-            case "auto" -> fastest();
+            case "auto" -> suitable();
             case "software" -> new Choice(load("software"), "asked for", true);
             case "kvm" -> {
                 Hypervisor kvm = load("kvm");
@@ -44,16 +44,18 @@ public final class Backends {
         };
     }
 
-    private static Choice fastest() {
+    private static Choice suitable() {
         Hypervisor kvm = load("kvm");
         try {
             long speed = KvmSpeed.ofHost(kvm);
             String measured = speed / 1_000_000 + " million instructions a second in a loop";
-            if (speed >= ENOUGH) {
-                return new Choice(kvm, "KVM reaches " + measured, false);
-            }
+            // No operating system has been seen to run on KVM to its end yet: users say so if they want it.
             return software(
-                    "KVM reaches only " + measured + ", so it emulates and is slower than Torte's own processor");
+                    speed >= ENOUGH
+                            ? "KVM reaches " + measured
+                                    + ", but no operating system has been proved on it yet; --hypervisor kvm tries it"
+                            : "KVM reaches only " + measured
+                                    + ", so it emulates and is slower than Torte's own processor");
         } catch (HypervisorException e) {
             return software(String.valueOf(e.getMessage()));
         }
