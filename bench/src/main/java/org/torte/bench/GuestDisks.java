@@ -14,6 +14,7 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import org.jspecify.annotations.Nullable;
 import org.torte.worker.Statistics;
 import org.torte.worker.VirtualMachine;
 import org.torte.worker.guest.GuestImages;
@@ -22,12 +23,16 @@ import org.torte.worker.guest.TinyGuests;
 
 /**
  * The tiny guest on its disk, on Torte (a VHDX over the VMBus) and on QEMU's software processor (the same content as a raw
- * disk, virtio-blk), one after the other: boot to the shell, reading and writing, and on Torte saving and restoring.
+ * disk, virtio-blk), one after the other: boot to the shell, reading and writing, and on Torte saving and restoring. Beside
+ * each figure stands the processor time that it took, Java's compiler and collector included.
  */
 final class GuestDisks {
     private static final Duration PATIENCE = Duration.ofMinutes(20);
     private static final long MEMORY = 512L << 20;
     private static final int MEGABYTES = 64, REQUESTS = 200;
+
+    /** Before the name of what took this processor time. */
+    private static final String PROCESSOR = "processor ";
 
     /** What is measured in the guest, by name; each prints nothing that matters. */
     private static final Map<String, String> WORK = new LinkedHashMap<>();
@@ -57,6 +62,14 @@ final class GuestDisks {
         /** Exits so far, or -1. */
         long exits();
 
+        /** The process that runs the guest. */
+        ProcessHandle process();
+
+        /** Seconds of the host's processors that it has used: what a busy host does not change much. */
+        default double processorTime() {
+            return process().info().totalCpuDuration().orElse(Duration.ZERO).toNanos() / 1e9;
+        }
+
         @Override
         void close() throws IOException;
     }
@@ -76,8 +89,9 @@ final class GuestDisks {
         try (VirtualMachine machine = TinyGuest.machine(vhdx).memory(MEMORY).build()) {
             long began = System.nanoTime();
             machine.start();
-            torte = measure(new TorteLine(machine), began);
-            saveAndRestore(machine, folder.resolve("saved"), torte);
+            TorteLine line = new TorteLine(machine);
+            torte = measure(line, began);
+            saveAndRestore(line, folder.resolve("saved"), torte);
         }
         System.err.println("bench: QEMU");
         Map<String, Double> qemu;
@@ -85,34 +99,43 @@ final class GuestDisks {
         try (Line line = new QemuLine(guest, raw)) {
             qemu = measure(line, began);
         }
-        System.out.println("| | Torte, VHDX | QEMU TCG, raw virtio-blk | Torte / QEMU | exits each |");
-        System.out.println("|---|---|---|---|---|");
+        System.out.println("| | Torte, VHDX | its processor time, s | QEMU TCG, raw virtio-blk | its processor time, s"
+                + " | Torte / QEMU | exits each |");
+        System.out.println("|---|---|---|---|---|---|---|");
         for (Map.Entry<String, Double> entry : torte.entrySet()) {
             String name = entry.getKey();
-            if (name.startsWith("exits")) {
+            if (name.startsWith("exits") || name.startsWith(PROCESSOR)) {
                 continue;
             }
             Double other = qemu.get(name);
             Double exits = torte.get("exits " + name);
             System.out.printf(
                     Locale.ROOT,
-                    "| %s | %.2f | %s | %s | %s |%n",
+                    "| %s | %.2f | %s | %s | %s | %s | %s |%n",
                     name,
                     entry.getValue(),
-                    other == null ? "" : String.format(Locale.ROOT, "%.2f", other),
-                    other == null ? "" : String.format(Locale.ROOT, "%.2f", entry.getValue() / other),
-                    exits == null ? "" : String.format(Locale.ROOT, "%.1f", exits));
+                    text("%.2f", torte.get(PROCESSOR + name)),
+                    text("%.2f", other),
+                    text("%.2f", qemu.get(PROCESSOR + name)),
+                    text("%.2f", other == null ? null : entry.getValue() / other),
+                    text("%.1f", exits));
         }
+    }
+
+    private static String text(String format, @Nullable Double value) {
+        return value == null ? "" : String.format(Locale.ROOT, format, value);
     }
 
     private static Map<String, Double> measure(Line line, long began) throws Exception {
         Map<String, Double> figures = new LinkedHashMap<>();
         line.waitFor(Pattern.compile(Pattern.quote(TinyGuest.PROMPT)));
         figures.put("boot to the shell, s", (System.nanoTime() - began) / 1e9);
+        figures.put(PROCESSOR + "boot to the shell, s", line.processorTime());
         double nothing = 0;
         int number = 0;
         for (Map.Entry<String, String> work : WORK.entrySet()) {
             long before = line.exits();
+            double processor = line.processorTime();
             number++;
             line.type("echo 3 >/proc/sys/vm/drop_caches; a=$(cut -d' ' -f1 /proc/uptime); " + work.getValue()
                     + "; b=$(cut -d' ' -f1 /proc/uptime); echo \"=\"" + number + " $a $b\n");
@@ -127,6 +150,7 @@ final class GuestDisks {
                 nothing = seconds;
                 continue;
             }
+            figures.put(PROCESSOR + name, line.processorTime() - processor);
             boolean random = name.startsWith("random");
             figures.put(name, random ? REQUESTS / Math.max(seconds - nothing, 0.01) : MEGABYTES / seconds);
             if (before >= 0) {
@@ -136,20 +160,29 @@ final class GuestDisks {
         return figures;
     }
 
-    private static void saveAndRestore(VirtualMachine machine, Path saved, Map<String, Double> figures)
-            throws Exception {
+    private static void saveAndRestore(TorteLine line, Path saved, Map<String, Double> figures) throws Exception {
+        VirtualMachine machine = line.machine();
+        // Memory that is empty would cost nothing.
+        machine.console()
+                .type("mount -t tmpfs -o size=400M t /mnt; dd if=/dev/urandom of=/mnt/f bs=1M count=300;"
+                        + " echo full$((1+1))\n");
+        machine.console().waitForText(Pattern.compile("full2"), PATIENCE);
+        double processor = line.processorTime();
         long began = System.nanoTime();
         machine.pause();
         machine.save(saved);
         figures.put("save of 512 MiB, s", (System.nanoTime() - began) / 1e9);
+        figures.put(PROCESSOR + "save of 512 MiB, s", line.processorTime() - processor);
         figures.put("its file, MiB", Files.size(saved) / (double) (1 << 20));
         machine.close();
+        processor = line.processorTime();
         began = System.nanoTime();
         try (VirtualMachine again = VirtualMachine.builder().savedState(saved).build()) {
             again.start();
             again.console().type("echo alive$((1+1))\n");
             again.console().waitForText(Pattern.compile("alive2"), PATIENCE);
             figures.put("restore to the shell's answer, s", (System.nanoTime() - began) / 1e9);
+            figures.put(PROCESSOR + "restore to the shell's answer, s", line.processorTime() - processor);
         }
     }
 
@@ -176,6 +209,11 @@ final class GuestDisks {
         }
 
         @Override
+        public ProcessHandle process() {
+            return ProcessHandle.current();
+        }
+
+        @Override
         public void close() {
             machine.close();
         }
@@ -183,7 +221,7 @@ final class GuestDisks {
 
     /** QEMU with the same kernel, its console on its standard output. */
     private static final class QemuLine implements Line {
-        private final Process process;
+        private final Process qemu;
         private final StringBuilder unread = new StringBuilder();
 
         QemuLine(TinyGuest guest, Path disk) throws IOException {
@@ -193,21 +231,21 @@ final class GuestDisks {
             command.addAll(List.of("-machine", "q35", "-kernel", guest.kernel().toString()));
             command.addAll(List.of("-initrd", guest.initrd().toString(), "-append", guest.commandLine()));
             command.addAll(List.of("-drive", "file=" + disk + ",format=raw,if=virtio,cache=writeback"));
-            process = new ProcessBuilder(command)
+            qemu = new ProcessBuilder(command)
                     .redirectError(ProcessBuilder.Redirect.INHERIT)
                     .start();
         }
 
         @Override
         public void type(String text) throws IOException {
-            OutputStream input = process.getOutputStream();
+            OutputStream input = qemu.getOutputStream();
             input.write(text.getBytes(StandardCharsets.UTF_8));
             input.flush();
         }
 
         @Override
         public String waitFor(Pattern pattern) throws IOException {
-            InputStream output = process.getInputStream();
+            InputStream output = qemu.getInputStream();
             byte[] bytes = new byte[4096];
             while (true) {
                 Matcher found = pattern.matcher(unread);
@@ -230,8 +268,13 @@ final class GuestDisks {
         }
 
         @Override
+        public ProcessHandle process() {
+            return qemu.toHandle();
+        }
+
+        @Override
         public void close() {
-            process.destroy();
+            qemu.destroy();
         }
     }
 }
