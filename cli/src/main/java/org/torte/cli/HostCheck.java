@@ -60,7 +60,9 @@ final class HostCheck {
                 kvm
                         ? "guests run at the speed of this host's processor"
                         : "guests run on Torte's own processor, in software",
-                kvm ? "" : "a host with hardware virtualisation and a /dev/kvm that you may open");
+                kvm
+                        ? ""
+                        : "on a host with hardware virtualisation and a /dev/kvm that you may open, try --hypervisor kvm");
     }
 
     private static Finding hugePages() {

@@ -17,9 +17,8 @@ public final class Backends {
      *
      * @param hypervisor the back-end
      * @param reason why, as part of a sentence
-     * @param byName whether the user wanted this one
      */
-    public record Choice(Hypervisor hypervisor, String reason, boolean byName) {}
+    public record Choice(Hypervisor hypervisor, String reason) {}
 
     private Backends() {}
 
@@ -32,11 +31,11 @@ public final class Backends {
     public static Choice choose(String name) {
         return switch (name) {
             case "auto" -> suitable();
-            case "software" -> new Choice(load("software"), "asked for", true);
+            case "software" -> new Choice(load("software"), "asked for");
             case "kvm" -> {
                 Hypervisor kvm = load("kvm");
                 long _ = kvm.tscFrequency();
-                yield new Choice(kvm, "asked for", true);
+                yield new Choice(kvm, "asked for");
             }
             default ->
                 throw new InputException(
@@ -61,9 +60,8 @@ public final class Backends {
         }
     }
 
-    /** The software processor, for when another back-end turned out not to do. */
-    static Choice software(String reason) {
-        return new Choice(load("software"), reason, false);
+    private static Choice software(String reason) {
+        return new Choice(load("software"), reason);
     }
 
     private static Hypervisor load(String name) {

@@ -23,7 +23,6 @@ import org.torte.base.net.MacAddress;
 import org.torte.disk.DiskStorage;
 import org.torte.disk.operation.LiveDisk;
 import org.torte.hypervisor.Hypervisor;
-import org.torte.hypervisor.HypervisorException;
 import org.torte.hypervisor.PartitionConfiguration;
 import org.torte.hypervisor.TranslatorMode;
 import org.torte.hypervisor.TranslatorStatistics;
@@ -681,25 +680,10 @@ public final class VirtualMachine implements AutoCloseable {
             }
         }
 
-        /** On the wanted back-end; without a wish on another when the best one cannot have such a machine. */
+        /** A machine that is restored is exactly as it was; a new one is fitted to the back-end. */
         private Machine create(MachineConfiguration configuration, ExitCounter exits, boolean exactly) {
-            Backends.Choice choice = hypervisor == null
-                    ? Backends.choose(hypervisorName)
-                    : new Backends.Choice(hypervisor, "given by the program", true);
-            try {
-                return create(choice.hypervisor(), configuration, exits, exactly);
-            } catch (HypervisorException e) {
-                if (choice.byName()) {
-                    throw e;
-                }
-                Hypervisor other =
-                        Backends.software(String.valueOf(e.getMessage())).hypervisor();
-                return create(other, configuration, exits, exactly);
-            }
-        }
-
-        private Machine create(
-                Hypervisor backend, MachineConfiguration configuration, ExitCounter exits, boolean exactly) {
+            Hypervisor backend =
+                    hypervisor == null ? Backends.choose(hypervisorName).hypervisor() : hypervisor;
             try {
                 return Machine.create(
                         exactly ? configuration : configuration.fittedTo(backend),
