@@ -24,6 +24,9 @@ import org.torte.worker.guest.TinyGuest;
 /** The virtual machine of {@code torte demo} and all that goes when it ends. For one thread; it is closed by any. */
 final class DemoMachine implements AutoCloseable {
     private static final Duration PATIENCE = Duration.ofMinutes(10);
+    /** After which the user gets the shell whether the guest has fetched the page or not. */
+    private static final Duration FETCH_LIMIT = Duration.ofMinutes(1);
+
     private static final Pattern PROMPT = Pattern.compile(Pattern.quote(TinyGuest.PROMPT));
     private static final int MAX_NAMES = 100;
 
@@ -164,8 +167,9 @@ final class DemoMachine implements AutoCloseable {
         ConsoleLink console = shell();
         if (console != null) {
             offerPage(console);
-            console.type("wget -qO- http://host.torte/");
-            console.await(Pattern.compile(nonce + "\\s+" + Pattern.quote(TinyGuest.PROMPT)), PATIENCE);
+            // Its address may still be on the way.
+            console.type("until [ -s /etc/resolv.conf ]; do sleep 1; done; wget -qO- http://host.torte/");
+            console.await(Pattern.compile(nonce + "\\s+" + Pattern.quote(TinyGuest.PROMPT)), FETCH_LIMIT);
             console.close();
         }
         DemoCommand.say(
