@@ -51,10 +51,6 @@ class NatGuestTest {
     /** Many connections, which differ in their ports and so spread over the channels. */
     private static final String CONNECTIONS = "for i in $(seq 24); do wget -q -O /dev/null $page; done";
 
-    /** Without what Linux says on every machine that has no PCI bus, of coalesced segments, and of one whose host is busy. */
-    private static final String WARNINGS =
-            "dmesg -r | grep '^<[0-4]>' | grep -v -e PCI -e 'suspect GRO' -e 'hrtimer: interrupt took' || true";
-
     @TempDir
     private Path folder;
 
@@ -152,7 +148,7 @@ class NatGuestTest {
                 assertThat(shell.output(LEASE)).as("asked for again").isEqualTo(lease);
                 assertThat(shell.output("nslookup web1.torte")).contains("Address: " + lease.split("/", 2)[0]);
                 assertThat(fetch(hostPort)).as("by the forward, again").isEqualTo("hello from Linux\n");
-                assertThat(shell.output(WARNINGS))
+                assertThat(shell.output(KernelWarnings.SHOWN))
                         .as("warnings of the guest's kernel")
                         .isEmpty();
                 machine.console().type("poweroff\n");

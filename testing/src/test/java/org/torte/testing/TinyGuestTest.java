@@ -61,10 +61,6 @@ class TinyGuestTest {
             + " of=/root/w/noise$i bs=16k count=12 2>/dev/null; mkdir /root/w/d$i; mv /root/w/noise$i /root/w/d$i/; ["
             + " $i -gt 2 ] && rm -r /root/w/d$((i-2)); i=$((i+1)); done; echo P:loaded";
 
-    /** Without what Linux says on every machine that has no PCI bus, and of one whose host is busy. */
-    private static final String WARNINGS =
-            "dmesg -r | grep '^<[0-4]>' | grep -v -e PCI -e 'hrtimer: interrupt took' || true";
-
     @TempDir
     static Path folder;
 
@@ -114,7 +110,7 @@ class TinyGuestTest {
             waitFor(machine.console(), "P:loaded");
             GuestShell shell = GuestShell.of(machine.console(), PATIENCE);
             listed = shell.output("cd /root/w && sha256sum f* && cd");
-            warnings = shell.output(WARNINGS);
+            warnings = shell.output(KernelWarnings.SHOWN);
             machine.console().type("poweroff\n");
             end = machine.awaitExit(PATIENCE);
         }
@@ -263,7 +259,7 @@ class TinyGuestTest {
                 assertThat(shell.output("seq " + i + "00000 " + i + "0" + LINES + " | cmp - /root/w/f" + i))
                         .isEmpty();
             }
-            assertThat(shell.output(WARNINGS)).isEmpty();
+            assertThat(shell.output(KernelWarnings.SHOWN)).isEmpty();
             machine.console().type("reboot\n");
             machine.console().waitForText(Pattern.compile("Restarting system"), PATIENCE);
             shell = GuestShell.await(machine.console(), TinyGuest.PROMPT, PATIENCE);
