@@ -78,6 +78,11 @@ final class ReferencePage {
         return true;
     }
 
+    /** Whether there is a page to write; a damaged saved state may name one that is no RAM. */
+    private boolean usable() {
+        return (register & ENABLE) != 0 && memory.contains(page(), GuestMemory.PAGE_SIZE);
+    }
+
     private long page() {
         return register & PAGE_MASK;
     }
@@ -112,7 +117,7 @@ final class ReferencePage {
     }
 
     private synchronized void correct(int processor) {
-        if ((register & ENABLE) == 0 || time.nanos() - checked < CHECK_NANOS) {
+        if (!usable() || time.nanos() - checked < CHECK_NANOS) {
             return;
         }
         double seconds = (time.nanos() - checked) / 1e9;
@@ -158,7 +163,7 @@ final class ReferencePage {
             return;
         }
         restored = false;
-        if ((register & ENABLE) == 0 || !memory.contains(page(), GuestMemory.PAGE_SIZE)) {
+        if (!usable()) {
             return;
         }
         scale = memory.getLong(page() + SCALE);

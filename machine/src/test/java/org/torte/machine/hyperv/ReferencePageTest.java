@@ -61,6 +61,15 @@ class ReferencePageTest {
     }
 
     @Test
+    void aRestoredPageOutsideOfMemoryIsNeverTouched() {
+        page.restore(0x7fff_ffff_f000L | 1);
+        page.resume();
+        clock.advance(5_000_000_000L);
+        page.follow(0);
+        assertThat(page.register()).isEqualTo(0x7fff_ffff_f000L | 1);
+    }
+
+    @Test
     void aRestoreWhereTheTimeFitsLeavesThePageAlone() {
         page.write(0, PAGE | 1);
         clock.advance(5_000_000_000L);
