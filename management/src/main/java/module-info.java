@@ -5,6 +5,7 @@ import org.jspecify.annotations.NullMarked;
 module org.torte.management {
     requires com.fasterxml.jackson.databind;
     requires io.javalin;
+    requires jakarta.servlet;
     requires java.sql;
     requires org.torte.disk;
     requires transitive org.torte.worker;

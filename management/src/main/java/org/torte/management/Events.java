@@ -79,8 +79,14 @@ public final class Events {
                 limit);
     }
 
+    /** Ends with its closing. */
+    public interface Listening extends AutoCloseable {
+        @Override
+        void close();
+    }
+
     /** Is told of every event from now on, until what it gives is closed. */
-    public AutoCloseable listen(Consumer<Event> listener) {
+    public Listening listen(Consumer<Event> listener) {
         listeners.add(listener);
         return () -> listeners.remove(listener);
     }

@@ -6,6 +6,7 @@ import java.nio.file.Path;
 import java.time.InstantSource;
 import java.util.concurrent.Callable;
 import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
 import java.util.logging.Level;
 import java.util.logging.Logger;
 import org.jspecify.annotations.Nullable;
@@ -37,6 +38,8 @@ public final class ServiceCommand implements Callable<Integer> {
 
     private static final Logger JAVALIN = Logger.getLogger("io.javalin");
 
+    private static final int CLOSE_SECONDS = 5;
+
     @Option(
             names = "--data",
             paramLabel = "FOLDER",
@@ -66,6 +69,7 @@ public final class ServiceCommand implements Callable<Integer> {
             throw new UsageException("--port takes 0 to 65535, not \"" + port + "\"");
         }
         InstantSource clock = InstantSource.system();
+        CountDownLatch closed = new CountDownLatch(1);
         try (DataFolder folder = DataFolder.open(ServiceOptions.folder(data));
                 Host host = Host.open(
                         folder,
@@ -81,8 +85,10 @@ public final class ServiceCommand implements Callable<Integer> {
                 folder.announce(new DataFolder.Address(
                         "http://127.0.0.1:" + at, token, ProcessHandle.current().pid()));
                 System.out.println("torte: the service of " + folder.path() + " listens on http://127.0.0.1:" + at);
-                awaitSignal();
+                awaitSignal(closed);
             }
+        } finally {
+            closed.countDown();
         }
         return 0;
     }
@@ -104,18 +110,21 @@ public final class ServiceCommand implements Callable<Integer> {
         return server.start(0);
     }
 
-    private static void awaitSignal() throws InterruptedException {
-        CountDownLatch ended = new CountDownLatch(1);
-        Thread main = Thread.currentThread();
+    private static void awaitSignal(CountDownLatch closed) throws InterruptedException {
+        CountDownLatch signal = new CountDownLatch(1);
         Runtime.getRuntime().addShutdownHook(Thread.ofPlatform().unstarted(() -> {
-            ended.countDown();
+            signal.countDown();
             try {
-                // What is open is closed in order before the process ends.
-                main.join(5000);
+                // What is open is closed in order before the process ends. The thread that does it cannot be waited
+                // for: it
+                // goes on to exit, which waits for this hook.
+                if (!closed.await(CLOSE_SECONDS, TimeUnit.SECONDS)) {
+                    System.err.println("torte: the service has not closed everything in time");
+                }
             } catch (InterruptedException e) {
                 Thread.currentThread().interrupt();
             }
         }));
-        ended.await();
+        signal.await();
     }
 }

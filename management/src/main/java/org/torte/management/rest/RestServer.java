@@ -32,6 +32,7 @@ public final class RestServer implements AutoCloseable {
     private final Host host;
     private final Access access;
     private final Repetition repetition;
+    private final EventRoutes events;
     private final Javalin server;
 
     /** Makes it, not started. */
@@ -39,6 +40,7 @@ public final class RestServer implements AutoCloseable {
         this.host = host;
         this.access = access;
         repetition = new Repetition(host.database(), clock);
+        events = new EventRoutes(host.events());
         server = Javalin.create(this::configure);
     }
 
@@ -74,7 +76,7 @@ public final class RestServer implements AutoCloseable {
         new VmRoutes(host).add(config.routes);
         new CheckpointRoutes(host).add(config.routes);
         new TaskRoutes(host).add(config.routes);
-        new EventRoutes(host.events()).add(config.routes);
+        events.add(config.routes);
         new HostRoutes(host, access).add(config.routes);
         config.routes.exception(Problem.class, (e, context) -> answer(context, e));
         config.routes.exception(HttpResponseException.class, (e, context) -> {
@@ -193,8 +195,14 @@ public final class RestServer implements AutoCloseable {
                 .toList();
     }
 
+    /** How many streams of events are open. */
+    int eventStreams() {
+        return events.open();
+    }
+
     @Override
     public void close() {
+        events.close();
         server.stop();
     }
 }

@@ -6,6 +6,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import java.io.BufferedReader;
 import java.io.IOException;
 import java.io.InputStreamReader;
+import java.io.OutputStream;
 import java.net.InetAddress;
 import java.net.Socket;
 import java.net.URI;
@@ -22,6 +23,11 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeSet;
+import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.logging.Handler;
+import java.util.logging.Level;
+import java.util.logging.LogRecord;
+import java.util.logging.Logger;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
@@ -379,6 +385,80 @@ class RestServerTest {
             assertThat(types.anyMatch(line -> line.contains("\"type\":\"vm.state\"")))
                     .isTrue();
         }
+    }
+
+    private Socket openStream(String lastEvent) throws IOException {
+        Socket socket = new Socket(InetAddress.getLoopbackAddress(), port);
+        socket.getOutputStream()
+                .write(("GET /api/v1/events/stream HTTP/1.1\r\nHost: localhost:" + port + "\r\nAuthorization: Bearer "
+                                + token + "\r\nLast-Event-ID: " + lastEvent + "\r\n\r\n")
+                        .getBytes(StandardCharsets.US_ASCII));
+        return socket;
+    }
+
+    private static String firstEvent(Socket socket) throws IOException {
+        return next(new BufferedReader(new InputStreamReader(socket.getInputStream(), StandardCharsets.UTF_8)));
+    }
+
+    @Test
+    void aStreamWhoseReaderHasVanishedEndsWithTheEventsThatFollow() throws IOException {
+        make("web1");
+        for (int i = 0; i < 20; i++) {
+            try (Socket vanishing = openStream("0")) {
+                assertThat(firstEvent(vanishing)).contains("\"id\":1");
+                // Closing sends a reset, as the end of a process with unread input does.
+                vanishing.setSoLinger(true, 0);
+            }
+        }
+        for (int i = 0; i < 1000 && server.eventStreams() > 0; i++) {
+            send("PATCH", "/api/v1/vms/web1", Map.of("notes", "change " + i));
+        }
+        assertThat(server.eventStreams()).isZero();
+    }
+
+    @Test
+    void openStreamsEndWithTheServiceAndNothingIsLogged() throws IOException {
+        make("web1");
+        List<String> logged = new CopyOnWriteArrayList<>();
+        Handler recorder = new Handler() {
+            @Override
+            public void publish(LogRecord message) {
+                if (message.getLevel().intValue() >= Level.WARNING.intValue()) {
+                    logged.add(message.getMessage());
+                }
+            }
+
+            @Override
+            public void flush() {}
+
+            @Override
+            public void close() {}
+        };
+        Logger root = Logger.getLogger("");
+        root.addHandler(recorder);
+        try (Socket one = openStream("0");
+                Socket other = openStream("1")) {
+            assertThat(firstEvent(one)).contains("\"id\":1");
+            assertThat(firstEvent(other)).contains("\"id\":2");
+            act("web1", "start");
+            server.close();
+            assertThat(server.eventStreams()).isZero();
+            // They have an end.
+            one.getInputStream().transferTo(OutputStream.nullOutputStream());
+            other.getInputStream().transferTo(OutputStream.nullOutputStream());
+        } finally {
+            root.removeHandler(recorder);
+        }
+        assertThat(logged).isEmpty();
+    }
+
+    @Test
+    void aStreamAfterWhatIsNoEventIsRefused() {
+        refused(
+                send(request("/api/v1/events/stream").header("Last-Event-ID", "x")),
+                400,
+                "invalid",
+                "Last-Event-ID is no number");
     }
 
     private static String next(BufferedReader lines) {
