@@ -14,8 +14,8 @@ import org.torte.hypervisor.x86.Operand;
 
 /**
  * Makes programs of 5 to 200 instructions for {@link TranslatorSequences}: random instructions, branches forwards, loops
- * with a counter, calls, accesses across pages and into pages that must not be written, and stores that change the code.
- * Every program ends with UD2; all loops end.
+ * with a counter, calls, accesses by every kind of address, across pages and into pages that must not be written, flags
+ * that are kept for long, and stores that change the code. Every program ends with UD2; all loops end.
  */
 final class SequenceGenerator {
     /** Where the loops' counter is, alone in its page. */
@@ -38,6 +38,9 @@ final class SequenceGenerator {
 
     /** A change of code: the item that stores, the item that is changed, and which of its bytes the store begins at. */
     private record Change(int store, int changed, int at) {}
+
+    /** An item whose last four bytes are the distance to this address. */
+    private record Relative(int item, int address) {}
 
     /**
      * A program.
@@ -68,6 +71,7 @@ final class SequenceGenerator {
     private final List<Item> items = new ArrayList<>();
     private final List<Integer> moves = new ArrayList<>();
     private final List<Change> changes = new ArrayList<>();
+    private final List<Relative> relatives = new ArrayList<>();
 
     SequenceGenerator(Random random) {
         this.random = random;
@@ -97,9 +101,10 @@ final class SequenceGenerator {
         items.clear();
         moves.clear();
         changes.clear();
+        relatives.clear();
         int length = 5 + random.nextInt(random.nextInt(4) == 0 ? 196 : 40);
         while (items.size() < length - 1) {
-            switch (random.nextInt(24)) {
+            switch (random.nextInt(28)) {
                 case 0, 1 -> branch(0x0f, 0x80 | random.nextInt(16));
                 case 2 -> branch(0xe9);
                 case 3 -> loop();
@@ -107,6 +112,8 @@ final class SequenceGenerator {
                 case 5 -> move();
                 case 6 -> change();
                 case 7 -> crossing();
+                case 8, 9 -> flags();
+                case 10 -> memory();
                 default -> any();
             }
         }
@@ -154,9 +161,7 @@ final class SequenceGenerator {
         add(items.size() + 3, 0x0f, 0x8e, 0, 0, 0, 0);
         absolute(new int[] {0xff, 0x0c, 0x25}, COUNTER);
         add(back, 0xe9, 0, 0, 0, 0);
-        for (int i = items.size() - 3; i < items.size(); i++) {
-            items.set(i, new Item(items.get(i).code(), items.get(i).target(), true));
-        }
+        inner(items.size() - 3);
     }
 
     /** A function that is called, and jumped over. */
@@ -203,6 +208,99 @@ final class SequenceGenerator {
         absolute(new int[] {0x48, opcode, 0x04 | random.nextInt(4) << 3, 0x25}, at);
     }
 
+    /**
+     * Flags that are made, kept over an access to memory and over something that may leave them alone, and then looked
+     * at: random instructions seldom stand so.
+     */
+    private void flags() {
+        int first = items.size();
+        int count = random.nextBoolean() ? 0 : 32;
+        add(-1, 0xb9, count, 0, 0, 0);
+        int[] setters = {0x39, 0x01, 0x29, 0x11, 0x19};
+        add(
+                -1,
+                0x48,
+                setters[random.nextInt(setters.length)],
+                0xc0 | random.nextInt(4) << 3 | (random.nextBoolean() ? 3 : 0));
+        if (random.nextInt(4) != 0) {
+            absolute(new int[] {0x48, 0x8b, 0x04 | random.nextInt(4) << 3, 0x25}, (int) AddressSpace.DATA + 0x800);
+            add(-1, 0xb9, count, 0, 0, 0);
+        }
+        int register = random.nextInt(4);
+        switch (random.nextInt(6)) {
+            case 0, 1 -> add(-1, 0xd3, 0xc0 | random.nextInt(8) << 3 | register); // by CL, which does nothing
+            case 2 -> add(-1, 0xff, 0xc0 | random.nextInt(2) << 3 | register); // INC, DEC
+            case 3 -> add(-1, new int[] {0xf5, 0xf8, 0xf9}[random.nextInt(3)]); // CMC, CLC, STC
+            default -> {}
+        }
+        switch (random.nextInt(6)) {
+            case 0 -> add(-1, 0x48, 0x11 | random.nextInt(2) << 3, 0xc0 | register); // ADC, SBB
+            case 1 -> add(-1, 0x48, 0x0f, 0x40 | random.nextInt(16), 0xd0 | register);
+            case 2 -> branch(0x0f, 0x80 | random.nextInt(16));
+            case 3 -> add(-1, 0x9f);
+            default -> add(-1, 0x0f, 0x90 | random.nextInt(16), 0xc0 | register);
+        }
+        inner(first + 1); // by another count flags would be undefined
+    }
+
+    /** Nothing leads to the items from this one on. */
+    private void inner(int first) {
+        for (int i = first; i < items.size(); i++) {
+            items.set(i, new Item(items.get(i).code(), items.get(i).target(), true));
+        }
+    }
+
+    /** An access to data by each kind of address, with registers of which some are not in the host's. */
+    private void memory() {
+        int base = random.nextInt(16);
+        int index = random.nextInt(16);
+        int data = (int) AddressSpace.DATA + 0x900 + random.nextInt(0x600);
+        int scale = random.nextInt(4);
+        int small = random.nextInt(32);
+        if (base == 4) {
+            base = 12; // not the stack's pointer
+        }
+        if (index == 4 || index == base) {
+            index = base == 13 ? 14 : 13;
+        }
+        constant(base, data);
+        constant(index, small);
+        int opcode = new int[] {0x89, 0x8b, 0x01, 0x03, 0x39, 0x63, 0x87, 0x85}[random.nextInt(8)];
+        int register = random.nextInt(16);
+        if (register == 4) {
+            register = 5;
+        }
+        int rex = 0x48 | register >> 3 << 2;
+        switch (random.nextInt(3)) {
+            case 0 ->
+                add(
+                        -1,
+                        rex | index >> 3 << 1 | base >> 3,
+                        opcode,
+                        0x44 | (register & 7) << 3,
+                        scale << 6 | (index & 7) << 3 | base & 7,
+                        random.nextInt(256));
+            case 1 ->
+                // an index alone
+                absolute(
+                        new int[] {
+                            rex | index >> 3 << 1, opcode, 0x04 | (register & 7) << 3, scale << 6 | (index & 7) << 3 | 5
+                        },
+                        data);
+            default -> relative(new int[] {rex, opcode, 0x05 | (register & 7) << 3}, data);
+        }
+    }
+
+    private void constant(int register, int value) {
+        add(-1, 0x40 | register >> 3, 0xb8 | register & 7, value, value >> 8, value >> 16, value >> 24);
+    }
+
+    /** An instruction whose operand is found from where it stands, which is known when all is laid out. */
+    private void relative(int[] opcode, int address) {
+        relatives.add(new Relative(items.size(), address));
+        add(-1, java.util.Arrays.copyOf(opcode, opcode.length + 4));
+    }
+
     private void absolute(int[] opcode, int address, int... after) {
         int[] bytes = java.util.Arrays.copyOf(opcode, opcode.length + 4 + after.length);
         for (int i = 0; i < 4; i++) {
@@ -242,6 +340,10 @@ final class SequenceGenerator {
         }
         for (Change change : changes) {
             code.putInt(starts[change.store()] - start + 3, ALIAS + starts[change.changed()] + change.at());
+        }
+        for (Relative relative : relatives) {
+            int next = starts[relative.item() + 1];
+            code.putInt(next - start - 4, relative.address() - (int) AddressSpace.CODE - next);
         }
         int[] landings = random.ints(8, 1, items.size())
                 .sorted()
