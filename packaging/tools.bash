@@ -209,11 +209,13 @@ publish_lib() {
   rm -rf "$root"/lib.old.$$
 }
 
-# The ahead-of-time cache: only makes starting quicker, is tied to this JDK and this folder, and is never needed.
+# The ahead-of-time cache: only makes starting quicker, is tied to this JDK and this folder, and is never needed. Trained by
+# a kernel that does what kernels do, interpreted and translated.
 train_lib() {
   rm -f "$root"/lib/torte.aot
   "$java_home"/bin/java "${torte_jvm[@]}" -XX:AOTCacheOutput="$root"/lib/torte.aot.new -Xlog:disable -Xlog:all=off \
-    -p "$root"/lib -m org.torte.cli/org.torte.cli.Torte run --help >/dev/null 2>&1 </dev/null &&
+    -p "$root"/lib -m org.torte.cli/org.torte.cli.Torte run --kernel "$root"/packaging/training/kernel.bin --memory 16M \
+    --translator on --hypervisor software --timeout 1m >/dev/null 2>&1 </dev/null &&
     [[ -s $root/lib/torte.aot.new ]] &&
     mv "$root"/lib/torte.aot.new "$root"/lib/torte.aot &&
     printf '%s\n' "$java_home" "$root" >"$root"/lib/.aot

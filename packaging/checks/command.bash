@@ -48,6 +48,16 @@ check 'torte refuses an unknown option with status 2' refuses --no-such-option
 check 'torte refuses an unknown command with status 2' refuses no-such-command
 check 'torte run refuses a kernel that does not exist with status 2' refuses run --kernel "$scratch"/no-such-kernel
 
+# What the ahead-of-time cache is trained with runs to its end.
+trains_its_cache() {
+  local mode
+  for mode in off on; do
+    [[ $("$root"/torte run --kernel "$root"/packaging/training/kernel.bin --memory 16M --translator "$mode" --timeout 2m) == *' trained'* ]] || return
+  done
+  aot_fits
+}
+check 'the kernel that trains the ahead-of-time cache runs, and there is a cache' trains_its_cache
+
 # The README's first command as continuous integration sees it: no terminal, so the guest does its own session.
 demo_proves_itself() {
   local output status line

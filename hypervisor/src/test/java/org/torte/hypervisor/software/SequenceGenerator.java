@@ -104,7 +104,7 @@ final class SequenceGenerator {
         relatives.clear();
         int length = 5 + random.nextInt(random.nextInt(4) == 0 ? 196 : 40);
         while (items.size() < length - 1) {
-            switch (random.nextInt(28)) {
+            switch (random.nextInt(29)) {
                 case 0, 1 -> branch(0x0f, 0x80 | random.nextInt(16));
                 case 2 -> branch(0xe9);
                 case 3 -> loop();
@@ -114,6 +114,7 @@ final class SequenceGenerator {
                 case 7 -> crossing();
                 case 8, 9 -> flags();
                 case 10 -> memory();
+                case 11 -> edges();
                 default -> any();
             }
         }
@@ -157,6 +158,13 @@ final class SequenceGenerator {
             return;
         }
         int back = Math.max(0, items.size() - 1 - random.nextInt(12));
+        if (random.nextBoolean()) {
+            absolute(new int[] {0xff, 0x0c, 0x25}, COUNTER);
+            add(-1, 0xe9, 0, 0, 0, 0); // so that the next one is a block of its own, which begins with live flags
+            add(back, 0x0f, 0x8f, 0, 0, 0, 0);
+            inner(items.size() - 2);
+            return;
+        }
         absolute(new int[] {0x83, 0x3c, 0x25}, COUNTER, 0);
         add(items.size() + 3, 0x0f, 0x8e, 0, 0, 0, 0);
         absolute(new int[] {0xff, 0x0c, 0x25}, COUNTER);
@@ -250,11 +258,43 @@ final class SequenceGenerator {
         }
     }
 
-    /** An access to data by each kind of address, with registers of which some are not in the host's. */
+    /** A division that just about has a quotient, or a string that just about ends with its page. */
+    private void edges() {
+        int divisor = 2 + random.nextInt(1000);
+        int left = 1 + random.nextInt(12);
+        switch (random.nextInt(3)) {
+            case 0 -> {
+                constant(3, divisor);
+                constant(2, divisor - 1 + random.nextInt(3));
+                add(-1, 0xf7, 0xf3); // DIV EBX
+                add(-1, 0x48, 0x39, 0xc0);
+            }
+            case 1 -> {
+                constant(3, random.nextInt(4) - 2);
+                constant(0, random.nextBoolean() ? Integer.MIN_VALUE : random.nextInt());
+                add(-1, 0x99, 0xf7, 0xfb); // CDQ, IDIV EBX
+                add(-1, 0x48, 0x39, 0xc0);
+            }
+            default -> {
+                int size = random.nextBoolean() ? 1 : 4;
+                boolean destination = random.nextBoolean();
+                long end = random.nextBoolean() ? AddressSpace.CONSTANTS : AddressSpace.DATA + 0x1000;
+                int edge = (int) end - left * size;
+                int elsewhere = (int) AddressSpace.DATA + 0x100;
+                constant(7, destination ? edge : elsewhere);
+                constant(6, destination ? elsewhere : edge);
+                constant(1, left - 1 + random.nextInt(3));
+                add(-1, 0xf3, (random.nextBoolean() ? 0xa4 : 0xaa) | (size == 1 ? 0 : 1)); // REP MOVS, REP STOS
+            }
+        }
+    }
+
+    /** An access to data, or to constants, by each kind of address, with registers of which some are not in the host's. */
     private void memory() {
         int base = random.nextInt(16);
         int index = random.nextInt(16);
-        int data = (int) AddressSpace.DATA + 0x900 + random.nextInt(0x600);
+        boolean constant = random.nextInt(8) == 0;
+        int data = (int) (constant ? AddressSpace.CONSTANTS : AddressSpace.DATA) + 0x900 + random.nextInt(0x600);
         int scale = random.nextInt(4);
         int small = random.nextInt(32);
         if (base == 4) {

@@ -113,6 +113,7 @@ final class TranslatorSequences implements AutoCloseable {
         machine.physical.written(COUNTER_FRAME, 4);
         Cpu cpu = machine.cpu;
         cpu.events.clear(Events.CANCEL);
+        machine.interpreter.instructions = 0;
         machine.enterLongUserMode();
         for (int i = 0; i < 16; i++) {
             cpu.r[i] = switch (random.nextInt(4)) {
@@ -168,6 +169,14 @@ final class TranslatorSequences implements AutoCloseable {
             if (a.fpu.xmm[i] != b.fpu.xmm[i]) {
                 return "XMM%d is different, fault %d at %x".formatted(i / 2, expected.vector, a.rip);
             }
+        }
+        if (interpreted.interpreter.instructions != translated.interpreter.instructions) {
+            return "%d instructions instead of %d, fault %d at %x"
+                    .formatted(
+                            translated.interpreter.instructions,
+                            interpreted.interpreter.instructions,
+                            expected.vector,
+                            a.rip);
         }
         if (a.fpu.mxcsr != b.fpu.mxcsr) {
             return "MXCSR %x instead of %x".formatted(b.fpu.mxcsr, a.fpu.mxcsr);
