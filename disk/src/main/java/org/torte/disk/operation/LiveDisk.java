@@ -164,17 +164,17 @@ public final class LiveDisk implements VirtualDisk {
      *     before, and the merge continues where it was when it is called again
      */
     public Merge.Plan merge(Path layer, Progress progress) {
-        return merge(layer, progress, MergeCopy.STEP);
+        return merge(layer, progress, Pace.USUAL);
     }
 
-    /** The same with another distance between two points at which what was copied is durable, in bytes. */
-    Merge.Plan merge(Path layer, Progress progress, long step) {
+    /** The same at another pace. */
+    Merge.Plan merge(Path layer, Progress progress, Pace pace) {
         Progress closable = (done, total) -> !closing && progress.advanced(done, total);
         return exclusively(
-                () -> own(layer) ? mergeOwn(closable, step) : Merge.run(disk, layer, options, closable, step));
+                () -> own(layer) ? mergeOwn(closable, pace) : Merge.run(disk, layer, options, closable, pace));
     }
 
-    private Merge.Plan mergeOwn(Progress progress, long step) {
+    private Merge.Plan mergeOwn(Progress progress, Pace pace) {
         Merge.Plan plan = planOwn();
         MergeCopy.checkSpace(plan);
         LayeredDisk layered = Merge.layered(disk);
@@ -182,7 +182,7 @@ public final class LiveDisk implements VirtualDisk {
         OwnMerge merge = new OwnMerge(layered, layered.beginMerge(0, options), this::withoutRequests);
         withoutRequests(() -> merging = merge);
         try {
-            merge.run(progress, step);
+            merge.run(progress, pace);
             withoutFlushes(() -> {
                 merge.flush();
                 disk = layered.becomeParent();

@@ -53,11 +53,11 @@ public final class Merge {
 
     /** Merges a disk that is not in use, or goes on with a merge that was interrupted. */
     public static Plan run(Path child, DiskFormat format, DiskOptions options, Progress progress) {
-        return run(child, format, options, progress, MergeCopy.STEP);
+        return run(child, format, options, progress, Pace.USUAL);
     }
 
-    /** The same with another distance between two entries of the journal, in bytes. */
-    static Plan run(Path child, DiskFormat format, DiskOptions options, Progress progress, long step) {
+    /** The same at another pace. */
+    static Plan run(Path child, DiskFormat format, DiskOptions options, Progress progress, Pace pace) {
         Path real = real(child, options);
         Optional<Plan> finishing = finishing(real, format, options);
         Plan plan;
@@ -65,7 +65,7 @@ public final class Merge {
             plan = finishing.get();
         } else {
             try (VirtualDisk disk = VirtualDisks.open(real, format, Convert.readOnly(options))) {
-                plan = new MergeCopy(layered(disk), 0, options, step).run(List.of(), progress);
+                plan = new MergeCopy(layered(disk), 0, options, pace).run(List.of(), progress);
             }
         }
         finish(real, plan.parent(), format, options);
@@ -90,17 +90,17 @@ public final class Merge {
      *     before and the merge can be repeated
      */
     public static Plan run(VirtualDisk disk, Path layer, DiskOptions options, Progress progress) {
-        return run(disk, layer, options, progress, MergeCopy.STEP);
+        return run(disk, layer, options, progress, Pace.USUAL);
     }
 
-    /** The same with another distance between two entries of the journal, in bytes. */
-    static Plan run(VirtualDisk disk, Path layer, DiskOptions options, Progress progress, long step) {
+    /** The same at another pace. */
+    static Plan run(VirtualDisk disk, Path layer, DiskOptions options, Progress progress, Pace pace) {
         LayeredDisk layered = layered(disk);
         int index = index(layered, layer, options);
         DiskFormat format = disk.info().format();
         Path real = layered.layers().get(index);
         Path above = layered.layers().get(index - 1);
-        MergeCopy copy = new MergeCopy(layered, index, options, step);
+        MergeCopy copy = new MergeCopy(layered, index, options, pace);
         Plan plan = copy.run(List.of(above), progress);
         layered.removeLayer(index, options);
         finish(real, plan.parent(), format, options);

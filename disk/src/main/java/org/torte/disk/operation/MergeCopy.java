@@ -13,11 +13,15 @@ import org.torte.disk.Extent;
 import org.torte.disk.LayeredDisk;
 import org.torte.disk.VirtualDisk;
 
-/** The copying of one layer of an open chain into the layer below it, up to the journal's word that all is there. */
+/**
+ * The copying of one layer of an open chain into the layer below it, up to the journal's word that all is there.
+ *
+ * <p>While one step is copied, another thread makes the one before durable, first in the parent and then in the journal. So
+ * an entry never says more than the parent has durably, and what of a later step is in the parent already is what the
+ * layer covers, which is copied again when the merge is interrupted.
+ */
 final class MergeCopy {
     static final int PIECE = 1 << 20;
-    /** Bytes between two entries of the journal: what an interrupted merge does twice at most. */
-    static final long STEP = 32L << 20;
 
     private static final int HOST_PAGE = 4096;
     /** What block tables, bitmaps and footers take, for each new block and once. */
@@ -30,17 +34,14 @@ final class MergeCopy {
     private final Path child;
     private final Path parent;
     private final DiskOptions options;
-    private final long step;
+    private final Pace pace;
 
     MergeCopy(LayeredDisk disk, int index, DiskOptions options) {
-        this(disk, index, options, STEP);
+        this(disk, index, options, Pace.USUAL);
     }
 
-    /**
-     * @param step bytes between two entries of the journal
-     */
-    MergeCopy(LayeredDisk disk, int index, DiskOptions options, long step) {
-        this.step = step;
+    MergeCopy(LayeredDisk disk, int index, DiskOptions options, Pace pace) {
+        this.pace = pace;
         this.disk = disk;
         this.index = index;
         this.options = options;
@@ -187,9 +188,11 @@ final class MergeCopy {
         VirtualDisk from = disk.layer(index);
         long size = from.size();
         long copied = 0;
-        try (Arena arena = Arena.ofConfined()) {
+        boolean goOn = true;
+        try (Arena arena = Arena.ofConfined();
+                Behind durable = new Behind(pace.threads())) {
             MemorySegment buffer = arena.allocate(PIECE, HOST_PAGE);
-            for (long at = start; at < size; ) {
+            for (long at = start; at < size && goOn; ) {
                 Extent own = from.extent(at, size - at);
                 if (own.kind() == Extent.Kind.PARENT) {
                     at = own.end();
@@ -198,16 +201,19 @@ final class MergeCopy {
                 long length = copyPart(from, to, own, buffer);
                 at += length;
                 copied += length;
-                boolean goOn = progress.advanced(at, size);
-                if (copied >= step || !goOn) {
-                    to.flush();
-                    journal.write(entry(children, at, false));
+                goOn = progress.advanced(at, size);
+                if (pace.ends(copied, durable) || !goOn) {
+                    long through = at;
+                    durable.begin(() -> {
+                        to.flush();
+                        journal.write(entry(children, through, false));
+                    });
                     copied = 0;
                 }
-                if (!goOn) {
-                    throw Progress.cancelled(child.toString());
-                }
             }
+        }
+        if (!goOn) {
+            throw Progress.cancelled(child.toString());
         }
         to.flush();
     }

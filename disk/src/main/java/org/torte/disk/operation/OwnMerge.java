@@ -3,7 +3,7 @@ package org.torte.disk.operation;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
-import java.util.HashSet;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
@@ -15,8 +15,9 @@ import org.torte.disk.VirtualDisk;
 /**
  * The merge of a disk in use into its own parent, and the requests that go on meanwhile.
  *
- * <p>What the disk's image has is moved, block by block: written to the parent, forced, and given up by the image, whose
- * space goes back to the host. Requests change what the image still has in the image, and everything else in the parent,
+ * <p>What the disk's image has is moved, a batch of blocks at a time: written to the parent, forced, and given up by the
+ * image, whose space goes back to the host. Forcing and giving up one batch is done by another thread while the next is
+ * written. Requests change what the image still has in the image, and everything else in the parent,
  * so that the image never gains anything and the merge comes to its end however much is written. A flush makes first the
  * parent durable and then the image, with what it gave up.
  *
@@ -34,10 +35,10 @@ final class OwnMerge {
     private final VirtualDisk parent;
     private final Consumer<Runnable> exclusively;
     private final long blockSize;
-    /** Replaced while there are no requests. */
-    private volatile Watch watch = new Watch(Set.of());
+    /** Of the batches that the image has not given up, the oldest first; replaced while there are no requests. */
+    private volatile Watch[] watches = {};
 
-    /** Blocks that are being copied, and those of them that were written to meanwhile. */
+    /** Blocks of a batch, and those of them that were written to meanwhile. */
     private record Watch(Set<Long> blocks, Set<Long> touched) {
         Watch(Set<Long> blocks) {
             this(Set.copyOf(blocks), ConcurrentHashMap.newKeySet());
@@ -57,27 +58,11 @@ final class OwnMerge {
 
     // ------------------------------------------------------------------ moving
 
-    /**
-     * Moves everything. Requests come through the methods below from before this is called.
-     *
-     * @param step bytes after which what was moved is made durable
-     */
-    void run(Progress progress, long step) {
+    /** Moves everything. Requests come through the methods below from before this is called. */
+    void run(Progress progress, Pace pace) {
         try (Arena arena = Arena.ofConfined()) {
             MemorySegment buffer = arena.allocate(MergeCopy.PIECE, 4096);
-            List<Long> busy = new ArrayList<>();
-            List<Long> batch = new ArrayList<>();
-            int most = (int) Math.clamp(step / blockSize, 1, BLOCKS);
-            for (long block = next(0); block >= 0; block = next(block + 1)) {
-                batch.add(block);
-                if (batch.size() == most) {
-                    busy.addAll(move(batch, buffer));
-                    batch.clear();
-                    step(progress, block + 1);
-                }
-            }
-            busy.addAll(move(batch, buffer));
-            for (long block : busy) {
+            for (long block : moveBatches(progress, pace, buffer)) {
                 moveAlone(block, buffer);
                 step(progress, block + 1);
             }
@@ -87,6 +72,46 @@ final class OwnMerge {
             }
             step(progress, blocks());
         }
+    }
+
+    /** Moves blocks while requests go on; gives those that were written to meanwhile and stay where they are. */
+    private List<Long> moveBatches(Progress progress, Pace pace, MemorySegment buffer) {
+        List<Long> busy = new ArrayList<>();
+        int most = (int) Math.clamp(pace.least() / blockSize, 1, BLOCKS);
+        try (Behind durable = new Behind(pace.threads())) {
+            for (long block = next(0); block >= 0; ) {
+                List<Long> batch = new ArrayList<>();
+                for (; block >= 0 && batch.size() < most; block = next(block + 1)) {
+                    batch.add(block);
+                }
+                Watch watched = new Watch(Set.copyOf(batch));
+                exclusively.accept(() -> watch(watched));
+                batch.forEach(one -> copy(one, buffer));
+                durable.begin(() -> busy.addAll(giveUp(batch, watched)));
+                step(progress, batch.getLast() + 1);
+            }
+        }
+        return busy;
+    }
+
+    private void watch(Watch more) {
+        watches = Arrays.copyOf(watches, watches.length + 1);
+        watches[watches.length - 1] = more;
+    }
+
+    /** Lets the image give up a batch, once the parent has it durably; gives the blocks that it keeps. */
+    private Set<Long> giveUp(List<Long> batch, Watch watched) {
+        parent.flush();
+        exclusively.accept(() -> {
+            watches = Arrays.copyOfRange(watches, 1, watches.length);
+            for (long block : batch) {
+                if (!watched.touched().contains(block)) {
+                    disk.drop(block * blockSize, end(block) - block * blockSize);
+                }
+            }
+        });
+        disk.flush();
+        return watched.touched();
     }
 
     private void step(Progress progress, long blocks) {
@@ -111,24 +136,6 @@ final class OwnMerge {
             at = extent.end();
         }
         return -1;
-    }
-
-    /** Moves blocks while requests go on; gives those that were written to meanwhile and stay where they are. */
-    private List<Long> move(List<Long> blocks, MemorySegment buffer) {
-        Watch watched = new Watch(new HashSet<>(blocks));
-        exclusively.accept(() -> watch = watched);
-        blocks.forEach(block -> copy(block, buffer));
-        parent.flush();
-        exclusively.accept(() -> {
-            watch = new Watch(Set.of());
-            for (long block : blocks) {
-                if (!watched.touched().contains(block)) {
-                    disk.drop(block * blockSize, end(block) - block * blockSize);
-                }
-            }
-        });
-        disk.flush();
-        return List.copyOf(watched.touched());
     }
 
     /** Moves one block while requests wait. */
@@ -191,13 +198,11 @@ final class OwnMerge {
     }
 
     private void touch(long offset, long length) {
-        Watch now = watch;
-        if (now.blocks().isEmpty() || length == 0) {
-            return;
-        }
-        for (long block = offset / blockSize; block * blockSize < offset + length; block++) {
-            if (now.blocks().contains(block)) {
-                now.touched().add(block);
+        for (Watch watch : watches) {
+            for (long block = offset / blockSize; block * blockSize < offset + length; block++) {
+                if (watch.blocks().contains(block)) {
+                    watch.touched().add(block);
+                }
             }
         }
     }

@@ -7,8 +7,10 @@ import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Set;
 import java.util.SplittableRandom;
+import java.util.function.UnaryOperator;
 import org.torte.disk.AllowedFolders;
 import org.torte.disk.DiskAccess;
 import org.torte.disk.DiskFile;
@@ -41,13 +43,34 @@ public final class History implements DiskStorage {
 
     /** Remembers what happens to a storage from now on. */
     public History(MemoryStorage storage) {
+        this(storage, file -> file);
+    }
+
+    /** The same with something around each file, through which what is remembered comes. */
+    public History(MemoryStorage storage, UnaryOperator<DiskFile> around) {
         this.storage = storage;
         storage.paths().forEach(path -> start.put(path, storage.get(path).copy()));
-        storage.wrap((path, file) -> new Recorder(file, operation -> add(new Event.Changed(path, operation))));
+        storage.wrap((path, file) ->
+                around.apply(new Recorder(file, operation -> add(new Event.Changed(path, operation)))));
     }
 
     private synchronized void add(Event event) {
         events.add(event);
+    }
+
+    /** The same for the same events in the same order; what is written may differ, because VHDs carry the time. */
+    public synchronized long digest() {
+        long digest = 0;
+        for (Event event : events) {
+            digest = MemoryFile.mix(digest ^ digest(event));
+        }
+        return digest;
+    }
+
+    private static int digest(Event event) {
+        return event instanceof Event.Changed changed && changed.operation() instanceof Operation.Write write
+                ? Objects.hash(changed.path(), write.position(), write.content().length)
+                : event.hashCode();
     }
 
     /** How much has happened. */

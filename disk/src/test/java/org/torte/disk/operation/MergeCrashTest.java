@@ -5,9 +5,12 @@ import static org.assertj.core.api.Assertions.assertThat;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.HashSet;
 import java.util.List;
+import java.util.Set;
 import java.util.SplittableRandom;
 import java.util.concurrent.Callable;
+import java.util.concurrent.ThreadFactory;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -24,6 +27,7 @@ import org.torte.disk.crash.History;
 import org.torte.disk.crash.MemoryStorage;
 import org.torte.disk.crash.RandomWork;
 import org.torte.disk.crash.Remains;
+import org.torte.disk.crash.Turns;
 
 /**
  * Cuts the power at every point of merges, of disks that are written to meanwhile and of others, with writes to any of
@@ -34,7 +38,15 @@ class MergeCrashTest {
     private static final int SECTOR = 512;
     private static final int BLOCK = 1 << 20;
     private static final int SIZE = 5 * BLOCK;
-    private static final long STEP = BLOCK;
+    /** What is judged is merged by one thread. */
+    private static final Pace ALONE = pace(action -> new Thread() {
+        @Override
+        @SuppressWarnings("UnsynchronizedOverridesSynchronized") // started once, by the thread that made it
+        public void start() {
+            action.run();
+        }
+    });
+
     /** Of how many states one is the start of a second crash. */
     private static final int NESTED = 40;
 
@@ -43,6 +55,11 @@ class MergeCrashTest {
         BELOW,
         OWN,
         NOT_IN_USE
+    }
+
+    /** Steps of a block or two, as it happens. */
+    private static Pace pace(ThreadFactory threads) {
+        return new Pace(BLOCK, 2 * BLOCK, threads);
     }
 
     private final Path base;
@@ -84,30 +101,10 @@ class MergeCrashTest {
     }
 
     private long run(DiskFormat kind, Merged merged, long seed, int samples, int every) throws Exception {
-        format = kind;
-        layer = merged == Merged.OWN ? top : middle;
         String what = kind + " " + merged + " seed " + seed;
         SplittableRandom random = new SplittableRandom(seed);
-        MemoryStorage storage = new MemoryStorage();
         DiskModel model = new DiskModel(SECTOR);
-        prepare(Remains.options(storage, seed), model, random);
-        History history = new History(storage);
-        DiskOptions options = Remains.options(storage, seed).withStorage(history);
-        if (merged != Merged.NOT_IN_USE) {
-            try (LiveDisk disk = LiveDisk.open(file(top), kind, options)) {
-                RandomWork work = new RandomWork(disk, model, history::count, random);
-                work.run(4);
-                Progress writing = (_, _) -> {
-                    work.run(3);
-                    return true;
-                };
-                disk.merge(file(layer), writing, STEP);
-                work.run(4);
-            }
-            model.flushed(history.count());
-        } else {
-            Merge.run(file(middle), kind, options, Progress.NONE, STEP);
-        }
+        History history = record(kind, merged, seed, model, random);
         long[] seen = {0, 0};
         long states = history.visit(0, samples, every, random, (state, before, description) -> {
             if (seen[0]++ % NESTED == NESTED / 2) {
@@ -118,6 +115,50 @@ class MergeCrashTest {
         System.out.println("merge of " + what + ": " + history.count() + " events, " + states + " states, " + seen[1]
                 + " of a second crash");
         return states;
+    }
+
+    /** Merges, one thread copying and another making it durable, in an order of events that comes from the seed. */
+    private History record(DiskFormat kind, Merged merged, long seed, DiskModel model, SplittableRandom random) {
+        format = kind;
+        layer = merged == Merged.OWN ? top : middle;
+        MemoryStorage storage = new MemoryStorage();
+        prepare(Remains.options(storage, seed), model, random);
+        Turns turns = new Turns(random.split());
+        History history = new History(storage, turns::around);
+        DiskOptions options = Remains.options(storage, seed).withStorage(history);
+        if (merged != Merged.NOT_IN_USE) {
+            try (LiveDisk disk = LiveDisk.open(file(top), kind, options)) {
+                RandomWork work = new RandomWork(disk, model, history::count, random);
+                work.run(4);
+                Progress writing = (_, _) -> {
+                    for (int i = 0; i < 3; i++) {
+                        turns.settle();
+                        work.run(1);
+                    }
+                    return true;
+                };
+                disk.merge(file(layer), writing, pace(turns.threads()));
+                work.run(4);
+            }
+            model.flushed(history.count());
+        } else {
+            Merge.run(file(middle), kind, options, Progress.NONE, pace(turns.threads()));
+        }
+        assertThat(turns.changes()).as("changes of turns").isPositive();
+        return history;
+    }
+
+    @ParameterizedTest
+    @CsvSource({"VHD, BELOW", "VHD, OWN", "VHD, NOT_IN_USE", "VHDX, BELOW", "VHDX, OWN", "VHDX, NOT_IN_USE"})
+    void theSameSeedGivesTheSameEventsInTheSameOrder(DiskFormat format, Merged merged) {
+        long seed = Long.getLong("torte.seed", 1);
+        Set<Long> orders = new HashSet<>();
+        for (int i = 0; i < 3; i++) {
+            orders.add(new MergeCrashTest()
+                    .record(format, merged, seed, new DiskModel(SECTOR), new SplittableRandom(seed))
+                    .digest());
+        }
+        assertThat(orders).as("seed " + seed).hasSize(1);
     }
 
     private void prepare(DiskOptions options, DiskModel model, SplittableRandom random) {
@@ -165,7 +206,7 @@ class MergeCrashTest {
         assertThat(model.check(content, before)).as(what).isEmpty();
         if (state.exists(file(layer)) || state.exists(MergeJournal.file(file(layer)))) {
             try {
-                Merge.run(file(layer), format, options, Progress.NONE, STEP);
+                Merge.run(file(layer), format, options, Progress.NONE, ALONE);
             } catch (RuntimeException e) {
                 throw new AssertionError(what + ": merged again", e);
             }
@@ -191,10 +232,11 @@ class MergeCrashTest {
             return 0;
         }
         MemoryStorage again = state.with(file(layer), state.get(file(layer)).copy());
-        History history = new History(again);
+        Turns turns = new Turns(random.split());
+        History history = new History(again, turns::around);
         // Other identifiers than those of the first crash: a log of the same one would take over its old entries.
         DiskOptions options = Remains.options(again, seed + 1_000_000).withStorage(history);
-        Merge.run(file(layer), format, options, Progress.NONE, STEP);
+        Merge.run(file(layer), format, options, Progress.NONE, pace(turns.threads()));
         return history.visit(0, 1, 5, random, (left, _, description) -> {
             judge(left, model, seed, before, what + "; then " + description);
         });
