@@ -118,6 +118,19 @@ public final class AddressSpace {
         return (selector & 4) != 0 && entry < LDT.size() ? LDT.get(entry).base() : 0;
     }
 
+    /** How far into the windows, as a case has them one behind the other, an address lies; -1 for one in none. */
+    public static int inWindows(long address) {
+        int before = 0;
+        for (Window window : WINDOWS) {
+            long offset = address - window.address();
+            if (offset >= 0 && offset < window.size()) {
+                return before + (int) offset;
+            }
+            before += window.size();
+        }
+        return -1;
+    }
+
     /** The content of the read-only page. */
     public static byte constant(int offset) {
         return (byte) (offset * 37 >>> 2 ^ offset);

@@ -15,14 +15,18 @@ import java.util.Map;
  * record, puts the next case's registers into the signal frame, and returns into it.
  */
 final class HostProgram {
-    static final long SHARED = 0x3_1470_0000L;
+    /**
+     * The program's own memory lies where no case comes to by a 32-bit value, times eight as an index too: a case that met
+     * it would find there what the other side does not have.
+     */
+    static final long SHARED = 0x2B53_1470_0000L;
 
     /** Where the pages are in the shared file; the one behind the code takes what is cut off at its end. */
     static final int CODE_PAGES = 0x1000, DATA_PAGES = 0x4000, CONSTANTS = 0x6000;
 
     static final long RECORDS = 0x7000;
-    private static final long IMAGE = 0x2_3570_0000L;
-    private static final long SIGNAL_STACK = 0x3_8530_0000L;
+    private static final long IMAGE = 0x1A42_3570_0000L;
+    private static final long SIGNAL_STACK = 0x3C64_8530_0000L;
     private static final int SIGNAL_STACK_SIZE = 0x1_0000;
     /** MAP_SHARED, MAP_FIXED, and present from the start, so that faults have the error code of a protection. */
     private static final int POPULATED = 0x8011;
