@@ -1,37 +1,10 @@
 # Two processors: INIT, SIPI, interrupts between them, locked instructions.
         .include "framework.inc"
 
-        .data
-        .align 8
-gdt:    .quad 0
-        segment 0, 0xfffff, 0xc09b
-        segment 0, 0xfffff, 0xc093
-gdt_end:
-gdt_pointer: .word gdt_end - gdt - 1
-        .long gdt
-        .set AP, 0x8000                         # where the second processor begins
-        .set STARTED, 0x7000                    # what it leaves there
-        .set AP_CS, 0x7004
-        .set AP_SIGNATURE, 0x7008
-        .set AP_STACK, 0x260000
+        .include "second.inc"
         .set APIC, 0xfee00000
-        .text
 
-_start: cli
-        cld
-        mov esp, STACK
-        lgdt [gdt_pointer]
-        jmp 8:1f
-1:      mov eax, 0x10
-        mov ds, eax
-        mov es, eax
-        mov ss, eax
-        call setup_idt
-        mov dword ptr [STARTED], 0
-        mov esi, offset trampoline
-        mov edi, AP
-        mov ecx, offset trampoline_end - trampoline
-        rep movsb
+_start: prepare
         mov dword ptr [APIC + 0xf0], 0x1ff
 
         # SIPI without INIT before it: the processor waits for one already
@@ -119,12 +92,6 @@ _start: cli
         value started-again
         jmp exit
 
-pause_a_while:
-        mov ecx, 2000000
-1:      pause
-        loop 1b
-        ret
-
 # ---- the second processor, in protected mode
 ap:     mov eax, 0x10
         mov ds, eax
@@ -190,26 +157,3 @@ ap_cr0: .skip 4
 ap_base: .skip 4
 ap_nmis: .skip 4
         .text
-
-        .code16
-trampoline:
-        cli
-        mov ax, cs
-        mov bx, ax
-        xor ax, ax
-        mov ds, ax
-        mov ds:[AP_CS], bx
-        mov ds:[AP_SIGNATURE], edx
-        lock inc dword ptr ds:[STARTED]
-        lgdt ds:[AP + 1f - trampoline]
-        mov eax, cr0
-        or eax, 1
-        mov cr0, eax
-        .byte 0x66, 0xea
-        .long ap
-        .word 8
-        .align 4
-1:      .word gdt_end - gdt - 1
-        .long gdt
-trampoline_end:
-        .code32

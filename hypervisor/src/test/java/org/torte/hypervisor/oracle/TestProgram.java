@@ -48,7 +48,7 @@ public record TestProgram(
     }
 
     /** The base of the segment an instruction's memory operand is in. */
-    long base(int segment) {
+    public long base(int segment) {
         return mode == CodeMode.LONG && segment < CaseRecord.FS ? 0 : AddressSpace.base(selectors[segment]);
     }
 

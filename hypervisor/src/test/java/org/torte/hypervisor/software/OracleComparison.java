@@ -180,7 +180,8 @@ final class OracleComparison {
     /** Whether one of the program's XSAVEs stores XSTATE_BV at this place of the windows. */
     private boolean isComponentMask(TestProgram program, CaseRecord host, int at) {
         for (Instruction in : program.instructions()) {
-            if (in.form.operation() == Operation.XSAVE && AddressSpace.inWindows(address(in, host) + XSTATE_BV) == at) {
+            if (in.form.operation() == Operation.XSAVE
+                    && AddressSpace.inWindows(address(program, in, host) + XSTATE_BV) == at) {
                 return true;
             }
         }
@@ -188,7 +189,7 @@ final class OracleComparison {
     }
 
     /** The linear address of a memory operand whose registers the program does not change. */
-    private long address(Instruction in, CaseRecord host) {
+    private static long address(TestProgram program, Instruction in, CaseRecord host) {
         long offset = in.displacement;
         if (in.base >= 0 && in.base < 16) {
             offset += host.register(in.base);
@@ -197,7 +198,7 @@ final class OracleComparison {
             offset += host.register(in.index) << in.scale;
         }
         long mask = in.addressSize == 8 ? -1 : (1L << 8 * in.addressSize) - 1;
-        return (offset & mask) + interpreter.cpu.r[Cpu.BASE + in.segment];
+        return (offset & mask) + program.base(in.segment);
     }
 
     private void floatingPoint(CaseRecord host, Approximation approximation) {

@@ -28,10 +28,11 @@ class SystemKernelsTest {
         assertThat(result.output()).isEqualTo(TestKernel.expected(name));
     }
 
-    @Test
-    void twoProcessorsDoNotNoticeThatTheyMove() {
-        TestKernel.Result result = TestKernel.runMoving("smp", 2, 1);
-        assertThat(result.output()).isEqualTo(TestKernel.expected("smp"));
+    @ParameterizedTest
+    @ValueSource(strings = {"smp", "x2apic"})
+    void twoProcessorsDoNotNoticeThatTheyMove(String name) {
+        TestKernel.Result result = TestKernel.runMoving(name, 2, 1);
+        assertThat(result.output()).isEqualTo(TestKernel.expected(name));
     }
 
     /** Both processors in the middle of their work, in each version of the processors' sections. */
@@ -43,10 +44,11 @@ class SystemKernelsTest {
         assertThat(result.output()).isEqualTo(expected.subList(GOLDEN_LINES, expected.size()));
     }
 
-    @Test
-    void aSecondProcessorStartsAndSharesMemory() {
-        TestKernel.Result result = TestKernel.run("smp", 2);
-        assertThat(result.output()).isEqualTo(TestKernel.expected("smp"));
+    @ParameterizedTest
+    @ValueSource(strings = {"smp", "x2apic"})
+    void twoProcessorsSeeWhatTheManualSays(String name) {
+        TestKernel.Result result = TestKernel.run(name, 2);
+        assertThat(result.output()).isEqualTo(TestKernel.expected(name));
         assertThat(result.exit()).isEqualTo(VirtualProcessor.Exit.CANCELLED);
     }
 
