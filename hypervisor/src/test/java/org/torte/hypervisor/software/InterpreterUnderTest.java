@@ -8,6 +8,8 @@ import static java.lang.foreign.ValueLayout.JAVA_SHORT_UNALIGNED;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
 import org.torte.base.GuestMemory;
 import org.torte.base.RandomSource;
@@ -52,6 +54,11 @@ final class InterpreterUnderTest implements AutoCloseable {
     private long codeFrame = CODE_FRAME;
 
     private int codeLength;
+
+    /** Cases begun so far. */
+    private volatile long cases;
+
+    private final CountDownLatch closed = new CountDownLatch(1);
 
     /** Whether the last case ended at INT3 (or INT 3), whose own address {@link Cpu#rip} then is. */
     boolean breakpoint;
@@ -98,6 +105,7 @@ final class InterpreterUnderTest implements AutoCloseable {
         interpreter = new Interpreter(cpu, executor, builder, translated);
         buildAddressSpace();
         enterUserMode();
+        Thread.ofVirtual().start(this::endCasesThatDoNotEnd);
     }
 
     private void buildAddressSpace() {
@@ -271,10 +279,15 @@ final class InterpreterUnderTest implements AutoCloseable {
 
     private void execute(boolean single) {
         breakpoint = false;
+        cases++;
         for (int step = 0; step < MAX_STEPS; step++) {
             interpreter.execute(single || cpu.interruptShadow);
             cpu.setInterruptShadow(false);
             fault = interpreter.fault;
+            if (cpu.events.clear(Events.CANCEL) != 0) {
+                fault = null;
+                return;
+            }
             if (fault != null) {
                 if (fault.vector == GuestFault.GP && fault.errorCode == BREAKPOINT) {
                     breakpoint = true;
@@ -316,8 +329,26 @@ final class InterpreterUnderTest implements AutoCloseable {
         MemorySegment.copy(fx, JAVA_LONG_UNALIGNED, 160, fpu.xmm, 0, 32);
     }
 
+    /** Ends a case that has gone on for a second at least: it would run for ever, as branches may by chance. */
+    private void endCasesThatDoNotEnd() {
+        while (true) {
+            long now = cases;
+            try {
+                if (closed.await(1, TimeUnit.SECONDS)) {
+                    return;
+                }
+            } catch (InterruptedException e) {
+                return;
+            }
+            if (cases == now) {
+                cpu.events.raise(Events.CANCEL);
+            }
+        }
+    }
+
     @Override
     public void close() {
+        closed.countDown();
         memory.close();
     }
 }
