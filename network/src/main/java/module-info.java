@@ -8,6 +8,7 @@ module org.torte.network {
 
     exports org.torte.network;
     exports org.torte.network.cable;
+    exports org.torte.network.capture;
     exports org.torte.network.gateway;
     exports org.torte.network.host;
 }

@@ -41,6 +41,10 @@ import picocli.CommandLine.Parameters;
             "  disk grow UNIT SIZE           makes a disk larger while it is used",
             "  disk merge UNIT [FILE]        merges a disk's file, or one of its parents, into the one below while it is",
             "                                used; Ctrl-C ends that, the disk stays whole, and it can be gone on with",
+            "  capture start ADAPTER FILE [LENGTH]",
+            "                                writes what goes through a network adapter into a new pcapng file; LENGTH bytes of",
+            "                                each frame, all of it unless given",
+            "  capture stop ADAPTER          ends it; says how many frames are in the file, and how many were dropped",
             "  type TEXT                     types on the guest's keyboard",
             "",
             "Exit status: 0 done, 2 wrong usage or no machine, 5 refused by the machine or its guest."

@@ -71,6 +71,7 @@ final class ControlWords {
                         rest.isEmpty() ? Map.of() : Map.of("size", Quantities.bytes("memory", rest.getFirst())));
             }
             case "disk" -> disk(rest);
+            case "capture" -> capture(rest);
             case "type" -> {
                 count(command, "TEXT", rest, 1, 1);
                 yield new Request(command, Map.of("text", rest.getFirst()));
@@ -173,6 +174,23 @@ final class ControlWords {
         throw new UsageException(
                 "it is: disk list, disk add FILE[,ro][,format=F], disk remove UNIT, disk grow UNIT SIZE"
                         + " or disk merge UNIT [FILE]");
+    }
+
+    private static Request capture(List<String> rest) {
+        String what = rest.isEmpty() ? "" : rest.getFirst();
+        if (what.equals("start") && (rest.size() == 3 || rest.size() == 4)) {
+            Map<String, Object> parameters = new LinkedHashMap<>();
+            parameters.put("adapter", Quantities.integer("capture start", rest.get(1)));
+            parameters.put("file", absolute(rest.get(2)));
+            if (rest.size() == 4) {
+                parameters.put("length", Quantities.integer("capture start", rest.get(3)));
+            }
+            return new Request("capture.start", parameters);
+        }
+        if (what.equals("stop") && rest.size() == 2) {
+            return new Request("capture.stop", Map.of("adapter", Quantities.integer("capture stop", rest.get(1))));
+        }
+        throw new UsageException("it is: capture start ADAPTER FILE [LENGTH] or capture stop ADAPTER");
     }
 
     private static String absolute(String file) {

@@ -29,6 +29,10 @@ class ControlWordsTest {
         assertThat(request("disk remove 2")).isEqualTo("disk.remove {unit=2}");
         assertThat(request("disk list")).isEqualTo("disk.list {}");
         assertThat(request("disk grow 1 2G")).isEqualTo("disk.grow {size=2147483648, unit=1}");
+        assertThat(request("capture start 0 /a.pcapng")).isEqualTo("capture.start {adapter=0, file=/a.pcapng}");
+        assertThat(request("capture start 1 /a.pcapng 96"))
+                .isEqualTo("capture.start {adapter=1, file=/a.pcapng, length=96}");
+        assertThat(request("capture stop 1")).isEqualTo("capture.stop {adapter=1}");
         assertThat(request("disk merge 1")).isEqualTo("disk.merge {unit=1}");
         assertThat(request("disk merge 1 /a.vhdx")).isEqualTo("disk.merge {file=/a.vhdx, unit=1}");
     }
@@ -38,6 +42,10 @@ class ControlWordsTest {
         for (String line : List.of(
                 "",
                 "nothing",
+                "capture",
+                "capture start 0",
+                "capture start x /a",
+                "capture stop",
                 "status now",
                 "shutdown please",
                 "save",

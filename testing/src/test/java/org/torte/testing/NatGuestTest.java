@@ -22,6 +22,7 @@ import java.util.Random;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.torte.network.host.PortForward;
+import org.torte.worker.Capture;
 import org.torte.worker.ExitReport;
 import org.torte.worker.InputException;
 import org.torte.worker.NetworkSource;
@@ -97,7 +98,9 @@ class NatGuestTest {
             String page = "http://" + server.address() + "/content";
             VirtualMachine.Builder builder =
                     TinyGuest.machine(disk).processors(2).network(network);
+            Path capture = folder.resolve("nat.pcapng");
             try (VirtualMachine machine = open(builder)) {
+                machine.startCapture(0, capture, Capture.MAX_LENGTH);
                 machine.start();
                 GuestShell shell = GuestShell.await(machine.console(), TinyGuest.PROMPT, PATIENCE);
                 shell.output("until grep -q nameserver /etc/resolv.conf; do usleep 100000; done");
@@ -111,6 +114,8 @@ class NatGuestTest {
                         .isEqualTo("rx-0 rx-1 tx-0 tx-1");
                 assertThat(shell.output("nslookup web1.torte")).contains("Address: " + lease.split("/", 2)[0]);
                 assertThat(shell.run("nslookup nobody.torte").status()).isNotZero();
+                assertThat(machine.stopCapture(0).dropped()).isZero();
+                assertThatTsharkSeesTheLeaseAndTheNames(capture, lease.split("/", 2)[0]);
                 assertThat(shell.output("ping -c 2 -W 20 " + gateway)).contains(" 0% packet loss");
 
                 shell.output("mkdir /tmp/site; echo hello from $(uname -s) >/tmp/site/hello; httpd -p 80 -h /tmp/site");
@@ -155,6 +160,29 @@ class NatGuestTest {
                 assertThat(machine.awaitExit(PATIENCE)).isEqualTo(new ExitReport.PoweredOff());
             }
         }
+    }
+
+    /** Discover, offer, request, acknowledgement, in this order; a name that is there and one that is not. */
+    private static void assertThatTsharkSeesTheLeaseAndTheNames(Path capture, String address) throws Exception {
+        if (!Files.isExecutable(Path.of("/usr/bin/tshark"))) {
+            System.out.println("the capture was not looked at: tshark is not installed");
+            return;
+        }
+        assertThat(tshark(capture, "dhcp", "dhcp.option.dhcp")).containsSubsequence("1", "2", "3", "5");
+        assertThat(tshark(capture, "dhcp.option.dhcp == 5", "dhcp.ip.your")).contains(address);
+        assertThat(tshark(capture, "dns.flags.response == 1 && dns.flags.rcode == 0", "dns.a"))
+                .contains(address);
+        assertThat(tshark(capture, "dns.flags.rcode == 3", "dns.qry.name")).contains("nobody.torte");
+    }
+
+    private static List<String> tshark(Path capture, String filter, String field) throws Exception {
+        Process process = new ProcessBuilder(
+                        "tshark", "-n", "-r", capture.toString(), "-Y", filter, "-T", "fields", "-e", field)
+                .redirectError(ProcessBuilder.Redirect.DISCARD)
+                .start();
+        String output = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+        assertThat(process.waitFor()).as("tshark -Y " + filter).isZero();
+        return output.lines().toList();
     }
 
     private static VirtualMachine open(VirtualMachine.Builder builder) {

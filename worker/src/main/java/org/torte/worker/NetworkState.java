@@ -1,6 +1,7 @@
 package org.torte.worker;
 
 import java.util.List;
+import java.util.Optional;
 import org.torte.base.net.MacAddress;
 
 /**
@@ -9,8 +10,10 @@ import org.torte.base.net.MacAddress;
  * @param address its Ethernet address
  * @param plug what it is plugged into
  * @param guests IP addresses that the network knows of the guest; none where it does not look
+ * @param capture how far a capture has come, if there is one
  */
-public record NetworkState(MacAddress address, NetworkSource.Plug plug, List<Known> guests) {
+public record NetworkState(
+        MacAddress address, NetworkSource.Plug plug, List<Known> guests, Optional<Capture.Result> capture) {
     /** Where an address is known from. */
     public enum Source {
         /** The guest has it from the network's DHCP server. */

@@ -18,6 +18,7 @@ import org.torte.machine.network.SyntheticAdapter;
 import org.torte.network.cable.CableEnd;
 import org.torte.network.cable.CableException;
 import org.torte.network.cable.LoopbackPort;
+import org.torte.network.capture.TappedPort;
 
 /** The network adapters of a machine and the ports they are plugged into. Safe for several threads. */
 final class Networks implements AutoCloseable {
@@ -38,13 +39,17 @@ final class Networks implements AutoCloseable {
         final MacAddress address;
         final UUID instance;
         /** Null when it is unplugged. */
-        final @Nullable NetworkPort port;
+        final @Nullable TappedPort port;
         /** Null when the port is no NAT network's. */
         final @Nullable NatPlug nat;
 
         /** Null until the machine is there. */
         @Nullable
         SyntheticAdapter adapter;
+
+        /** Null while nobody wants one. */
+        @Nullable
+        Capture capture;
 
         Attached(
                 NetworkSource source,
@@ -55,11 +60,14 @@ final class Networks implements AutoCloseable {
             this.source = source;
             this.address = address;
             this.instance = instance;
-            this.port = port;
+            this.port = port == null ? null : new TappedPort(port);
             this.nat = nat;
         }
 
         void close() {
+            if (capture != null) {
+                capture.close();
+            }
             if (port != null) {
                 port.close();
             }
@@ -224,11 +232,43 @@ final class Networks implements AutoCloseable {
 
     /** The address that an adapter has been made with. */
     synchronized MacAddress address(int number) {
+        return get(number).address;
+    }
+
+    private Attached get(int number) {
         Attached attached = adapters.get(number);
         if (attached == null) {
             throw new InputException("the machine has no network adapter " + number);
         }
-        return attached.address;
+        return attached;
+    }
+
+    /** Begins to write what goes through an adapter into a new file; {@link VirtualMachine#startCapture} says more. */
+    synchronized void startCapture(int number, Path file, int length) {
+        Attached attached = get(number);
+        if (attached.port == null) {
+            throw new InputException(
+                    "network adapter " + number + " is not plugged in, so there is nothing to capture");
+        }
+        if (attached.capture != null) {
+            throw new InputException("network adapter " + number + " is being captured into " + attached.capture.file()
+                    + " already; stop that first");
+        }
+        Capture capture = Capture.start(file, "adapter " + number, length);
+        attached.capture = capture;
+        attached.port.setTap(capture.frames());
+    }
+
+    /** Ends a capture. */
+    synchronized Capture.Result stopCapture(int number) {
+        Attached attached = get(number);
+        Capture capture = attached.capture;
+        if (capture == null || attached.port == null) {
+            throw new InputException("network adapter " + number + " is not being captured");
+        }
+        attached.port.setTap(null);
+        attached.capture = null;
+        return capture.close();
     }
 
     /** What is known of each, by number. */
@@ -239,7 +279,8 @@ final class Networks implements AutoCloseable {
                 new NetworkState(
                         attached.address,
                         attached.source.plug(),
-                        attached.nat == null ? List.of() : attached.nat.addresses(attached.address))));
+                        attached.nat == null ? List.of() : attached.nat.addresses(attached.address),
+                        Optional.ofNullable(attached.capture).map(Capture::now))));
         return states;
     }
 

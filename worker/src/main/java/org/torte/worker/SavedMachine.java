@@ -78,7 +78,7 @@ final class SavedMachine implements AutoCloseable {
                 directory.force(true);
             }
         } catch (IOException | UncheckedIOException e) {
-            throw new InputException("the machine cannot be saved to " + file + " (" + cause(e)
+            throw new InputException("the machine cannot be saved to " + file + " (" + HostError.cause(e)
                     + "); give a path where there is room and permission to write");
         } finally {
             deleteQuietly(part);
@@ -178,17 +178,9 @@ final class SavedMachine implements AutoCloseable {
                     case AccessDeniedException _ ->
                         "the saved machine " + file + " may not be read by this user; change its permissions";
                     default ->
-                        "the saved machine " + file + " cannot be read (" + cause(e) + "); check the file system";
+                        "the saved machine " + file + " cannot be read (" + HostError.cause(e)
+                                + "); check the file system";
                 });
-    }
-
-    private static String cause(Exception e) {
-        Throwable origin = e.getCause() == null ? e : e.getCause();
-        return switch (origin) {
-            case NoSuchFileException _ -> "no such folder";
-            case AccessDeniedException _ -> "permission denied";
-            default -> origin.getMessage() == null ? origin.getClass().getSimpleName() : origin.getMessage();
-        };
     }
 
     private static void deleteQuietly(@Nullable Path part) {

@@ -232,6 +232,28 @@ public final class VirtualMachine implements AutoCloseable {
         return networks.address(number);
     }
 
+    /**
+     * Begins to write all frames that go through a network adapter into a new file, in the pcapng format, which Wireshark
+     * and others read; it goes on until {@link #stopCapture} or the end of the machine. The guest does not wait for the
+     * file's disk: what that is too slow for is dropped and counted.
+     *
+     * @param file a new file, which only its owner may read
+     * @param length the most bytes of each frame that are kept, 1 to {@link Capture#MAX_LENGTH}
+     * @throws InputException when there is no such adapter, it is being captured already, or the file cannot be made
+     */
+    public void startCapture(int number, Path file, int length) {
+        networks.startCapture(number, file, length);
+    }
+
+    /**
+     * Ends a capture, with all of it in the file.
+     *
+     * @throws InputException when there is none
+     */
+    public Capture.Result stopCapture(int number) {
+        return networks.stopCapture(number);
+    }
+
     /** What is known of its network adapters, by number. */
     public Map<Integer, NetworkState> networks() {
         return networks.states();

@@ -95,8 +95,8 @@ class SavedNetworksTest {
                 .build()) {
             assertThat(moved.networks().values())
                     .containsExactly(
-                            new NetworkState(STATION, new NetworkSource.Loopback(), List.of()),
-                            new NetworkState(second, new NetworkSource.Cable(other), List.of()));
+                            new NetworkState(STATION, new NetworkSource.Loopback(), List.of(), Optional.empty()),
+                            new NetworkState(second, new NetworkSource.Cable(other), List.of(), Optional.empty()));
         }
     }
 }

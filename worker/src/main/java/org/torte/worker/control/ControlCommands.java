@@ -23,6 +23,7 @@ import org.torte.machine.integration.KeyValueExchange;
 import org.torte.machine.integration.KeyValueExchange.Pool;
 import org.torte.machine.integration.ServiceException;
 import org.torte.machine.integration.Shutdown;
+import org.torte.worker.Capture;
 import org.torte.worker.DiskSource;
 import org.torte.worker.InputException;
 import org.torte.worker.VirtualMachine;
@@ -154,6 +155,17 @@ public final class ControlCommands {
                 parameters.allow();
                 yield checkpoints.disks();
             }
+            case "capture.start" -> {
+                parameters.allow("adapter", "file", "length");
+                requireAlive();
+                machine.startCapture(adapter(parameters), parameters.path("file"), (int)
+                        parameters.number("length", 1, Capture.MAX_LENGTH, (long) Capture.MAX_LENGTH));
+                yield Map.of();
+            }
+            case "capture.stop" -> {
+                parameters.allow("adapter");
+                yield NetworkStatus.capture(machine.stopCapture(adapter(parameters)));
+            }
             case "type" -> type(parameters);
             case "console.write" -> writeConsole(parameters);
             default -> throw ControlParameters.bad("there is no method \"" + method + "\"");
@@ -214,6 +226,10 @@ public final class ControlCommands {
                         "read-only",
                         source.readOnly())));
         return Map.of("disks", list);
+    }
+
+    private static int adapter(ControlParameters parameters) {
+        return (int) parameters.number("adapter", 0, Integer.MAX_VALUE, null);
     }
 
     private Map<String, Object> save(ControlParameters parameters, Consumer<String> progress) {

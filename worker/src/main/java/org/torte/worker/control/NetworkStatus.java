@@ -7,6 +7,7 @@ import java.util.Locale;
 import java.util.Map;
 import org.torte.network.host.HostService;
 import org.torte.network.host.PortForward;
+import org.torte.worker.Capture;
 import org.torte.worker.NetworkSource;
 import org.torte.worker.NetworkState;
 import org.torte.worker.VirtualMachine;
@@ -39,9 +40,20 @@ final class NetworkStatus {
             }
             shown.put(
                     "guests", state.guests().stream().map(NetworkStatus::guest).toList());
+            state.capture().ifPresent(capture -> shown.put("capture", capture(capture)));
             list.add(shown);
         });
         return list;
+    }
+
+    /** How far a capture has come. */
+    static Map<String, Object> capture(Capture.Result capture) {
+        Map<String, Object> shown = new LinkedHashMap<>();
+        shown.put("file", capture.file().toString());
+        shown.put("frames", capture.frames());
+        shown.put("dropped", capture.dropped());
+        capture.failure().ifPresent(failure -> shown.put("failure", failure));
+        return shown;
     }
 
     private static Map<String, Object> guest(NetworkState.Known known) {

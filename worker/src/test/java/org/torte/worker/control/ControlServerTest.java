@@ -27,6 +27,7 @@ import org.torte.disk.VirtualDisk;
 import org.torte.disk.VirtualDisks;
 import org.torte.worker.DiskSource;
 import org.torte.worker.InputException;
+import org.torte.worker.NetworkSource;
 import org.torte.worker.VirtualMachine;
 
 @Timeout(120)
@@ -236,6 +237,35 @@ class ControlServerTest {
                     .containsEntry("size", 16 << 20)
                     .containsEntry("parents", List.of());
             assertThat(ask(client, "status", Map.of())).containsEntry("state", "running");
+        }
+    }
+
+    @Test
+    void anAdapterIsCapturedIntoANewFile() throws Exception {
+        machine.addNetwork(NetworkSource.of(new NetworkSource.Loopback()));
+        machine.addNetwork(NetworkSource.of(new NetworkSource.Unplugged()));
+        Path file = folder.resolve("a.pcapng");
+        Map<String, Object> start = Map.of("adapter", 0, "file", file.toString(), "length", 100);
+        try (ControlClient client = connect()) {
+            assertThat(refusal(client, "capture.stop", Map.of("adapter", 0))).contains("not being captured");
+            assertThat(ask(client, "capture.start", start)).isEmpty();
+            assertThat(refusal(client, "capture.start", start)).contains("already");
+            assertThat(ask(client, "status", Map.of()).get("adapters").toString())
+                    .contains("file=" + file)
+                    .contains("frames=0");
+            assertThat(ask(client, "capture.stop", Map.of("adapter", 0)))
+                    .containsEntry("file", file.toString())
+                    .containsEntry("dropped", 0);
+            assertThat(file).isNotEmptyFile();
+            assertThat(refusal(client, "capture.start", start)).contains("there already");
+            assertThat(refusal(client, "capture.start", Map.of("adapter", 0, "file", "/nowhere/a")))
+                    .contains("no such folder");
+            assertThat(refusal(client, "capture.start", Map.of("adapter", 1, "file", "/b")))
+                    .contains("not plugged in");
+            assertThat(refusal(client, "capture.start", Map.of("adapter", 7, "file", "/b")))
+                    .contains("no network adapter 7");
+            assertThat(code(client, "capture.start", Map.of("adapter", 0, "file", "/b", "length", 0)))
+                    .isEqualTo("bad-request");
         }
     }
 
