@@ -63,9 +63,24 @@ adapters_are_shown() {
   mac=$(torte_here vm get three | sed -n "s|^adapter net1: *cable:$scratch/cable, \\(.*\\)|\\1|p")
   [[ -n $mac ]] && torte_here vm set three --network none || return
   torte_here vm get three | grep -q "^adapter net1: *none, $mac" || return
-  torte_here vm start three && torte_here vm stop three --turn-off && torte_here vm remove three
+  torte_here vm start three && adapter_is_captured && torte_here vm stop three --turn-off && torte_here vm remove three
 }
-check 'a machine has network adapters whose addresses stay' adapters_are_shown
+# Ended by a signal as by Ctrl-C, which processes in the background do not get.
+adapter_is_captured() {
+  local capture i
+  torte_here adapter capture three --out "$scratch"/a.pcapng --adapter 1 && return 1
+  TORTE_DATA=$service_data exec_torte adapter capture three --out "$scratch"/a.pcapng >"$scratch"/capture.out 2>&1 &
+  capture=$!
+  for ((i = 0; i < 120; i++)); do
+    grep -q 'Ctrl-C ends it' "$scratch"/capture.out && break
+    sleep 0.5
+  done
+  kill -TERM $capture && wait $capture
+  cat "$scratch"/capture.out
+  grep -q "^0 frames in $scratch/a.pcapng, 0 dropped" "$scratch"/capture.out && [[ -s $scratch/a.pcapng ]]
+}
+exec_torte() { exec "$root"/torte "$@"; }
+check 'a machine has network adapters whose addresses stay, and can be captured' adapters_are_shown
 
 hung_worker_is_turned_off() {
   local worker

@@ -5,6 +5,7 @@ import java.util.Set;
 import java.util.concurrent.Callable;
 import org.torte.base.StateException;
 import org.torte.cli.image.ImageCommand;
+import org.torte.cli.management.AdapterCommand;
 import org.torte.cli.management.CheckpointCommand;
 import org.torte.cli.management.DemoCommand;
 import org.torte.cli.management.EventCommand;
@@ -34,6 +35,7 @@ public final class Torte {
               image       makes disks with guests on them (torte image --help)
               service     looks after virtual machines, each in a process of its own (torte service --help)
               vm          makes, shows, changes, starts and stops those (torte vm --help)
+              adapter     looks at their network adapters (torte adapter --help)
               checkpoint  keeps them as they are, and returns them to it (torte checkpoint --help)
               task        shows what goes on, and cancels it
               event       shows what has happened
@@ -52,6 +54,7 @@ public final class Torte {
             "image",
             "service",
             "vm",
+            "adapter",
             "checkpoint",
             "task",
             "event",
@@ -89,6 +92,7 @@ public final class Torte {
             case "service" -> execute(new ServiceCommand(), rest);
             case "worker" -> execute(new WorkerCommand(), rest);
             case "vm" -> execute(new VmCommand(), rest);
+            case "adapter" -> execute(new AdapterCommand(), rest);
             case "checkpoint" -> execute(new CheckpointCommand(), rest);
             case "task" -> execute(new TaskCommand(), rest);
             case "event" -> execute(new EventCommand(), rest);

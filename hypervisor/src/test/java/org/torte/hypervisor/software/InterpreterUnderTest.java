@@ -10,6 +10,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicLong;
 import org.jspecify.annotations.Nullable;
 import org.torte.base.GuestMemory;
 import org.torte.base.RandomSource;
@@ -56,7 +57,7 @@ final class InterpreterUnderTest implements AutoCloseable {
     private int codeLength;
 
     /** Cases begun so far. */
-    private volatile long cases;
+    private final AtomicLong cases = new AtomicLong();
 
     private final CountDownLatch closed = new CountDownLatch(1);
 
@@ -279,7 +280,7 @@ final class InterpreterUnderTest implements AutoCloseable {
 
     private void execute(boolean single) {
         breakpoint = false;
-        cases++;
+        cases.incrementAndGet();
         for (int step = 0; step < MAX_STEPS; step++) {
             interpreter.execute(single || cpu.interruptShadow);
             cpu.setInterruptShadow(false);
@@ -332,7 +333,7 @@ final class InterpreterUnderTest implements AutoCloseable {
     /** Ends a case that has gone on for a second at least: it would run for ever, as branches may by chance. */
     private void endCasesThatDoNotEnd() {
         while (true) {
-            long now = cases;
+            long now = cases.get();
             try {
                 if (closed.await(1, TimeUnit.SECONDS)) {
                     return;
@@ -340,7 +341,7 @@ final class InterpreterUnderTest implements AutoCloseable {
             } catch (InterruptedException e) {
                 return;
             }
-            if (cases == now) {
+            if (cases.get() == now) {
                 cpu.events.raise(Events.CANCEL);
             }
         }

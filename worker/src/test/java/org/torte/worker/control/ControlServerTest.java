@@ -250,7 +250,7 @@ class ControlServerTest {
             assertThat(refusal(client, "capture.stop", Map.of("adapter", 0))).contains("not being captured");
             assertThat(ask(client, "capture.start", start)).isEmpty();
             assertThat(refusal(client, "capture.start", start)).contains("already");
-            assertThat(ask(client, "status", Map.of()).get("adapters").toString())
+            assertThat(String.valueOf(ask(client, "status", Map.of()).get("adapters")))
                     .contains("file=" + file)
                     .contains("frames=0");
             assertThat(ask(client, "capture.stop", Map.of("adapter", 0)))
