@@ -8,11 +8,8 @@ import java.lang.management.ManagementFactory;
 import java.lang.reflect.InvocationTargetException;
 import java.lang.reflect.Method;
 import java.lang.reflect.Proxy;
-import java.nio.ByteBuffer;
-import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardOpenOption;
 import java.util.Arrays;
 import java.util.SplittableRandom;
 import java.util.concurrent.atomic.AtomicLong;
@@ -23,8 +20,6 @@ import org.torte.disk.DiskOptions;
 import org.torte.disk.DiskStorage;
 import org.torte.disk.VirtualDisk;
 import org.torte.disk.VirtualDisks;
-import org.torte.disk.operation.Merge;
-import org.torte.disk.operation.Progress;
 
 /**
  * What the formats promise beside the rate of plain requests, measured: one row each, with its target. Times are the best of
@@ -63,7 +58,6 @@ public final class DiskTargets {
         row("bytes allocated on the heap for a 4K read", "0", "%.1f", format -> garbage(format, false));
         row("bytes allocated on the heap for a 4K write", "0", "%.1f", format -> garbage(format, true));
         rounds = 1;
-        row("merge of 128 MiB, of the rate of copying them between files", "0.80", "%.2f", this::merge);
         row("64K reads through 50 images, of the rate of the last alone", "0.80", "%.2f", this::chain);
         row("4K random reads through 50 images, likewise", "0.80", "%.2f", this::randomChain);
     }
@@ -155,63 +149,6 @@ public final class DiskTargets {
                 disk.write(at, memory, 0, 4096);
             } else {
                 disk.read(at, memory, 0, 4096);
-            }
-        }
-    }
-
-    /**
-     * The best time of copying 128 MiB from a file into another, present one in pieces of 1 MiB, made durable, by that of a
-     * merge that does the same, its journal included; both in turn.
-     */
-    private double merge(DiskFormat format) throws IOException {
-        double[] best = {Double.MAX_VALUE, Double.MAX_VALUE};
-        for (int i = 0; i < ROUNDS; i++) {
-            long[] now = copyAndMerge(format);
-            best[0] = Math.min(best[0], (double) now[0]);
-            best[1] = Math.min(best[1], (double) now[1]);
-        }
-        return best[0] / best[1];
-    }
-
-    private long[] copyAndMerge(DiskFormat format) throws IOException {
-        int size = 128 * MIB;
-        Path parent = image("into", format);
-        Path child = image("merged", format);
-        Path from = folder.resolve("from.raw");
-        Path to = folder.resolve("to.raw");
-        VirtualDisks.create(parent, format, CreateOptions.dynamic(size).withBlockSize(2 * MIB), options);
-        fill(parent, format, size);
-        VirtualDisks.create(child, format, CreateOptions.differencing(parent), options);
-        fill(child, format, size);
-        for (Path file : new Path[] {from, to}) {
-            VirtualDisks.create(file, DiskFormat.RAW, CreateOptions.dynamic(size), options);
-            fill(file, DiskFormat.RAW, size);
-        }
-        long began = System.nanoTime();
-        try (FileChannel source = FileChannel.open(from, StandardOpenOption.READ);
-                FileChannel target = FileChannel.open(to, StandardOpenOption.WRITE)) {
-            ByteBuffer piece = ByteBuffer.allocateDirect(MIB);
-            while (source.read(piece) > 0) {
-                target.write(piece.flip());
-                piece.clear();
-            }
-            target.force(true);
-        }
-        long between = System.nanoTime();
-        Merge.run(child, format, options, Progress.NONE);
-        long end = System.nanoTime();
-        for (Path file : new Path[] {parent, from, to}) {
-            Files.delete(file);
-        }
-        return new long[] {between - began, end - between};
-    }
-
-    private void fill(Path image, DiskFormat format, int size) {
-        byte[] content = new byte[MIB];
-        Arrays.fill(content, (byte) image.hashCode());
-        try (VirtualDisk disk = VirtualDisks.open(image, format, options)) {
-            for (int at = 0; at < size; at += MIB) {
-                disk.write(at, content);
             }
         }
     }

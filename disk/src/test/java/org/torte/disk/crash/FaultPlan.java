@@ -4,7 +4,7 @@ import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import org.torte.disk.DiskFile;
 
-/** Lets one of the modifications or forces of files fail, or all from one on. For one thread. */
+/** Lets one of the modifications or forces of files fail, or all from one on. For one thread at a time. */
 public final class FaultPlan {
     /** What fails. */
     public enum Fault {

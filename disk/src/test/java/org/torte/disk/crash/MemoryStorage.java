@@ -8,6 +8,7 @@ import java.util.Objects;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.function.BiFunction;
+import java.util.function.UnaryOperator;
 import org.torte.disk.AllowedFolders;
 import org.torte.disk.DiskAccess;
 import org.torte.disk.DiskException;
@@ -43,6 +44,12 @@ public final class MemoryStorage implements DiskStorage {
     /** What files opened or created for writing are wrapped in from now on. */
     public void wrap(BiFunction<Path, MemoryFile, DiskFile> with) {
         wrapper = with;
+    }
+
+    /** Puts something more around what files are wrapped in. */
+    public void wrapMore(UnaryOperator<DiskFile> around) {
+        BiFunction<Path, MemoryFile, DiskFile> inner = wrapper;
+        wrapper = (path, file) -> around.apply(inner.apply(path, file));
     }
 
     /** The same for storage with the same files in every byte; see {@link MemoryFile#digest}. */

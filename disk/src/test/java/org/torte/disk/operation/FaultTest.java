@@ -33,6 +33,7 @@ import org.torte.disk.crash.MemoryFile;
 import org.torte.disk.crash.RandomWork;
 import org.torte.disk.crash.Recorder;
 import org.torte.disk.crash.Remains;
+import org.torte.disk.crash.Turns;
 
 /**
  * Lets every write, change of size, allocation and force fail in turn: the host's disk is full or broken, once or for
@@ -68,6 +69,7 @@ class FaultTest {
             all.add(Arguments.of("shrink " + format, (Source) () -> resizing(format, 2 * MIB - 7 * 512)));
             all.add(Arguments.of("optimize " + format, (Source) () -> optimizing(format)));
             all.add(Arguments.of("reconnect " + format, (Source) () -> reconnecting(format)));
+            all.add(Arguments.of("merge " + format, (Source) () -> merging(format)));
         }
         all.add(Arguments.of("convert to raw", (Source) () -> converting(DiskFormat.RAW, DiskType.DYNAMIC)));
         all.add(Arguments.of("replay", (Source) FaultTest::replaying));
@@ -161,6 +163,39 @@ class FaultTest {
                                 .judge(f -> f.code().startsWith("footer.")))
                         .as(what)
                         .isEqualTo(expected));
+    }
+
+    /** One thread copies and another makes it durable; whichever meets the fault, the merge ends and goes on later. */
+    private static Scenario merging(DiskFormat format) {
+        MemoryImages images =
+                new MemoryImages(format, 1).withBase(DiskType.DYNAMIC).withChild();
+        try (VirtualDisk disk = VirtualDisks.open(images.child, format, images.options)) {
+            for (int i = 0; i < 5; i++) {
+                byte[] content = new byte[(i + 1) * 80 * 512];
+                Arrays.fill(content, (byte) (i + 1));
+                disk.write((long) i * (512 << 10), content);
+            }
+        }
+        byte[] expected = images.content(images.child);
+        Turns turns = new Turns(new SplittableRandom(1));
+        Pace pace = new Pace(128 << 10, 256 << 10, turns.threads());
+        return new Scenario(
+                "merge",
+                images,
+                i -> {
+                    i.storage.wrapMore(turns::around);
+                    Merge.run(i.child, format, i.options, Progress.NONE, pace);
+                },
+                what -> {
+                    if (images.storage.exists(images.child)) {
+                        assertThat(images.content(images.child)).as(what).isEqualTo(expected);
+                        Merge.run(images.child, format, images.options, Progress.NONE);
+                    }
+                    assertThat(remains(images, images.base, what)
+                                    .judge(f -> f.code().startsWith("footer.")))
+                            .as(what)
+                            .isEqualTo(expected);
+                });
     }
 
     /** Opens an image for writing that was not closed. */
