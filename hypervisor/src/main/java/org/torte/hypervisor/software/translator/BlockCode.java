@@ -1,0 +1,238 @@
+package org.torte.hypervisor.software.translator;
+
+import static org.torte.hypervisor.software.translator.Assembler.*;
+import static org.torte.hypervisor.software.translator.StateArea.*;
+
+import java.util.ArrayList;
+import java.util.List;
+import org.torte.hypervisor.x86.Instruction;
+
+/**
+ * The host code of one block while it is written: the hot code, apart from it the cold stubs by which it is left, and what
+ * holds at the place that is written now. Who writes an instruction gets from here its checked memory operand, its
+ * flags, and its ways out.
+ *
+ * <p>Flags: {@link #inHost} and {@link #inState} say where those that are live can be found; checks destroy the host's, so
+ * live ones are saved first, and fetched back before an instruction that reads them or changes only some.
+ */
+final class BlockCode {
+    /** XCHG and everything with LOCK: whole within its natural alignment, otherwise interpreted. */
+    enum Alignment {
+        ANY,
+        NATURAL
+    }
+
+    /** A way out of the hot code. */
+    static final class ColdStub {
+        final Assembler from;
+        final List<Integer> jumps = new ArrayList<>(2);
+        final int kind;
+        int resume;
+        int next;
+        int offset;
+        int uncounted;
+        long target;
+        boolean flagsInHost;
+        Address missing = Address.stack(0);
+
+        ColdStub(Assembler from, int kind) {
+            this.from = from;
+            this.kind = kind;
+        }
+    }
+
+    private static final int SUBTRACT = 5, COMPARE = 7;
+
+    final Assembler hot = new Assembler();
+    final Assembler cold = new Assembler();
+    final List<ColdStub> stubs = new ArrayList<>();
+    final GuestBlock block;
+    private final Trampolines trampolines;
+    private final int translation;
+
+    /** The number of the instruction that is written now; the block's size behind the last. */
+    int index;
+
+    /** Whether the live flags are in the host's. */
+    boolean inHost;
+
+    /** Whether the live flags are in the state. */
+    boolean inState;
+
+    /** Whether the budget has been charged for the block. */
+    boolean charged;
+
+    BlockCode(Trampolines trampolines, GuestBlock block, int translation) {
+        this.trampolines = trampolines;
+        this.block = block;
+        this.translation = translation;
+    }
+
+    /** The flags that are live before the current instruction. */
+    int live() {
+        return block.live[index];
+    }
+
+    /** The current instruction has replaced flags. */
+    void flagsAreInHost() {
+        inHost = true;
+        inState = false;
+    }
+
+    /** The host's flags are about to be destroyed. */
+    void spillFlags() {
+        if (live() != 0 && !inState) {
+            saveFlags(hot);
+            inState = true;
+        }
+        inHost = false;
+    }
+
+    /** The flags must be in the host's if they are live. */
+    void needFlags(int live) {
+        if (live != 0 && !inHost) {
+            restoreFlags();
+            inHost = true;
+        }
+    }
+
+    static void saveFlags(Assembler code) {
+        code.move(R13, RAX);
+        code.bytes(0x9f, 0x0f, 0x90, 0xc0); // lahf; seto al
+        code.memory(0x66, false, false, 0x89, RAX, R14, NONE, 0, FLAGS);
+        code.move(RAX, R13);
+    }
+
+    void restoreFlags() {
+        hot.move(R13, RAX);
+        hot.memory(0, false, false, 0x0fb7, RAX, R14, NONE, 0, FLAGS);
+        hot.bytes(0x04, 0x7f, 0x9e); // add al, 7F; sahf
+        hot.move(RAX, R13);
+    }
+
+    /** Charges for the block and leaves when the budget is used up. The flags must be dead or in the state. */
+    void charge() {
+        hot.immediateMemory(SUBTRACT, R14, BUDGET, block.size());
+        charged = true;
+        inHost = false;
+        ColdStub stub = stub(hot, Site.BUDGET);
+        stub.jumps.add(hot.jumpIf(SIGN));
+        stub.resume = hot.position();
+    }
+
+    /** Charges at the end of a block without dead flags; {@code check} where it may be part of a loop. */
+    void chargeBeforeJump(boolean check) {
+        if (charged) {
+            return;
+        }
+        if (check) {
+            spillAlive(live());
+            charge();
+        } else {
+            hot.load(R12, R14, BUDGET);
+            hot.address(R12, R12, NONE, 0, -block.size());
+            hot.store(R14, BUDGET, R12);
+            charged = true;
+        }
+    }
+
+    void spillAlive(int live) {
+        if (live != 0 && !inState) {
+            saveFlags(hot);
+            inState = true;
+        }
+    }
+
+    ColdStub stub(Assembler from, int kind) {
+        ColdStub stub = new ColdStub(from, kind);
+        stub.offset = block.offsets[index];
+        stub.uncounted = index - (charged ? block.size() : 0);
+        stub.flagsInHost = inHost;
+        stubs.add(stub);
+        return stub;
+    }
+
+    /** Leaves to have the current instruction interpreted if a condition holds. */
+    void interpretIf(int condition, boolean last) {
+        ColdStub stub = stub(hot, Site.INTERPRET);
+        stub.jumps.add(hot.jumpIf(condition));
+        stub.next = last ? 0 : -1;
+        stub.target = index;
+    }
+
+    void finishStubs() {
+        for (ColdStub stub : stubs) {
+            int at = cold.position();
+            for (int jump : stub.jumps) {
+                stub.from.patch(jump, at - jump - 4);
+            }
+            switch (stub.kind) {
+                case Site.MISSING -> {
+                    stub.missing.emit(cold);
+                    cold.call(trampolines.exitMissing);
+                }
+                case Site.LOST -> cold.call(trampolines.exitMissing);
+                case Site.CHAIN -> cold.call(stub.flagsInHost ? trampolines.exitWithFlags : trampolines.exit);
+                default -> cold.call(trampolines.exit);
+            }
+            data(stub.kind, stub.resume, stub.next, stub.offset, stub.uncounted, stub.target);
+        }
+    }
+
+    void data(int kind, int resume, int next, int offset, int uncounted, long target) {
+        cold.four(translation);
+        cold.four(kind);
+        cold.four(resume);
+        cold.four(next);
+        cold.four(offset);
+        cold.four(uncounted);
+        cold.eight(target);
+    }
+
+    /**
+     * Checks an access of the current instruction and leaves the host's address of it in r12; r13 and the host's flags
+     * are lost.
+     */
+    void access(Address address, int size, boolean write, Alignment alignment, int retry, boolean last) {
+        address.emit(hot);
+        hot.move32(R13, R12);
+        hot.shift(5, false, R13, 7);
+        hot.registers(0, false, false, 0x81, 4, R13);
+        hot.four(0x7fe0);
+        hot.memory(0, true, false, 0x2b, R12, R14, R13, 0, write ? WRITE : READ);
+        int condition;
+        if (alignment == Alignment.NATURAL) {
+            hot.test(R12, ~(0xfff & -size));
+            condition = NOT_EQUAL;
+        } else {
+            hot.registers(0, true, false, 0x81, COMPARE, R12);
+            hot.four(4096 - size);
+            condition = ABOVE;
+        }
+        ColdStub stub = stub(hot, Site.MISSING);
+        stub.jumps.add(hot.jumpIf(condition));
+        stub.missing = address;
+        stub.resume = retry;
+        stub.next = last ? 0 : -1;
+        stub.target = size | (write ? Site.STORE : 0) | (alignment == Alignment.NATURAL ? Site.WHOLE : 0);
+        hot.memory(0, true, false, 0x03, R12, R14, R13, 0, HOST);
+    }
+
+    Address addressOf(Instruction in) {
+        return Address.of(in, block.rip + block.offsets[index] + in.length, true);
+    }
+
+    void loadOperand(Instruction in, int size, boolean last) {
+        spillFlags();
+        access(addressOf(in), size, false, Alignment.ANY, hot.position(), last);
+    }
+
+    /** Moves a host's register into a guest's: all of it, or its low two bytes. */
+    void setRegister(int guest, int size, int from) {
+        if (Registers.inMemory(guest)) {
+            hot.memory(size == 2 ? 0x66 : 0, size != 2, false, 0x89, from, R14, NONE, 0, Trampolines.gpr(guest));
+        } else {
+            hot.registers(size == 2 ? 0x66 : 0, size != 2, false, 0x8b, Registers.host(guest), from);
+        }
+    }
+}
