@@ -130,7 +130,7 @@ class DiskGuestTest {
         try (VirtualMachine machine = VirtualMachine.builder()
                 .kernel(kernel.kernel())
                 .initrd(initrd)
-                .append("console=ttyS0 quiet")
+                .append(KernelWarnings.COMMAND_LINE)
                 .processors(2)
                 .disk(DiskSource.of(first))
                 .disk(DiskSource.of(second))

@@ -106,7 +106,7 @@ class HostProgramsTest {
         try (VirtualMachine machine = VirtualMachine.builder()
                 .kernel(kernel)
                 .initrd(initrd)
-                .append("console=ttyS0 quiet")
+                .append(KernelWarnings.COMMAND_LINE)
                 .processors(2)
                 .build()) {
             machine.start();

@@ -178,7 +178,7 @@ class IntegrationGuestTest {
         try (VirtualMachine machine = VirtualMachine.builder()
                 .kernel(kernel.kernel())
                 .initrd(initrd)
-                .append("console=ttyS0 quiet")
+                .append(KernelWarnings.COMMAND_LINE)
                 .memory(448 * MIB)
                 .processors(2)
                 .disk(DiskSource.of(disk))

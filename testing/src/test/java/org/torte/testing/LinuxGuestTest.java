@@ -116,7 +116,7 @@ class LinuxGuestTest {
         return VirtualMachine.builder()
                 .kernel(kernel)
                 .initrd(initrd)
-                .append("console=ttyS0 quiet")
+                .append(KernelWarnings.COMMAND_LINE)
                 .processors(processors);
     }
 

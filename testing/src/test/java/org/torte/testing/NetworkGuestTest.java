@@ -143,7 +143,7 @@ class NetworkGuestTest {
         VirtualMachine.Builder serverBuilder = VirtualMachine.builder()
                 .kernel(kernel.kernel())
                 .initrd(serverDisk)
-                .append("console=ttyS0 quiet")
+                .append(KernelWarnings.COMMAND_LINE)
                 .memory(256 << 20)
                 .network(cable);
         String serverConsole;
@@ -154,7 +154,7 @@ class NetworkGuestTest {
             try (VirtualMachine client = VirtualMachine.builder()
                     .kernel(kernel.kernel())
                     .initrd(clientDisk)
-                    .append("console=ttyS0 quiet")
+                    .append(KernelWarnings.COMMAND_LINE)
                     .memory(256 << 20)
                     .network(cable)
                     .build()) {

@@ -8,6 +8,7 @@ import java.nio.file.LinkOption;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.attribute.FileTime;
+import java.nio.file.attribute.PosixFilePermission;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
@@ -30,6 +31,9 @@ import org.torte.worker.InputException;
  */
 public final class TinyGuests {
     private static final String BUSYBOX = "busybox-static", DAEMONS = "hyperv-daemons";
+
+    /** What else is in the key: another number when the same parts are put together otherwise. */
+    private static final String LAYOUT = "2 ";
 
     /** Drivers without which there is no root file system; those that are built into the kernel are left out. */
     private static final List<String> BOOT_MODULES =
@@ -173,8 +177,10 @@ public final class TinyGuests {
 
     /** Two guests with the same key have the same content. */
     private static String key(String versions) throws IOException {
-        StringBuilder all =
-                new StringBuilder(versions).append(BOOT_MODULES).append(MODULES).append(VIRTIO_MODULES);
+        StringBuilder all = new StringBuilder(LAYOUT + versions)
+                .append(BOOT_MODULES)
+                .append(MODULES)
+                .append(VIRTIO_MODULES);
         for (String name : List.of("initrd-init", "inittab", "rcS", "rcK", "udhcpc.script", "profile", "bash")) {
             all.append(TinyGuest.text(name));
         }
@@ -218,6 +224,7 @@ public final class TinyGuests {
 
         addDaemons(packages.unpack(DAEMONS), libraries, root);
         addSettings(root, version, TinyGuest.identifier(key));
+        setPermissions(root);
         Files.createDirectories(folder.getParent());
         try {
             Files.move(made, folder, StandardCopyOption.ATOMIC_MOVE);
@@ -226,6 +233,20 @@ public final class TinyGuests {
                 throw e;
             }
             // Another process has been quicker.
+        }
+    }
+
+    /** What all may read and who made it may write: the umask of whoever makes a guest is none of the guest's business. */
+    private static void setPermissions(Path root) throws IOException {
+        Set<PosixFilePermission> all = PosixFilePermissions.fromString("rwxr-xr-x");
+        Set<PosixFilePermission> plain = PosixFilePermissions.fromString("rw-r--r--");
+        List<Path> paths;
+        try (Stream<Path> found = Files.walk(root)) {
+            paths = found.filter(path -> !Files.isSymbolicLink(path)).toList();
+        }
+        for (Path path : paths) {
+            boolean runs = Files.isDirectory(path) || Files.isExecutable(path);
+            Files.setPosixFilePermissions(path, runs ? all : plain);
         }
     }
 
