@@ -11,6 +11,7 @@ import org.torte.base.RandomSource;
 import org.torte.hypervisor.CpuState;
 import org.torte.hypervisor.Partition;
 import org.torte.hypervisor.PartitionConfiguration;
+import org.torte.hypervisor.TranslatorMode;
 
 /** Runs a {@link LitmusProgram} on as many processors as it has, in 64-bit mode, many times, and counts the outcomes. */
 final class LitmusMachine {
@@ -26,11 +27,16 @@ final class LitmusMachine {
      * y. A character is the digit that all bytes had, or '?' for a mixture.
      */
     static Map<String, Integer> run(LitmusProgram program, int places, int iterations) {
+        return run(program, places, iterations, TranslatorMode.OFF);
+    }
+
+    /** The same with translated code, as far as the mode says. */
+    static Map<String, Integer> run(LitmusProgram program, int places, int iterations, TranslatorMode mode) {
         Map<String, Integer> outcomes = new TreeMap<>();
         for (int left = iterations; left > 0; left -= ROUND) {
             int round = Math.min(left, ROUND);
             try (GuestMemory memory = GuestMemory.allocate(MEMORY)) {
-                run(memory, program, round);
+                run(memory, program, round, mode);
                 for (int i = 0; i < round; i++) {
                     outcomes.merge(outcome(memory, program, places, i), 1, Integer::sum);
                 }
@@ -63,20 +69,21 @@ final class LitmusMachine {
         return (char) ('0' + first);
     }
 
-    private static void run(GuestMemory memory, LitmusProgram program, int iterations) {
+    private static void run(GuestMemory memory, LitmusProgram program, int iterations, TranslatorMode mode) {
         int processors = program.processorCount();
         memory.putLong(TABLES, TABLES + 0x1000 | 3);
         memory.putLong(TABLES + 0x1000, 0x83);
         Host host = new Host();
         try (Partition partition = new SoftwareHypervisor()
                 .createPartition(new PartitionConfiguration(
-                        memory,
-                        processors,
-                        TestKernel.cpuid(),
-                        1_000_000_000L,
-                        new ManualTimers(),
-                        RandomSource.seeded(1),
-                        host))) {
+                                memory,
+                                processors,
+                                TestKernel.cpuid(),
+                                1_000_000_000L,
+                                new ManualTimers(),
+                                RandomSource.seeded(1),
+                                host)
+                        .withTranslator(mode))) {
             host.partition = partition;
             List<Thread> threads = new ArrayList<>();
             for (int i = 0; i < processors; i++) {

@@ -9,6 +9,7 @@ import java.util.stream.Stream;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
+import org.torte.hypervisor.TranslatorMode;
 
 /**
  * The memory order that processors promise each other (Intel SDM vol. 3, section 9.2; x86-TSO): the classic litmus tests
@@ -42,10 +43,10 @@ class LitmusTest {
 
     /** One test: outcomes (loads by number, then the final x and y) that match {@code forbidden} are failures. */
     record Litmus(String name, int places, String forbidden, Layout layout, List<String> processors) {
-        Map<String, Integer> run(int iterations) {
+        Map<String, Integer> run(int iterations, TranslatorMode mode) {
             LitmusProgram.Variable x = new LitmusProgram.Variable(layout.x, layout.xSize);
             LitmusProgram.Variable y = new LitmusProgram.Variable(layout.y, layout.ySize);
-            return LitmusMachine.run(new LitmusProgram(x, y, processors), places, iterations);
+            return LitmusMachine.run(new LitmusProgram(x, y, processors), places, iterations, mode);
         }
 
         @Override
@@ -104,7 +105,7 @@ class LitmusTest {
     }
 
     private static void check(Litmus litmus, int iterations) {
-        Map<String, Integer> outcomes = litmus.run(iterations);
+        Map<String, Integer> outcomes = litmus.run(iterations, TranslatorMode.OFF);
         assertThat(outcomes.keySet())
                 .as("%s", outcomes)
                 .noneMatch(outcome -> outcome.matches(litmus.forbidden))

@@ -3,8 +3,10 @@ package org.torte.hypervisor.software;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.Random;
 import java.util.function.Predicate;
+import java.util.stream.Stream;
 import org.torte.hypervisor.TranslatorMode;
 import org.torte.hypervisor.oracle.CodeMode;
 import org.torte.hypervisor.x86.Form;
@@ -19,12 +21,17 @@ final class TranslatorProof {
 
     private TranslatorProof() {}
 
-    /** {@code oracle SEED SINGLES SEQUENCES}, {@code sequences SEED PROGRAMS}, or {@code kernel NAME PROCESSORS}. */
+    /**
+     * {@code oracle SEED SINGLES SEQUENCES}, {@code sequences SEED PROGRAMS}, {@code kernel NAME PROCESSORS}, {@code litmus
+     * ITERATIONS} for a fifth of the litmus tests, or {@code litmus ITERATIONS all}.
+     */
     public static void main(String[] args) throws IOException {
         if (args[0].equals("oracle")) {
             oracle(Long.parseLong(args[1]), Long.parseLong(args[2]), Long.parseLong(args[3]));
         } else if (args[0].equals("sequences")) {
             sequences(Long.parseLong(args[1]), Long.parseLong(args[2]));
+        } else if (args[0].equals("litmus")) {
+            litmus(args.length > 2 ? LitmusTest.tests() : LitmusTest.sample(), Integer.parseInt(args[1]));
         } else {
             kernel(args[1], Integer.parseInt(args[2]));
         }
@@ -77,6 +84,15 @@ final class TranslatorProof {
                 System.out.println("only " + run.translatedInstructions() + " instructions were translated");
             }
         }
+    }
+
+    private static void litmus(Stream<LitmusTest.Litmus> tests, int iterations) {
+        tests.forEach(litmus -> {
+            Map<String, Integer> outcomes = litmus.run(iterations, TranslatorMode.ONLY);
+            if (outcomes.isEmpty() || outcomes.keySet().stream().anyMatch(seen -> seen.matches(litmus.forbidden()))) {
+                System.out.println(litmus + ": " + outcomes);
+            }
+        });
     }
 
     private static List<Form> forms(OracleRun run, Predicate<Form> filter) {

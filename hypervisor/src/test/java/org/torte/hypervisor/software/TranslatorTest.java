@@ -56,6 +56,17 @@ class TranslatorTest {
         assertThat(child("kernel", name, processors)).isEqualTo(TranslatorProof.DONE);
     }
 
+    @Test
+    void translatedProcessorsSeeWhatTheMemoryModelAllows() throws Exception {
+        assertThat(child("litmus", "2000")).isEqualTo(TranslatorProof.DONE);
+    }
+
+    @Tag("long")
+    @Test
+    void translatedProcessorsSeeWhatTheMemoryModelAllowsInAllLitmusTests() throws Exception {
+        assertThat(child("litmus", "200000", "all")).isEqualTo(TranslatorProof.DONE);
+    }
+
     private static void oracle(int singles, int sequences) throws Exception {
         assumeTrue(HostProcessor.available(), "the host is not x86-64 Linux");
         System.out.println("repeat with -Dtorte.seed=" + SEED);
