@@ -29,6 +29,13 @@ torte_jvm=(
   "--enable-native-access=$native_modules"
 )
 
+# And of one that translates guest code; the JVM would say on standard output that it has read the file.
+translator_jvm=(
+  -XX:+UnlockDiagnosticVMOptions
+  -XX:-DisplayVMOutput
+  "-XX:CompilerDirectivesFile=$root/packaging/translator-compilers.json"
+)
+
 # The feature release of the JDK in $1, from its release file; nothing if it is not a JDK (javac missing) or has none.
 jdk_version() {
   [[ -r $1/release && -x $1/bin/java && -x $1/bin/javac ]] || return 1
