@@ -61,14 +61,15 @@ adapters_are_shown() {
   local mac
   torte_here vm new three --kernel "$scratch"/idle --memory 4M --network cable:"$scratch"/cable --network none || return
   mac=$(torte_here vm get three | sed -n "s|^adapter net1: *cable:$scratch/cable, \\(.*\\)|\\1|p")
-  [[ -n $mac ]] && torte_here vm set three --network none || return
-  torte_here vm get three | grep -q "^adapter net1: *none, $mac" || return
-  torte_here vm start three && adapter_is_captured && torte_here vm stop three --turn-off && torte_here vm remove three
+  [[ -n $mac ]] && torte_here vm start three && adapter_is_captured && torte_here vm stop three --turn-off || return
+  torte_here vm set three --network none && torte_here vm get three | grep -q "^adapter net1: *none, $mac" || return
+  torte_here vm remove three
 }
 # Ended by a signal as by Ctrl-C, which processes in the background do not get.
 adapter_is_captured() {
   local capture i
-  torte_here adapter capture three --out "$scratch"/a.pcapng --adapter 1 && return 1
+  torte_here adapter capture three --out "$scratch"/a.pcapng --adapter net2 2>"$scratch"/capture.out && return 1
+  grep -q '^torte: network adapter 1 is not plugged in' "$scratch"/capture.out || return
   TORTE_DATA=$service_data exec_torte adapter capture three --out "$scratch"/a.pcapng >"$scratch"/capture.out 2>&1 &
   capture=$!
   for ((i = 0; i < 120; i++)); do

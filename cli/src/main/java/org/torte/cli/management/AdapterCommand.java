@@ -4,8 +4,11 @@ import com.fasterxml.jackson.databind.JsonNode;
 import java.io.IOException;
 import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Map;
 import java.util.concurrent.atomic.AtomicBoolean;
+import org.torte.cli.ExitStatus;
 import org.torte.cli.GroupCommand;
 import org.torte.cli.UsageException;
 import org.torte.management.definition.Json;
@@ -39,8 +42,11 @@ public final class AdapterCommand extends GroupCommand {
         @Option(names = "--out", required = true, paramLabel = "FILE", description = "a new file")
         String out = "";
 
-        @Option(names = "--adapter", paramLabel = "N", description = "its number (default: 0, the first)")
-        int adapter;
+        @Option(
+                names = "--adapter",
+                paramLabel = "NAME",
+                description = "which (default: the first); torte vm get shows them")
+        String adapter = "";
 
         @Option(names = "--length", paramLabel = "N", description = "the most bytes of a frame to keep (default: all)")
         int length = Capture.MAX_LENGTH;
@@ -50,18 +56,39 @@ public final class AdapterCommand extends GroupCommand {
         @Override
         public Integer call() {
             JsonNode vm = service().get("/api/v1/vms/" + ServiceClient.segment(name));
-            Map<String, Object> start = Map.of("adapter", adapter, "file", file().toString(), "length", length);
+            int number = number(vm);
+            Map<String, Object> start = Map.of("adapter", number, "file", file().toString(), "length", length);
             try (ControlClient client = ConsoleSession.connect(vm)) {
                 client.ask("capture.start", start, _ -> {});
-                Runtime.getRuntime().addShutdownHook(new Thread(() -> stop(vm), "stop"));
-                System.err.println(
-                        "torte: capturing adapter " + adapter + " of " + name + " into " + out + "; Ctrl-C ends it");
+                Runtime.getRuntime().addShutdownHook(new Thread(() -> stop(vm, number), "stop"));
+                System.err.println("torte: capturing "
+                        + vm.at("/adapters/" + number + "/name").asText() + " of "
+                        + vm.path("name").asText() + " into " + out + "; Ctrl-C ends it");
                 waitForItsEnd(client);
+            } catch (ControlException e) {
+                System.err.println("torte: " + e.getMessage());
+                return e.code() == ControlException.Code.BAD_REQUEST ? ExitStatus.USAGE : ExitStatus.REFUSED;
             }
             if (ended.compareAndSet(false, true)) {
                 System.err.println("torte: the machine has ended; what went through until then is in " + out);
             }
-            return 0;
+            return ExitStatus.OK;
+        }
+
+        /** A machine's adapters are numbered as its definition has them. */
+        private int number(JsonNode vm) {
+            List<String> names = new ArrayList<>();
+            vm.path("adapters").forEach(one -> names.add(one.path("name").asText()));
+            int number = adapter.isEmpty() ? 0 : names.indexOf(adapter);
+            if (names.isEmpty()) {
+                throw new UsageException(
+                        vm.path("name").asText() + " has no network adapters; give it one with torte vm set --network");
+            }
+            if (number < 0) {
+                throw new UsageException(vm.path("name").asText() + " has no adapter \"" + adapter + "\"; it has "
+                        + String.join(", ", names));
+            }
+            return number;
         }
 
         private Path file() {
@@ -84,12 +111,12 @@ public final class AdapterCommand extends GroupCommand {
         }
 
         /** The process ends: Ctrl-C is how a capture is ended, and no failure. */
-        private void stop(JsonNode vm) {
+        private void stop(JsonNode vm, int number) {
             if (!ended.compareAndSet(false, true)) {
                 return;
             }
             try (ControlClient client = ConsoleSession.connect(vm)) {
-                Map<String, Object> result = client.ask("capture.stop", Map.of("adapter", adapter), _ -> {});
+                Map<String, Object> result = client.ask("capture.stop", Map.of("adapter", number), _ -> {});
                 show(
                         Json.MAPPER.valueToTree(result),
                         result.get("frames") + " frames in " + out + ", " + result.get("dropped") + " dropped"
