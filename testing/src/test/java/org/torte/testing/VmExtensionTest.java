@@ -14,7 +14,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 /** The example of README: each test finds the machine as {@code @BeforeAll} left it, in whatever order they run. */
-@Vm(network = Vm.Network.NAT, guestPorts = 80)
+@Vm(network = Vm.Network.NAT, guestPorts = 80, patience = 3600)
 class VmExtensionTest {
     @BeforeAll
     static void install(TestMachine machine) {
@@ -60,12 +60,12 @@ class VmExtensionTest {
 
     @Nested
     class InsideOfAnother {
-        @Vm(network = Vm.Network.NAT, guestPorts = 80)
+        @Vm(network = Vm.Network.NAT, guestPorts = 80, patience = 3600)
         private TestMachine field;
 
         @Test
         void equalAnnotationsAreOneMachine(
-                TestMachine machine, @Vm(network = Vm.Network.NAT, guestPorts = 80) TestMachine same) {
+                TestMachine machine, @Vm(network = Vm.Network.NAT, guestPorts = 80, patience = 3600) TestMachine same) {
             assertThat(field).isSameAs(machine).isSameAs(same);
         }
     }
