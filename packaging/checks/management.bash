@@ -119,6 +119,29 @@ checkpoints_are_kept() {
 }
 check 'checkpoints are made, applied and merged away under a running machine' checkpoints_are_kept
 
+machine_is_exported_and_imported() {
+  local out=$scratch/exported
+  "$root"/torte vhd new "$scratch"/carried.vhdx --size 64M || return
+  torte_here vm new four --kernel "$scratch"/idle --memory 4M --image "$scratch"/carried.vhdx --network nat,service=80:"$scratch"/page || return
+  torte_here vm start four && torte_here checkpoint new four now || return
+  torte_here vm export four "$out" && return 1
+  torte_here vm export four "$out" --checkpoint now && [[ ! -e $out.partial ]] || return
+  mv "$scratch"/carried.vhdx "$scratch"/aside.vhdx
+  "$root"/torte vhd info "$out"/disk.vhdx | grep -q 'Parent: *[.]\\carried.vhdx' || return
+  torte_here vm import "$out" --what-if && return 1
+  torte_here vm import "$out" --what-if | grep -q 'problem: .*--copy' || return
+  torte_here vm import "$out" --copy --name five >"$scratch"/out 2>"$scratch"/err || return
+  cat "$scratch"/out "$scratch"/err
+  grep -q "service=80:$scratch/page" "$scratch"/err || return
+  torte_here vm start five && [[ $(state_of five) == Running ]] && torte_here vm stop five --turn-off || return
+  ln -s /etc/passwd "$out"/extra
+  torte_here vm import "$out" --copy --name six --what-if | grep -q 'problem: .*extra is a symbolic link' || return
+  mv "$scratch"/aside.vhdx "$scratch"/carried.vhdx
+  torte_here vm stop four --turn-off && torte_here checkpoint remove four now || return
+  torte_here vm remove four --disks && torte_here vm remove five --disks
+}
+check 'a machine is exported and imported, and what could do harm is refused' machine_is_exported_and_imported
+
 mistakes_are_one_line() {
   local line status
   while IFS='|' read -r line status; do

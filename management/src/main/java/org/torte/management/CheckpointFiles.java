@@ -144,7 +144,8 @@ final class CheckpointFiles {
                 e);
     }
 
-    private static Problem problem(DiskException e) {
+    /** What users are told of a disk that cannot be used. */
+    static Problem problem(DiskException e) {
         String message = String.valueOf(e.getMessage());
         int end = message.lastIndexOf("; ");
         return new Problem(

@@ -91,7 +91,14 @@ public final class Host implements AutoCloseable {
         readRegistered();
         List<Path> folders = new ArrayList<>(registered);
         try (DirectoryStream<Path> children = Files.newDirectoryStream(data.machines(), Files::isDirectory)) {
-            children.forEach(folders::add);
+            for (Path child : children) {
+                if (String.valueOf(child.getFileName()).endsWith(FolderCopy.PARTIAL)) {
+                    // A copy that did not come to its end.
+                    FolderCopy.removeLeft(child);
+                } else {
+                    folders.add(child);
+                }
+            }
         } catch (IOException e) {
             throw new Problem(
                     Problem.Kind.UNAVAILABLE,
@@ -307,6 +314,145 @@ public final class Host implements AutoCloseable {
                                 clone.children());
                     }
                 });
+    }
+
+    /**
+     * Copies a machine into a folder that needs nothing outside of it, as a task of it.
+     *
+     * @param target an absolute path where nothing is yet
+     * @param checkpoint the name or id of a checkpoint that is copied instead of the machine, which may run then; without
+     *     one, the machine must be off
+     */
+    public Task export(Vm source, String owner, Path target, @Nullable String checkpoint) {
+        return source.begin(
+                "vm.export",
+                owner,
+                null,
+                () -> {
+                    refuseTarget(target);
+                    if (checkpoint == null) {
+                        source.refuseUnlessWhole(
+                                "shut it down, or export one of its checkpoints, with --checkpoint NAME");
+                    } else {
+                        Checkpoint _ = source.checkpoints().find(checkpoint);
+                    }
+                },
+                task -> {
+                    if (checkpoint == null) {
+                        source.checkpoints().settleAll(task);
+                    }
+                    Export export = planExport(source, checkpoint);
+                    task.log(export.names().size() + " files with " + (export.bytes() >> 20) + " MiB go to " + target);
+                    export.write(target, task, steps);
+                });
+    }
+
+    /**
+     * What would be exported.
+     *
+     * @param files their names in the folder
+     * @param bytes of all of them
+     */
+    public record ExportPlan(List<String> files, long bytes) {}
+
+    /**
+     * What {@link #export} would do.
+     *
+     * @throws Problem what is in the way, apart from what the machine does now
+     */
+    public ExportPlan planExport(Vm source, Path target, @Nullable String checkpoint) {
+        refuseTarget(target);
+        Export export = planExport(source, checkpoint);
+        FolderCopy.refuseWithoutRoom(target, export.bytes());
+        return new ExportPlan(List.copyOf(export.names().values()), export.bytes());
+    }
+
+    private static Export planExport(Vm source, @Nullable String checkpoint) {
+        return Export.of(
+                source.view().folder(),
+                source.definition(),
+                checkpoint == null ? null : source.checkpoints().find(checkpoint));
+    }
+
+    private void refuseTarget(Path target) {
+        Path parent = target.getParent();
+        if (!target.isAbsolute() || parent == null || !Files.isDirectory(parent)) {
+            throw new Problem(
+                    Problem.Kind.INVALID,
+                    "the folder for " + target + " is not there",
+                    "give the path of a new folder in one that there is");
+        }
+        if (target.startsWith(data.path())) {
+            throw new Problem(
+                    Problem.Kind.INVALID, target + " lies in the data folder of the service", "name one elsewhere");
+        }
+        if (Files.exists(target, java.nio.file.LinkOption.NOFOLLOW_LINKS)) {
+            throw FolderCopy.taken(target);
+        }
+    }
+
+    /** What would become of a folder from elsewhere, and what is in the way. */
+    public Import planImport(Import.Wish wish) {
+        return Import.check(wish, data.machines(), this::taken, Files.isWritable(Path.of("/dev/kvm")));
+    }
+
+    private Optional<Problem> taken(VmDefinition definition) {
+        if (machines.containsKey(definition.id())) {
+            return Optional.of(new Problem(
+                    Problem.Kind.EXISTS,
+                    "there is a virtual machine with the id " + definition.id() + " already",
+                    "give --copy, which gives it one of its own"));
+        }
+        try {
+            refuseName(definition);
+            VmDefinition.checkName("a virtual machine", definition.name());
+            return Optional.empty();
+        } catch (Problem e) {
+            return Optional.of(new Problem(e.kind(), e.cause(), "give another with --name", e));
+        }
+    }
+
+    /**
+     * Takes in a folder from elsewhere, as a task: where it lies, or as a copy in the data folder.
+     *
+     * @throws Problem the first thing that is in the way; no task remains then
+     */
+    public Task importVm(String owner, Import.Wish wish) {
+        Import plan = planImport(wish);
+        plan.refuse();
+        VmDefinition definition = plan.definition().orElseThrow();
+        return tasks.start("vm.import", definition.id().toString(), definition.name(), owner, _ -> {}, task -> {
+            plan.notes().forEach(task::log);
+            VmFolder source = new VmFolder(plan.folder());
+            if (!plan.copy()) {
+                take(source, definition);
+                return;
+            }
+            VmFolder place =
+                    new VmFolder(data.machines().resolve(definition.id().toString()));
+            Export.of(source, definition, null).write(place.path(), task, steps);
+            try {
+                take(place, place.read());
+            } catch (Problem e) {
+                Removal.deleteQuietly(place.path());
+                throw e;
+            }
+        });
+    }
+
+    private void take(VmFolder folder, VmDefinition definition) {
+        synchronized (changing) {
+            refuseTaken(definition);
+            if (!folder.path().startsWith(data.machines())) {
+                VmDefinition _ = folder.readUpgraded();
+                folder.write(definition);
+                registered.add(folder.path());
+                writeRegistered();
+                unreadable.remove(folder.path());
+            }
+            machines.put(definition.id(), vm(folder, definition));
+        }
+        events.add("vm.imported", definition.id().toString(), Map.of("name", definition.name()));
     }
 
     /** The name of another machine whose disks are made of one of the files, too. */

@@ -14,6 +14,8 @@ import picocli.CommandLine.Command;
             VmNewCommand.class,
             VmSetCommand.class,
             VmCloneCommand.class,
+            VmExportCommand.class,
+            VmImportCommand.class,
             VmRegisterCommand.class,
             VmRemoveCommand.class,
             VmConnectCommand.class,

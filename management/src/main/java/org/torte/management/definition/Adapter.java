@@ -122,8 +122,18 @@ public record Adapter(
         return new Adapter(name, newAddress(), network, List.of(), services);
     }
 
+    /**
+     * The same as it comes from another host: nothing of that host is asked of this one. It keeps its network of its own,
+     * not cables, ports of the host, or services of the host.
+     *
+     * @param its the address that it has here
+     */
+    public Adapter imported(String its) {
+        return new Adapter(name, its, isCable(network) ? NONE : network, List.of(), List.of());
+    }
+
     /** A locally administered address (IEEE 802-2014, section 8.4) of 40 random bits. */
-    private static String newAddress() {
+    public static String newAddress() {
         byte[] bytes = new byte[8];
         RANDOM.nextBytes(bytes);
         return new MacAddress(ByteBuffer.wrap(bytes).getLong() & 0xff_ffff_ffffL | 2L << 40).toString();

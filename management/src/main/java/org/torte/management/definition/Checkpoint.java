@@ -93,6 +93,12 @@ public record Checkpoint(
         return with(name, parent, consistency, hardware.withDisks(others));
     }
 
+    /** The same with its files elsewhere, without its memory: its disks are then those of a power failure. */
+    public Checkpoint moved(Hardware of) {
+        return new Checkpoint(
+                id, name, parent, created, owner, kind, savedState == null ? consistency : Consistency.CRASH, null, of);
+    }
+
     /** The same when it is known what its disks hold. */
     public Checkpoint withConsistency(Consistency known) {
         return with(name, parent, known, hardware);

@@ -3,6 +3,7 @@ package org.torte.management.definition;
 import com.fasterxml.jackson.annotation.JsonInclude;
 import com.fasterxml.jackson.annotation.JsonProperty;
 import java.util.HashSet;
+import java.util.LinkedList;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
@@ -76,6 +77,29 @@ public record CheckpointTree(
         if (known.isEmpty() ? current != null : current == null || !known.contains(current)) {
             throw VmDefinition.invalid("checkpoints.current names no checkpoint", "put back the right file");
         }
+    }
+
+    /**
+     * The same with other files, when nothing is under way.
+     *
+     * @param its the checkpoint that the machine goes on from
+     * @param all the checkpoints, those that others go on from before them
+     */
+    public static CheckpointTree of(@Nullable UUID its, List<Checkpoint> all) {
+        return new CheckpointTree(its, all, null, List.of(), List.of());
+    }
+
+    /** A checkpoint and those that it went on from, the oldest first. */
+    public List<Checkpoint> line(@Nullable UUID id) {
+        LinkedList<Checkpoint> line = new LinkedList<>();
+        UUID next = id;
+        for (Checkpoint one : items.reversed()) {
+            if (one.id().equals(next)) {
+                line.addFirst(one);
+                next = one.parent();
+            }
+        }
+        return List.copyOf(line);
     }
 
     /** Whether there is nothing: no checkpoint, and nothing to be ended. */

@@ -2,6 +2,7 @@ package org.torte.management.definition;
 
 import com.fasterxml.jackson.annotation.JsonInclude;
 import com.fasterxml.jackson.annotation.JsonProperty;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
@@ -127,6 +128,39 @@ public record Hardware(
                 others,
                 hypervisor,
                 adapters.stream().map(Adapter::copied).toList());
+    }
+
+    /**
+     * The same with its files elsewhere.
+     *
+     * @param place where the file of a path is now
+     */
+    public Hardware moved(UnaryOperator<String> place) {
+        String kernel = boot.kernel();
+        return new Hardware(
+                processors,
+                memory,
+                new Boot(
+                        kernel == null ? null : place.apply(kernel),
+                        boot.initrds().stream().map(place).toList(),
+                        boot.commandLine()),
+                disks.stream()
+                        .map(disk -> new Disk(place.apply(disk.path()), disk.format(), disk.readOnly()))
+                        .toList(),
+                hypervisor,
+                adapters);
+    }
+
+    /** The same with other adapters. */
+    public Hardware withAdapters(List<Adapter> others) {
+        return new Hardware(processors, memory, boot, disks, hypervisor, others);
+    }
+
+    /** The files of its kernel and initial RAM disks. */
+    public List<String> bootFiles() {
+        List<String> files = new ArrayList<>(kernel().stream().toList());
+        files.addAll(boot.initrds());
+        return files;
     }
 
     /** The kernel, unless it starts from its first disk. */

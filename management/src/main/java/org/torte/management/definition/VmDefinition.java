@@ -102,6 +102,21 @@ public record VmDefinition(
                 VERSION, itsId, itsName, notes, of, AutomaticStart.NOTHING, SAVED_STATE, CheckpointTree.EMPTY);
     }
 
+    /**
+     * The same with its files elsewhere, without memory: what was saved with it starts from its disks.
+     *
+     * @param of what it is made of, with files where they are now
+     * @param tree checkpoints, with files where they are now
+     */
+    public VmDefinition moved(Hardware of, CheckpointTree tree) {
+        return new VmDefinition(VERSION, id, name, notes, of, automaticStart, SAVED_STATE, tree);
+    }
+
+    /** The same as it comes to a host: with another name, and not started by itself. */
+    public VmDefinition imported(UUID itsId, String itsName, Hardware of, CheckpointTree tree) {
+        return new VmDefinition(VERSION, itsId, itsName, notes, of, AutomaticStart.NOTHING, SAVED_STATE, tree);
+    }
+
     /** The same made of something else, which has its memory in a file when it is saved. */
     VmDefinition withHardware(Hardware other, String saved) {
         return with(name, other, saved, checkpoints);

@@ -3,11 +3,13 @@ package org.torte.management.rest;
 import com.fasterxml.jackson.annotation.JsonProperty;
 import io.javalin.config.RoutesConfig;
 import io.javalin.http.Context;
+import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
 import java.util.function.BiFunction;
 import org.jspecify.annotations.Nullable;
 import org.torte.management.Host;
+import org.torte.management.Import;
 import org.torte.management.NewVm;
 import org.torte.management.Problem;
 import org.torte.management.Task;
@@ -37,6 +39,33 @@ final class VmRoutes {
             @JsonProperty(required = true) String name,
             @Nullable String checkpoint) {}
 
+    /** Where a machine is copied to, and what of it. */
+    record NewExport(
+            @JsonProperty(required = true) String folder,
+            @Nullable String checkpoint) {}
+
+    /** What would be copied. */
+    record ExportAnswer(List<String> files, long bytes) {}
+
+    /** What is taken in, and how. */
+    record NewImport(
+            @JsonProperty(required = true) String folder,
+            @Nullable String name,
+            @Nullable Boolean copy) {}
+
+    /** What is in the way, and its repair. */
+    record Obstacle(String cause, String remedy) {}
+
+    /** What would become of a folder. */
+    record ImportAnswer(
+            String folder,
+            @Nullable String name,
+            @Nullable String id,
+            boolean copy,
+            long bytes,
+            List<Obstacle> problems,
+            List<String> notes) {}
+
     void add(RoutesConfig routes) {
         routes.get("/api/v1/vms", this::list, Role.VIEWER);
         routes.post("/api/v1/vms", this::create, Role.ADMINISTRATOR);
@@ -45,6 +74,8 @@ final class VmRoutes {
         routes.patch(ONE, this::change, Role.ADMINISTRATOR);
         routes.delete(ONE, this::remove, Role.ADMINISTRATOR);
         routes.post(ONE + "/clone", this::cloneIt, Role.ADMINISTRATOR);
+        routes.post(ONE + "/export", this::export, Role.ADMINISTRATOR);
+        routes.post("/api/v1/imports", this::importIt, Role.ADMINISTRATOR);
         routes.get(ONE + "/guest", this::guest, Role.VIEWER);
         action(routes, "start", Vm::start);
         action(routes, "turn-off", Vm::turnOff);
@@ -141,6 +172,48 @@ final class VmRoutes {
         Vm source = vm(context);
         NewClone wish = Requests.body(context, NewClone.class);
         TaskRoutes.accepted(context, host.clone(source, RestServer.owner(context), wish.name(), wish.checkpoint()));
+    }
+
+    private void export(Context context) {
+        Requests.only(context, "whatIf");
+        Vm source = vm(context);
+        NewExport wish = Requests.body(context, NewExport.class);
+        Path folder = absolute("folder", wish.folder());
+        if (Requests.flag(context, "whatIf")) {
+            Host.ExportPlan plan = host.planExport(source, folder, wish.checkpoint());
+            context.json(new ExportAnswer(plan.files(), plan.bytes()));
+            return;
+        }
+        TaskRoutes.accepted(context, host.export(source, RestServer.owner(context), folder, wish.checkpoint()));
+    }
+
+    private void importIt(Context context) {
+        Requests.only(context, "whatIf");
+        NewImport wish = Requests.body(context, NewImport.class);
+        Import.Wish what =
+                new Import.Wish(absolute("folder", wish.folder()), wish.name(), wish.copy() != null && wish.copy());
+        if (!Requests.flag(context, "whatIf")) {
+            TaskRoutes.accepted(context, host.importVm(RestServer.owner(context), what));
+            return;
+        }
+        Import plan = host.planImport(what);
+        context.json(new ImportAnswer(
+                plan.folder().toString(),
+                plan.definition().map(VmDefinition::name).orElse(null),
+                plan.definition().map(one -> one.id().toString()).orElse(null),
+                plan.copy(),
+                plan.bytes(),
+                plan.problems().stream()
+                        .map(one -> new Obstacle(one.cause(), one.remedy()))
+                        .toList(),
+                plan.notes()));
+    }
+
+    private static Path absolute(String what, String path) {
+        if (!path.startsWith("/") || path.length() > 4096 || path.indexOf('\0') >= 0) {
+            throw Requests.invalid(what + " is no absolute path", "give one that starts with /");
+        }
+        return Path.of(path).normalize();
     }
 
     private void stop(Context context) {

@@ -218,6 +218,35 @@ class RestServerTest {
     }
 
     @Test
+    void aMachineIsExportedAndImportedAndWhatWouldBeDoneIsSaidBefore() {
+        make("web1");
+        Map<String, String> where = Map.of("folder", folder.resolve("out").toString());
+        JsonNode plan = json(send("POST", "/api/v1/vms/web1/export?whatIf=true", where));
+        assertThat(plan.path("files").toString()).isEqualTo("[\"vmlinuz\"]");
+        assertThat(folder.resolve("out")).doesNotExist();
+        HttpResponse<String> accepted = send("POST", "/api/v1/vms/web1/export", where);
+        assertThat(accepted.statusCode()).as(accepted.body()).isEqualTo(202);
+        JsonNode exported = json(get(accepted.headers().firstValue("Location").orElseThrow() + "?wait=30"));
+        assertThat(exported.path("state").asText()).isEqualTo("succeeded");
+        assertThat(exported.path("progress").asInt()).isEqualTo(100);
+
+        JsonNode refused = json(send("POST", "/api/v1/imports?whatIf=true", where));
+        assertThat(refused.path("problems").findValuesAsText("remedy").toString())
+                .contains("--copy");
+        Map<String, Object> copy = Map.of("folder", where.get("folder"), "copy", true, "name", "web2");
+        JsonNode fine = json(send("POST", "/api/v1/imports?whatIf=true", copy));
+        assertThat(fine.path("problems")).isEmpty();
+        assertThat(fine.path("name").asText()).isEqualTo("web2");
+        accepted = send("POST", "/api/v1/imports", copy);
+        JsonNode imported = json(get(accepted.headers().firstValue("Location").orElseThrow() + "?wait=30"));
+        assertThat(imported.path("state").asText()).isEqualTo("succeeded");
+        assertThat(json(get("/api/v1/vms/" + imported.path("target").asText()))
+                        .path("name")
+                        .asText())
+                .isEqualTo("web2");
+    }
+
+    @Test
     void aChangeOfWhatHasChangedIsRefused() {
         make("web1");
         String seen = get("/api/v1/vms/web1").headers().firstValue("ETag").orElseThrow();
@@ -283,6 +312,8 @@ class RestServerTest {
         "PATCH, /api/v1/vms/web1, administrator",
         "DELETE, /api/v1/vms/web1, administrator",
         "POST, /api/v1/vms/web1/clone, administrator",
+        "POST, /api/v1/vms/web1/export, administrator",
+        "POST, /api/v1/imports, administrator",
         "GET, /api/v1/tokens, administrator",
         "POST, /api/v1/tokens, administrator",
         "DELETE, /api/v1/tokens/x, administrator",
@@ -331,6 +362,13 @@ class RestServerTest {
                 "PATCH|/api/v1/vms/web1|{\"adapters\":[{\"network\":\"nat\",\"forwards\":[\"0:1\"]}]}|400|1 to 65535",
                 "PATCH|/api/v1/vms/web1|{\"adapters\":[{\"network\":\"nat\",\"services\":[\"80\"]}]}|400|80:/run",
                 "PATCH|/api/v1/vms/web1|{\"adapters\":[{\"network\":\"nat\",\"name\":\"net2\"},{\"network\":\"nat\"}]}|400|is there twice",
+                "POST|/api/v1/vms/web1/export|{}|400|folder",
+                "POST|/api/v1/vms/web1/export|{\"folder\":\"out\"}|400|no absolute path",
+                "POST|/api/v1/vms/web1/export|{\"folder\":\"/nowhere/out\"}|400|is not there",
+                "POST|/api/v1/vms/web1/export|{\"folder\":\"/proc\"}|409|is /proc already",
+                "POST|/api/v1/imports|{\"folder\":\"/nowhere\"}|400|cannot be read",
+                "POST|/api/v1/imports|{\"folder\":\"/proc/self\",\"copy\":1}|400|copy",
+                "POST|/api/v1/imports?whatIf=perhaps|{\"folder\":\"/nowhere\"}|400|neither true nor false",
                 "GET|/api/v1/vms?limit=0||400|give 1 to 1000",
                 "GET|/api/v1/vms?limt=5||400|nothing is known of the parameter \"limt\"",
                 "GET|/api/v1/vms?state=on||400|there is no state",

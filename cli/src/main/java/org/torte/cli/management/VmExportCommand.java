@@ -1,0 +1,68 @@
+package org.torte.cli.management;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import java.nio.file.Path;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
+import org.torte.cli.output.Output;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+
+@Command(
+        name = "export",
+        description = {
+            "Copies a virtual machine into a new folder that needs nothing outside of it: its definition and checkpoints, all files",
+            "of its disks, its kernel. Memory is not part of it. The machine must be off; of one that runs, name a checkpoint."
+        },
+        sortOptions = false)
+final class VmExportCommand extends ServiceOptions {
+    @Parameters(index = "0", paramLabel = "NAME", description = "its name or id")
+    String name = "";
+
+    @Parameters(index = "1", paramLabel = "FOLDER", description = "the folder, which is not there yet")
+    Path folder = Path.of("");
+
+    @Option(
+            names = "--checkpoint",
+            paramLabel = "NAME",
+            description = "exports what the machine was at this checkpoint, without its memory, and those before it")
+    @Nullable
+    String checkpoint;
+
+    @Option(names = "--wait", negatable = true, description = "waits for the end (the default), or does not")
+    boolean wait = true;
+
+    @Option(names = "--what-if", description = "says what would be done, and does nothing")
+    boolean whatIf;
+
+    @Override
+    public Integer call() {
+        Path target = folder.toAbsolutePath().normalize();
+        Map<String, Object> body = new LinkedHashMap<>();
+        body.put("folder", target.toString());
+        if (checkpoint != null) {
+            body.put("checkpoint", checkpoint);
+        }
+        String path = "/api/v1/vms/" + ServiceClient.segment(name) + "/export";
+        if (whatIf) {
+            JsonNode plan = service().call("POST", path + "?whatIf=true", body);
+            show(
+                    plan,
+                    "would copy " + plan.path("files").size() + " files with "
+                            + (plan.path("bytes").asLong() >> 20) + " MiB to " + Output.printable(target.toString())
+                            + "\n");
+            return 0;
+        }
+        JsonNode task = service().call("POST", path, body);
+        if (!wait) {
+            show(task, "task " + task.path("id").asText() + "\n");
+            return 0;
+        }
+        JsonNode done = service().await(task);
+        done.path("log").forEach(line -> System.err.println("torte: " + Output.printable(line.asText())));
+        show(done, Output.printable(target.toString()) + "\n");
+        return 0;
+    }
+}
