@@ -35,6 +35,7 @@ import picocli.CommandLine.Parameters;
             "  kvp remove KEY                takes it back",
             "  freeze [SECONDS], thaw        freezes the guest's file systems, for 60 seconds at most, and thaws them",
             "  memory [SIZE]                 shows or changes what the guest has",
+            "  processor-limit [PERCENT]     shows or changes what each processor gets of one of the host's at most",
             "  disk add FILE[,ro][,format=F] adds a disk; says its unit",
             "  disk remove UNIT              removes it",
             "  disk list                     the disks, their sizes and the files they are made of",

@@ -70,6 +70,12 @@ final class ControlWords {
                         command,
                         rest.isEmpty() ? Map.of() : Map.of("size", Quantities.bytes("memory", rest.getFirst())));
             }
+            case "processor-limit" -> {
+                count(command, "[PERCENT]", rest, 0, 1);
+                yield new Request(
+                        command,
+                        rest.isEmpty() ? Map.of() : Map.of("percent", Quantities.integer(command, rest.getFirst())));
+            }
             case "disk" -> disk(rest);
             case "capture" -> capture(rest);
             case "type" -> {

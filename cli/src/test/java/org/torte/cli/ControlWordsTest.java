@@ -24,6 +24,7 @@ class ControlWordsTest {
         assertThat(request("kvp set key \"\"")).isEqualTo("kvp.set {key=key, value=}");
         assertThat(request("freeze 20")).isEqualTo("freeze {hold=20}");
         assertThat(request("memory 256M")).isEqualTo("memory {size=268435456}");
+        assertThat(request("processor-limit 50")).isEqualTo("processor-limit {percent=50}");
         assertThat(request("disk add /a,b.img,ro,format=vhd"))
                 .isEqualTo("disk.add {file=/a,b.img, format=vhd, read-only=true}");
         assertThat(request("disk remove 2")).isEqualTo("disk.remove {unit=2}");
@@ -55,6 +56,7 @@ class ControlWordsTest {
                 "kvp remove",
                 "freeze a",
                 "memory 3",
+                "processor-limit half",
                 "disk",
                 "disk add",
                 "disk remove x",

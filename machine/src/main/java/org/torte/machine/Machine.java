@@ -71,6 +71,8 @@ public final class Machine implements AutoCloseable {
     /** The mode or the request has changed. */
     private final Condition changed = lock.newCondition();
 
+    private final ProcessorBudget budget;
+
     private Mode mode = Mode.NEW;
     private int standing;
     private @Nullable Request request;
@@ -105,6 +107,7 @@ public final class Machine implements AutoCloseable {
         chipset.connect(partition);
         acpi = new AcpiTables(configuration.processors(), List.of(VmbusAcpi.terms()));
         standing = configuration.processors();
+        budget = new ProcessorBudget(configuration.processors());
     }
 
     /** Threads for what devices do that may block; devices bound how much that is. */
@@ -229,6 +232,40 @@ public final class Machine implements AutoCloseable {
         try {
             if (mode == Mode.PAUSED || mode == Mode.NEW) {
                 run();
+            }
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    /** From now on each processor runs only while it has time left that {@link #grantProcessorTime} gives, or freely again. */
+    public void limitProcessors(boolean limited) {
+        lock.lock();
+        try {
+            budget.limit(limited);
+            if (!closed) {
+                cancelProcessors();
+                changed.signalAll();
+            }
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    /**
+     * Gives each processor of a limited machine time of the host. A processor that runs is looked at only here: whoever
+     * limits a machine calls this regularly, a hundred times a second or so.
+     *
+     * @param nanos how much
+     * @param most how much one that did not need it can have in hand
+     */
+    public void grantProcessorTime(long nanos, long most) {
+        lock.lock();
+        try {
+            if (budget.limited() && mode == Mode.RUNNING) {
+                budget.grant(nanos, most);
+                cancelProcessors();
+                changed.signalAll();
             }
         } finally {
             lock.unlock();
@@ -483,7 +520,7 @@ public final class Machine implements AutoCloseable {
 
     /** The life of a processor's thread. */
     private void execute(VirtualProcessor processor) {
-        while (awaitTurn()) {
+        while (awaitTurn(processor)) {
             try {
                 if (processor.run() == VirtualProcessor.Exit.SHUTDOWN) {
                     submit(new Request.Crash(processor.index()));
@@ -495,10 +532,11 @@ public final class Machine implements AutoCloseable {
     }
 
     /** Stands until the processor may run; false when it never will again. */
-    private boolean awaitTurn() {
+    private boolean awaitTurn(VirtualProcessor processor) {
         lock.lock();
         try {
-            if (mode == Mode.RUNNING && request == null) {
+            boolean hasTime = budget.mayRun(processor.index(), processor.runTime());
+            if (mode == Mode.RUNNING && request == null && hasTime) {
                 return true;
             }
             standing++;
@@ -506,7 +544,7 @@ public final class Machine implements AutoCloseable {
                 carryOut();
             }
             changed.signalAll();
-            while (mode == Mode.PAUSED || request != null) {
+            while (mode == Mode.PAUSED || request != null || mode == Mode.RUNNING && budget.holds(processor.index())) {
                 changed.awaitUninterruptibly();
             }
             if (mode == Mode.ENDED) {

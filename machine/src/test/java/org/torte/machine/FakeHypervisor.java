@@ -4,6 +4,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.Semaphore;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.atomic.AtomicIntegerArray;
 import java.util.function.IntSupplier;
 import org.torte.base.StateReader;
@@ -143,6 +144,9 @@ final class FakeHypervisor implements Hypervisor {
         public void close() {}
     }
 
+    /** What each of its processors says that it has used. */
+    final AtomicLong runTime = new AtomicLong();
+
     private final class FakeProcessor implements VirtualProcessor {
         private final int index;
         private final ExitHandler handler;
@@ -204,7 +208,7 @@ final class FakeHypervisor implements Hypervisor {
 
         @Override
         public long runTime() {
-            return 0;
+            return runTime.get();
         }
 
         @Override

@@ -176,6 +176,40 @@ class MachineTest {
     }
 
     @Test
+    void aLimitedProcessorStandsUntilItIsGivenTimeAndPausesAndEndsAllTheSame() throws Exception {
+        AtomicInteger runs = new AtomicInteger();
+        FakeHypervisor hypervisor = new FakeHypervisor((_, _) -> {
+            runs.incrementAndGet();
+            return false;
+        });
+        try (Machine machine = machine(hypervisor, 2)) {
+            machine.limitProcessors(true);
+            machine.start(loader);
+            machine.pause();
+            assertThat(runs).hasValue(0);
+            machine.resume();
+            machine.grantProcessorTime(10, 10);
+            while (runs.get() < 2) {
+                Thread.onSpinWait();
+            }
+            hypervisor.runTime.set(11);
+            machine.pause();
+            int before = runs.get();
+            machine.resume();
+            machine.pause();
+            assertThat(runs).hasValue(before);
+            machine.limitProcessors(false);
+            machine.resume();
+            while (runs.get() < before + 2) {
+                Thread.onSpinWait();
+            }
+            machine.limitProcessors(true);
+            machine.stop();
+            assertThat(end(machine)).isEqualTo(new MachineEnd.Stopped());
+        }
+    }
+
+    @Test
     void turningOffWorksFromEveryState() throws Exception {
         FakeHypervisor idle = new FakeHypervisor((processor, handler) -> false);
         try (Machine machine = machine(idle, 2)) {

@@ -23,6 +23,7 @@ import org.torte.management.definition.VmDefinition.AutomaticStart;
  * @param image a disk image that stays as it is: the first disk becomes a differencing disk of it, in the folder of the
  *     virtual machine
  * @param hypervisor auto if not given
+ * @param processorLimit in percent; none if not given
  * @param automaticStart nothing if not given
  * @param adapters to networks; none if not given
  */
@@ -35,6 +36,7 @@ public record NewVm(
         @Nullable List<Disk> disks,
         @Nullable Disk image,
         @Nullable String hypervisor,
+        @Nullable Integer processorLimit,
         @Nullable AutomaticStart automaticStart,
         @Nullable List<Adapter.Wish> adapters) {
     private static final long DEFAULT_MEMORY = 512L << 20;
@@ -54,6 +56,7 @@ public record NewVm(
                         all,
                         hypervisor,
                         adapters == null ? List.of() : Adapter.of(adapters, List.of())),
+                processorLimit,
                 automaticStart,
                 null,
                 null);

@@ -363,6 +363,7 @@ public final class Vm {
     VmDefinition change(UnaryOperator<VmDefinition> change) {
         VmDefinition old;
         VmDefinition changed;
+        CompletableFuture<?> told = CompletableFuture.completedFuture(null);
         synchronized (this) {
             refuseRemoved();
             refuseHeld();
@@ -374,7 +375,7 @@ public final class Vm {
             if (worker != null && !changed.hardware().equals(old.hardware())) {
                 throw conflict(
                         "runs, and what you change needs a stop",
-                        "stop it first; name, notes and automaticStart can be changed now");
+                        "stop it first; name, notes, processorLimit and automaticStart can be changed now");
             }
             if (state == VmState.SAVED && !changed.hardware().equals(old.hardware())) {
                 throw conflict(
@@ -385,9 +386,29 @@ public final class Vm {
             }
             folder.write(changed);
             definition = changed;
+            if (worker != null && !changed.processorLimit().equals(old.processorLimit())) {
+                told = worker.ask("processor-limit", Map.of("percent", changed.processorLimit()));
+            }
         }
+        awaitLimit(told, changed);
         events.add("vm.changed", changed.id().toString(), Map.of("name", changed.name()));
         return changed;
+    }
+
+    private static void awaitLimit(CompletableFuture<?> told, VmDefinition changed) {
+        try {
+            Object _ = told.get(QUICK_LIMIT.toSeconds(), TimeUnit.SECONDS);
+        } catch (java.util.concurrent.ExecutionException | java.util.concurrent.TimeoutException e) {
+            throw new Problem(
+                    Problem.Kind.FAILED,
+                    changed.name()
+                            + " has the limit of processors from its next start on, but its worker did not take it ("
+                            + (e.getCause() == null ? "no answer" : e.getCause().getMessage()) + ")",
+                    "restart it",
+                    e);
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        }
     }
 
     /** Marks it as removed, which only one that does not run can be. */

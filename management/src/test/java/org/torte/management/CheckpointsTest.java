@@ -80,6 +80,7 @@ class CheckpointsTest {
                     new Hardware.Disk(root.resolve("base.vhdx").toString(), "vhdx", false),
                     null,
                     null,
+                    null,
                     null));
         }
 

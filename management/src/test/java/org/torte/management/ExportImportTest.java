@@ -7,6 +7,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
@@ -56,7 +57,7 @@ class ExportImportTest {
         open();
         Path base = create("base.vhdx");
         write(base, 1);
-        byte[] kernel = Arrays.copyOf("kernel".getBytes(), (1 << 20) + 3);
+        byte[] kernel = Arrays.copyOf("kernel".getBytes(StandardCharsets.UTF_8), (1 << 20) + 3);
         host.create(new NewVm(
                 "a",
                 null,
@@ -65,6 +66,7 @@ class ExportImportTest {
                 new Hardware.Boot(Files.write(folder.resolve("kernel"), kernel).toString(), List.of(), ""),
                 null,
                 new Hardware.Disk(base.toString(), "vhdx", false),
+                null,
                 null,
                 VmDefinition.AutomaticStart.IF_IT_RAN,
                 List.of(new Adapter.Wish(

@@ -67,7 +67,17 @@ class HostTest {
 
     private Vm vm(String name, AutomaticStart automatic) {
         return host.create(new NewVm(
-                name, null, null, null, new Boot(kernel.toString(), List.of(), ""), null, null, null, automatic, null));
+                name,
+                null,
+                null,
+                null,
+                new Boot(kernel.toString(), List.of(), ""),
+                null,
+                null,
+                null,
+                null,
+                automatic,
+                null));
     }
 
     private static Task.View end(Task task) throws InterruptedException {
@@ -312,6 +322,34 @@ class HostTest {
                 .isEqualTo("WEB2");
     }
 
+    private static VmDefinition limited(VmDefinition old, int percent) {
+        return new VmDefinition(
+                old.version(),
+                old.id(),
+                old.name(),
+                old.notes(),
+                old.hardware(),
+                percent,
+                old.automaticStart(),
+                old.savedState(),
+                old.checkpoints());
+    }
+
+    @Test
+    void theLimitOfProcessorsIsToldToAMachineThatRuns() throws InterruptedException {
+        Vm vm = vm("web1");
+        host.change(vm, old -> limited(old, 70));
+        done(vm.start("me"));
+        assertThat(workers.asked).doesNotContain("processor-limit");
+        host.change(vm, old -> limited(old, 50));
+        assertThat(workers.asked).contains("processor-limit");
+        workers.failing.add("processor-limit");
+        refused(Problem.Kind.FAILED, "restart it", () -> host.change(vm, old -> limited(old, 20)));
+        assertThat(vm.view().definition().processorLimit()).isEqualTo(20);
+        refused(Problem.Kind.INVALID, "1 to 100 percent", () -> host.change(vm, old -> limited(old, 0)));
+        refused(Problem.Kind.INVALID, "1 to 100 percent", () -> host.change(vm, old -> limited(old, 101)));
+    }
+
     @Test
     void hardwareChangesOnlyWhileItIsOff() throws InterruptedException {
         Vm vm = vm("web1");
@@ -337,6 +375,7 @@ class HostTest {
                 old.name(),
                 old.notes(),
                 new Hardware(count, was.memory(), was.boot(), was.disks(), was.hypervisor(), was.adapters()),
+                old.processorLimit(),
                 old.automaticStart(),
                 old.savedState(),
                 old.checkpoints());
@@ -365,6 +404,7 @@ class HostTest {
                 null,
                 null,
                 new Hardware.Disk(image.toString(), "vhdx", false),
+                null,
                 null,
                 null,
                 null));
@@ -493,7 +533,7 @@ class HostTest {
     @CsvSource(
             delimiter = '|',
             value = {
-                "\"version\" : 3|\"version\" : 4|has version 4, which this Torte does not know",
+                "\"version\" : 4|\"version\" : 5|has version 5, which this Torte does not know",
                 "\"processors\" : 1|\"processors\" : 65|processors is 65; give 1 to 64",
                 "\"processors\" : 1|\"processors\" : \"1\"|processors",
                 "\"notes\"|\"note\"|nothing is known of \"note\"",
@@ -546,11 +586,12 @@ class HostTest {
                         null,
                         null,
                         null,
+                        null,
                         null)));
         refused(
                 Problem.Kind.INVALID,
                 "there is nothing to start from",
-                () -> host.create(new NewVm("web1", null, null, null, null, null, null, null, null, null)));
+                () -> host.create(new NewVm("web1", null, null, null, null, null, null, null, null, null, null)));
         assertThat(data.machines()).isEmptyDirectory();
     }
 

@@ -73,6 +73,7 @@ public final class VirtualMachine implements AutoCloseable {
     /** Held while a checkpoint is made. */
     private final Object checkpointing = new Object();
 
+    private final ProcessorLimit processorLimit;
     private final Console console;
     private final ExitCounter exits;
     private final Disks disks;
@@ -94,6 +95,7 @@ public final class VirtualMachine implements AutoCloseable {
             @Nullable StartSource source,
             boolean restored) {
         this.machine = machine;
+        processorLimit = new ProcessorLimit(machine);
         this.console = console;
         this.exits = exits;
         this.disks = disks;
@@ -291,6 +293,21 @@ public final class VirtualMachine implements AutoCloseable {
         disks.grow(unit, bytes);
     }
 
+    /**
+     * Limits how much of a processor of the host each of its processors takes, in percent, also while it runs.
+     *
+     * @param percent 1 to 100, which is no limit
+     * @throws InputException for others
+     */
+    public void limitProcessors(int percent) {
+        processorLimit.set(percent);
+    }
+
+    /** How much of a processor of the host each of its processors takes at most, in percent. */
+    public int processorLimit() {
+        return processorLimit.percent();
+    }
+
     /** Stops processors and time; on return nothing in the machine moves. */
     public void pause() {
         machine.pause();
@@ -461,6 +478,7 @@ public final class VirtualMachine implements AutoCloseable {
     /** Turns the machine off and frees everything it holds. */
     @Override
     public void close() {
+        processorLimit.close();
         machine.close();
         disks.close();
         networks.close();

@@ -23,6 +23,13 @@ final class Definition {
     @Nullable
     String processors;
 
+    @Option(
+            names = "--cpu-limit",
+            paramLabel = "PERCENT",
+            description = "how much of a processor of the host each of its processors gets at most, such as 50%%")
+    @Nullable
+    String limit;
+
     @Option(names = "--memory", paramLabel = "SIZE", description = "RAM, such as 512M or 2G")
     @Nullable
     String memory;
@@ -76,6 +83,10 @@ final class Definition {
         Map<String, Object> body = new LinkedHashMap<>();
         if (processors != null) {
             body.put("processors", Quantities.integer("--processors", processors));
+        }
+        if (limit != null) {
+            String number = limit.endsWith("%") ? limit.substring(0, limit.length() - 1) : limit;
+            body.put("processorLimit", Quantities.integer("--cpu-limit", number));
         }
         if (memory != null) {
             body.put("memory", Quantities.bytes("--memory", memory));

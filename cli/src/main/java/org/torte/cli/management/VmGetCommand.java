@@ -73,7 +73,9 @@ final class VmGetCommand extends ServiceOptions {
         if (!vm.path("notes").asText().isEmpty()) {
             lines.put("notes", vm.path("notes").asText());
         }
-        lines.put("processors", vm.path("processors").asText());
+        int limit = vm.path("processorLimit").asInt(100);
+        lines.put(
+                "processors", vm.path("processors").asText() + (limit == 100 ? "" : ", " + limit + " % each at most"));
         lines.put("memory", Output.size(vm.path("memory").asLong()));
         JsonNode boot = vm.path("boot");
         lines.put("starts from", boot.path("kernel").asText("its first disk"));

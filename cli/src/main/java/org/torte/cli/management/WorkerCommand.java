@@ -66,6 +66,7 @@ public final class WorkerCommand implements Callable<Integer> {
                 // From here on its disks change, and what was saved must not go on a second time.
                 machine.forgetSavedState(definition);
             }
+            vm.limitProcessors(definition.processorLimit());
             vm.start();
             try (ControlServer _ = ControlServer.open(control, vm)) {
                 return conclude(machine, definition, vm.awaitExit(Duration.ofDays(36500)));

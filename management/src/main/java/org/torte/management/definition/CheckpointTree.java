@@ -2,8 +2,8 @@ package org.torte.management.definition;
 
 import com.fasterxml.jackson.annotation.JsonInclude;
 import com.fasterxml.jackson.annotation.JsonProperty;
+import java.util.ArrayList;
 import java.util.HashSet;
-import java.util.LinkedList;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
@@ -91,15 +91,15 @@ public record CheckpointTree(
 
     /** A checkpoint and those that it went on from, the oldest first. */
     public List<Checkpoint> line(@Nullable UUID id) {
-        LinkedList<Checkpoint> line = new LinkedList<>();
+        List<Checkpoint> line = new ArrayList<>();
         UUID next = id;
         for (Checkpoint one : items.reversed()) {
             if (one.id().equals(next)) {
-                line.addFirst(one);
+                line.add(one);
                 next = one.parent();
             }
         }
-        return List.copyOf(line);
+        return List.copyOf(line.reversed());
     }
 
     /** Whether there is nothing: no checkpoint, and nothing to be ended. */

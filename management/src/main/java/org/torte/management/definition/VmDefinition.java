@@ -18,22 +18,34 @@ import org.torte.management.definition.Hardware.Disk;
  * @param name what people call it, unique on a host without regard to case
  * @param notes free text
  * @param hardware what it is made of
+ * @param processorLimit how much of a processor of the host each of its processors gets at most, in percent, 1 to 100
  * @param automaticStart what happens when the service starts
  * @param savedState the file in its folder that its memory and devices are in while it is saved
  * @param checkpoints as it was before
  */
-@JsonPropertyOrder({"version", "id", "name", "notes", "hardware", "automaticStart", "savedState", "checkpoints"})
+@JsonPropertyOrder({
+    "version",
+    "id",
+    "name",
+    "notes",
+    "hardware",
+    "processorLimit",
+    "automaticStart",
+    "savedState",
+    "checkpoints"
+})
 public record VmDefinition(
         @JsonProperty(required = true) int version,
         @JsonProperty(required = true) UUID id,
         @JsonProperty(required = true) String name,
         String notes,
         @JsonProperty(required = true) Hardware hardware,
+        Integer processorLimit,
         AutomaticStart automaticStart,
         String savedState,
         CheckpointTree checkpoints) {
     /** The version written. */
-    public static final int VERSION = 3;
+    public static final int VERSION = 4;
 
     /** The file of a machine's memory and devices, until a checkpoint is applied. */
     public static final String SAVED_STATE = "saved.state";
@@ -42,6 +54,7 @@ public record VmDefinition(
 
     private static final Pattern NAME = Pattern.compile("[A-Za-z0-9][A-Za-z0-9._-]{0,62}");
     private static final int MAX_NOTES = 4096;
+    private static final int NO_LIMIT = 100;
 
     /** What happens when the service starts. */
     public enum AutomaticStart {
@@ -60,11 +73,15 @@ public record VmDefinition(
     @SuppressWarnings("NullAway") // Jackson passes null for what a file leaves out.
     public VmDefinition {
         notes = notes == null ? "" : notes;
+        processorLimit = processorLimit == null ? NO_LIMIT : processorLimit;
         automaticStart = automaticStart == null ? AutomaticStart.NOTHING : automaticStart;
         savedState = savedState == null ? SAVED_STATE : savedState;
         checkpoints = checkpoints == null ? CheckpointTree.EMPTY : checkpoints;
         checkName("a virtual machine", name);
         checkFile("savedState", savedState);
+        if (processorLimit < 1 || processorLimit > NO_LIMIT) {
+            throw invalid("processorLimit is " + processorLimit, "give 1 to 100 percent");
+        }
         if (notes.length() > MAX_NOTES) {
             throw invalid("notes has " + notes.length() + " characters", "keep it within " + MAX_NOTES);
         }
@@ -99,7 +116,15 @@ public record VmDefinition(
     /** Another machine that is like it, without its checkpoints, and not started by itself. */
     public VmDefinition cloned(UUID itsId, String itsName, Hardware of) {
         return new VmDefinition(
-                VERSION, itsId, itsName, notes, of, AutomaticStart.NOTHING, SAVED_STATE, CheckpointTree.EMPTY);
+                VERSION,
+                itsId,
+                itsName,
+                notes,
+                of,
+                processorLimit,
+                AutomaticStart.NOTHING,
+                SAVED_STATE,
+                CheckpointTree.EMPTY);
     }
 
     /**
@@ -109,12 +134,13 @@ public record VmDefinition(
      * @param tree checkpoints, with files where they are now
      */
     public VmDefinition moved(Hardware of, CheckpointTree tree) {
-        return new VmDefinition(VERSION, id, name, notes, of, automaticStart, SAVED_STATE, tree);
+        return new VmDefinition(VERSION, id, name, notes, of, processorLimit, automaticStart, SAVED_STATE, tree);
     }
 
     /** The same as it comes to a host: with another name, and not started by itself. */
     public VmDefinition imported(UUID itsId, String itsName, Hardware of, CheckpointTree tree) {
-        return new VmDefinition(VERSION, itsId, itsName, notes, of, AutomaticStart.NOTHING, SAVED_STATE, tree);
+        return new VmDefinition(
+                VERSION, itsId, itsName, notes, of, processorLimit, AutomaticStart.NOTHING, SAVED_STATE, tree);
     }
 
     /** The same made of something else, which has its memory in a file when it is saved. */
@@ -131,7 +157,7 @@ public record VmDefinition(
     }
 
     private VmDefinition with(String called, Hardware of, String saved, CheckpointTree tree) {
-        return new VmDefinition(version, id, called, notes, of, automaticStart, saved, tree);
+        return new VmDefinition(version, id, called, notes, of, processorLimit, automaticStart, saved, tree);
     }
 
     /** Its disks. */

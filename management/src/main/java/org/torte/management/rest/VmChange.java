@@ -15,6 +15,7 @@ record VmChange(
         Hardware.@Nullable Boot boot,
         @Nullable List<Hardware.Disk> disks,
         @Nullable String hypervisor,
+        @Nullable Integer processorLimit,
         VmDefinition.@Nullable AutomaticStart automaticStart,
         @Nullable List<Adapter.Wish> adapters) {
     VmDefinition apply(VmDefinition old) {
@@ -32,6 +33,7 @@ record VmChange(
                 name == null ? old.name() : name,
                 notes == null ? old.notes() : notes,
                 hardware,
+                processorLimit == null ? old.processorLimit() : processorLimit,
                 automaticStart == null ? old.automaticStart() : automaticStart,
                 old.savedState(),
                 old.checkpoints());

@@ -85,6 +85,32 @@ class DefinitionUpgradeTest {
             }
             """;
 
+    private static final String VERSION_3 = """
+            {
+              "version" : 3,
+              "id" : "6ec64e8b-9a3a-4f06-9a3f-3a1f6f9b2f11",
+              "name" : "web1",
+              "notes" : "",
+              "hardware" : {
+                "processors" : 2,
+                "memory" : 536870912,
+                "boot" : { "initrds" : [ ], "commandLine" : "" },
+                "disks" : [ { "path" : "disk.vhdx", "format" : "vhdx", "readOnly" : false } ],
+                "hypervisor" : "auto",
+                "adapters" : [ {
+                  "name" : "net1",
+                  "address" : "02:c4:ec:5a:6d:da",
+                  "network" : "nat",
+                  "forwards" : [ "2222:22" ],
+                  "services" : [ ]
+                } ]
+              },
+              "automaticStart" : "if-it-ran",
+              "savedState" : "saved.state",
+              "checkpoints" : { "items" : [ ], "merges" : [ ], "scratch" : [ ] }
+            }
+            """;
+
     @TempDir
     private Path folder;
 
@@ -129,10 +155,20 @@ class DefinitionUpgradeTest {
                         .isEqualTo(3));
     }
 
+    @Test
+    void theThirdVersionIsReadWithItsAdaptersAndWithoutALimit() {
+        VmDefinition read = read(VERSION_3);
+        assertThat(read.version()).isEqualTo(VmDefinition.VERSION);
+        assertThat(read.processorLimit()).isEqualTo(100);
+        assertThat(read.hardware().adapters())
+                .singleElement()
+                .satisfies(one -> assertThat(one.forwards()).containsExactly("127.0.0.1:2222:22"));
+    }
+
     @ParameterizedTest
-    @ValueSource(ints = {1, 2})
+    @ValueSource(ints = {1, 2, 3})
     void anOlderFileIsKeptBesideTheOneThatReplacesIt(int version) throws IOException {
-        String old = version == 1 ? VERSION_1 : VERSION_2;
+        String old = List.of(VERSION_1, VERSION_2, VERSION_3).get(version - 1);
         VmFolder place = new VmFolder(folder);
         Files.writeString(place.definition(), old);
 
@@ -160,7 +196,7 @@ class DefinitionUpgradeTest {
 
     @ParameterizedTest
     @ValueSource(
-            strings = {"[]", "1", "{}", "{\"version\":0}", "{\"version\":99}", "{\"version\":2}", "{\"version\":3}"})
+            strings = {"[]", "1", "{}", "{\"version\":0}", "{\"version\":99}", "{\"version\":2}", "{\"version\":4}"})
     void whatIsNoDefinitionIsRefused(String text) {
         assertThatThrownBy(() -> read(text)).isInstanceOf(Problem.class).hasMessageContaining("it");
     }

@@ -124,6 +124,13 @@ public final class ControlCommands {
                 yield backup();
             }
             case "memory" -> memory(parameters, progress);
+            case "processor-limit" -> {
+                parameters.allow("percent");
+                if (parameters.has("percent")) {
+                    machine.limitProcessors((int) parameters.number("percent", 1, 100, null));
+                }
+                yield Map.of("percent", machine.processorLimit());
+            }
             case "disk.add" -> addDisk(parameters);
             case "disk.remove" -> {
                 parameters.allow("unit");
@@ -203,6 +210,7 @@ public final class ControlCommands {
     private Map<String, Object> status() {
         Map<String, Object> status = new LinkedHashMap<>(state());
         status.put("processors", machine.statistics().processors());
+        status.put("processor-limit", machine.processorLimit());
         status.put("running-ms", machine.statistics().running().toMillis());
         status.put("memory", memoryStatus());
         machine.integration().heartbeat().ifPresent(heartbeat -> status.put("heartbeat", heartbeat()));

@@ -124,6 +124,9 @@ class ControlServerTest {
             assertThat(ask(client, "pause", Map.of())).containsEntry("state", "paused");
             assertThat(ask(client, "status", Map.of())).containsEntry("state", "paused");
             assertThat(ask(client, "resume", Map.of())).containsEntry("state", "running");
+            assertThat(ask(client, "processor-limit", Map.of("percent", 50))).containsEntry("percent", 50);
+            assertThat(ask(client, "status", Map.of())).containsEntry("processor-limit", 50);
+            assertThat(code(client, "processor-limit", Map.of("percent", 0))).isEqualTo("bad-request");
             Path file = folder.resolve("saved");
             List<String> progress = new ArrayList<>();
             assertThat(client.ask("save", Map.of("file", file.toString(), "keep-running", true), progress::add))
