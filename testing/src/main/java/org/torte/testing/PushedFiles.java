@@ -35,14 +35,9 @@ record PushedFiles(Path image) {
                 machine.removeDisk(unit);
                 shell.output("while [ -e " + device + " ]; do usleep 20000; done; rm -f /tmp/.push");
             }
+            Files.delete(image);
         } catch (IOException e) {
             throw new UncheckedIOException(e);
-        } finally {
-            try {
-                Files.deleteIfExists(image);
-            } catch (IOException e) {
-                throw new UncheckedIOException(e);
-            }
         }
     }
 

@@ -61,6 +61,7 @@ class VmExtensionTest {
     @Nested
     class InsideOfAnother {
         @Vm(network = Vm.Network.NAT, guestPorts = 80, patience = 3600)
+        @SuppressWarnings("NullAway.Init")
         private TestMachine field;
 
         @Test
