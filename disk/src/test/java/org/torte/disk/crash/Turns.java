@@ -29,8 +29,6 @@ public final class Turns {
     /** The one that has come to a file and waits for its turn. */
     private volatile @Nullable Thread waiting;
 
-    private int changes;
-
     /** For the calling thread and those that {@link #threads} makes, one at a time. */
     public Turns(SplittableRandom random) {
         this.random = random;
@@ -67,11 +65,6 @@ public final class Turns {
         second = null;
     }
 
-    /** How often one thread went on in place of the other. */
-    public int changes() {
-        return changes;
-    }
-
     /** The same file, whose modifications and forces wait for their turn. */
     public DiskFile around(DiskFile file) {
         return new Waiting(file);
@@ -96,7 +89,6 @@ public final class Turns {
         settle();
         Thread other = Thread.currentThread() == first ? second : first;
         if (other != null && !ended && Thread.currentThread() == turn && random.nextInt(3) == 0) {
-            changes++;
             turn = other;
             await(other);
         }

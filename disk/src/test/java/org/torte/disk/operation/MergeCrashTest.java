@@ -144,7 +144,6 @@ class MergeCrashTest {
         } else {
             Merge.run(file(middle), kind, options, Progress.NONE, pace(turns.threads()));
         }
-        assertThat(turns.changes()).as("changes of turns").isPositive();
         return history;
     }
 
