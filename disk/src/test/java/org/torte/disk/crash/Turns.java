@@ -12,9 +12,9 @@ import org.jspecify.annotations.Nullable;
 import org.torte.disk.DiskFile;
 
 /**
- * Puts what two threads do to files into an order that a seed gives and no machine's speed changes: before each
- * modification and each force of a file a thread goes on, or lets the other go on first. A thread that waits for the
- * other, for a lock or for its end, gives up its turn.
+ * Puts what two threads do to files into an order that a seed gives: before each modification and each force of a file a
+ * thread goes on, or lets the other go on first. A thread that waits for the other, for a lock or for its end, gives up its
+ * turn. No machine's speed changes the order, unless both threads want a lock that is not fair.
  */
 public final class Turns {
     private static final long PAUSE = 5_000;
