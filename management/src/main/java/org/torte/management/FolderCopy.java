@@ -16,7 +16,8 @@ import org.torte.management.store.Reason;
 
 /**
  * A folder that is filled with copies of files and has its name only when it is complete: until then it is called {@code
- * NAME.partial}, which the next one of the same name removes. Holes stay holes. For one thread.
+ * NAME.partial}, which the next one of the same name removes. Holes stay holes. Only its owner may read and write what is
+ * in it, whatever the umask. For one thread.
  */
 final class FolderCopy {
     /** What the name of one that is not complete ends in. */
@@ -141,8 +142,10 @@ final class FolderCopy {
     void copy(Path source, String name) {
         steps.accept("copy " + name);
         try (FileChannel in = FileChannel.open(source, Set.of(StandardOpenOption.READ, LinkOption.NOFOLLOW_LINKS));
-                FileChannel out =
-                        FileChannel.open(place(name), StandardOpenOption.WRITE, StandardOpenOption.CREATE_NEW)) {
+                FileChannel out = FileChannel.open(
+                        place(name),
+                        Set.of(StandardOpenOption.WRITE, StandardOpenOption.CREATE_NEW),
+                        PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rw-------")))) {
             long at = 0;
             while (true) {
                 buffer.clear();

@@ -436,7 +436,8 @@ class ExportImportTest {
                 "has not come to its end");
         refused(
                 (where, its) -> {
-                    Files.writeString(where.resolve("memory.state"), "x");
+                    Path memory = Files.writeString(where.resolve("memory.state"), "x");
+                    Files.setPosixFilePermissions(memory, PosixFilePermissions.fromString("rw-------"));
                     its.put("savedState", "memory.state");
                 },
                 "has saved memory",
