@@ -57,9 +57,14 @@ public final class PcapngFile implements FrameTap, AutoCloseable {
     private boolean closed;
     private long frames;
     private long dropped;
+    /** Of the frames that have been kept, those in the buffer that is filled, and those in the one that is written. */
+    private int inFilling;
+
+    private int inWritten;
     private @Nullable String failure;
 
-    private PcapngFile(FileChannel channel, String name, int length, LongSupplier time) {
+    /** A capture that is written to a channel, which it closes. */
+    PcapngFile(FileChannel channel, String name, int length, LongSupplier time) {
         this.channel = channel;
         this.length = length;
         this.time = time;
@@ -141,6 +146,7 @@ public final class PcapngFile implements FrameTap, AutoCloseable {
                 return;
             }
             frames++;
+            inFilling++;
             int at = begin(PACKET);
             filling.putInt(0)
                     .putInt((int) (now >>> 32))
@@ -177,6 +183,7 @@ public final class PcapngFile implements FrameTap, AutoCloseable {
                 while (filled.hasRemaining()) {
                     channel.write(filled);
                 }
+                isWritten();
             }
         } catch (IOException e) {
             fail(String.valueOf(e.getMessage()));
@@ -198,11 +205,21 @@ public final class PcapngFile implements FrameTap, AutoCloseable {
         ByteBuffer filled = filling;
         filling = written.clear();
         written = filled;
+        inWritten = inFilling;
+        inFilling = 0;
         return filled.flip();
     }
 
+    private synchronized void isWritten() {
+        inWritten = 0;
+    }
+
+    /** What is in the buffers is not in the file, or not surely. */
     private synchronized void fail(String message) {
         failure = message;
+        int lost = inFilling + inWritten;
+        frames -= lost;
+        dropped += lost;
     }
 
     /** Frames that have been kept. */

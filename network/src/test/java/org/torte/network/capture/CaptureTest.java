@@ -9,10 +9,12 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import java.nio.channels.FileChannel;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -152,6 +154,23 @@ class CaptureTest {
         ByteBuffer statistics = blocks(file, 5).getFirst();
         assertThat(statistics.getLong(24)).isEqualTo(sent);
         assertThat(statistics.getLong(36)).isEqualTo(sent - capture.frames());
+    }
+
+    @Test
+    void aFullDiskIsNamedAndNoFrameThatIsLostCountsAsKept() throws Exception {
+        Path full = Path.of("/dev/full");
+        assumeTrue(Files.isWritable(full), "there is no /dev/full");
+        FrameBatch frames = batch(datagram(53));
+        PcapngFile capture = new PcapngFile(
+                FileChannel.open(full, StandardOpenOption.WRITE), "x", PcapngFile.MAX_LENGTH, () -> TIME);
+        for (int i = 0; i < 100; i++) {
+            capture.frame(frames, 0, true, FrameBatch.NO_VLAN);
+        }
+        capture.close();
+        assertThat(capture.failure())
+                .hasValueSatisfying(text -> assertThat(text).contains("No space left"));
+        assertThat(capture.frames()).isZero();
+        assertThat(capture.dropped()).isEqualTo(100);
     }
 
     @Test
