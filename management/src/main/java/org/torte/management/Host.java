@@ -194,6 +194,15 @@ public final class Host implements AutoCloseable {
         refuseName(definition);
     }
 
+    /** What is taken from a machine is as it is while it is off, or as a checkpoint has it. */
+    private static void refuseSource(Vm source, @Nullable String checkpoint, String verb) {
+        if (checkpoint == null) {
+            source.refuseUnlessWhole("shut it down, or " + verb + " one of its checkpoints, with --checkpoint NAME");
+        } else {
+            Checkpoint _ = source.checkpoints().find(checkpoint);
+        }
+    }
+
     private void refuseName(VmDefinition definition) {
         refuseName(definition.name(), definition.id());
     }
@@ -284,12 +293,7 @@ public final class Host implements AutoCloseable {
                 () -> {
                     VmDefinition.checkName("a virtual machine", name);
                     refuseName(name, UUID.randomUUID());
-                    if (checkpoint == null) {
-                        source.refuseUnlessWhole(
-                                "shut it down, or clone one of its checkpoints, with --checkpoint NAME");
-                    } else {
-                        Checkpoint _ = source.checkpoints().find(checkpoint);
-                    }
+                    refuseSource(source, checkpoint, "clone");
                 },
                 task -> {
                     source.checkpoints().settleAll(task);
@@ -330,12 +334,7 @@ public final class Host implements AutoCloseable {
                 null,
                 () -> {
                     refuseTarget(target);
-                    if (checkpoint == null) {
-                        source.refuseUnlessWhole(
-                                "shut it down, or export one of its checkpoints, with --checkpoint NAME");
-                    } else {
-                        Checkpoint _ = source.checkpoints().find(checkpoint);
-                    }
+                    refuseSource(source, checkpoint, "export");
                 },
                 task -> {
                     if (checkpoint == null) {
