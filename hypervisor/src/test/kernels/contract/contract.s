@@ -41,7 +41,7 @@ _start: mov esp, STACK
 
         .align 4
 tasks:  .long ports, device, registers, timer, edge, level, message, nmi, external, spin, halt, second, pages, call
-        .long triple, hold, exact, deadline, nmi_halted
+        .long triple, hold, exact, deadline, nmi_halted, doorbell
         .set TASKS, (. - tasks) / 4
 
 finish: xor eax, eax
@@ -368,6 +368,26 @@ hold:   mov [x87], ebp
         mov eax, [counts + 0x44 * 4]
         put
         call wait_40
+        jmp finish
+
+# rings twice, then with another value, another size, and once more when the test has taken the doorbell back
+doorbell:
+        mov edi, 2
+1:      mov eax, 0x2005
+        out 0xee, eax
+        dec edi
+        jnz 1b
+        mov eax, 0x2006
+        out 0xee, eax
+        mov eax, 0x2007
+        out 0xee, eax
+        mov eax, 0x2005
+        out 0xee, ax
+        put
+        ask 1
+        mov eax, 0x2005
+        out 0xee, eax
+        put
         jmp finish
 
 # stands still at an exit for as long as the test wants

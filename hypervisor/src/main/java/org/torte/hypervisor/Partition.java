@@ -31,6 +31,25 @@ public interface Partition extends AutoCloseable {
         return Optional.empty();
     }
 
+    /** A value of a port that does not stop the processor that writes it; closed it does again. */
+    interface Doorbell extends AutoCloseable {
+        /** Takes it back. A call for a write before that may still come. */
+        @Override
+        void close();
+    }
+
+    /**
+     * Asks that a guest's 32-bit write of one value to a port stop no processor and reach no handler. Several writes may
+     * become one call.
+     *
+     * @param port 0 to 0xffff
+     * @param rung called on another thread; takes little time and throws nothing
+     * @return empty where the back-end cannot do that, or has no more of them: the writes are exits as ever
+     */
+    default Optional<Doorbell> doorbell(int port, int value, Runnable rung) {
+        return Optional.empty();
+    }
+
     /** Raises the legacy controller's INTR wire (8259 in virtual-wire mode) into LINT0 of the bootstrap processor. */
     void setExternalInterrupt(boolean high, java.util.function.IntSupplier acknowledge);
 

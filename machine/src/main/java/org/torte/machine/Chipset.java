@@ -2,6 +2,7 @@ package org.torte.machine;
 
 import java.util.List;
 import java.util.Objects;
+import java.util.Optional;
 import java.util.concurrent.Executor;
 import java.util.function.Consumer;
 import org.torte.base.GuestMemory;
@@ -10,6 +11,7 @@ import org.torte.base.StateWriter;
 import org.torte.base.Timers;
 import org.torte.hypervisor.ExitHandler;
 import org.torte.hypervisor.Partition;
+import org.torte.hypervisor.Partition.Doorbell;
 import org.torte.hypervisor.VirtualProcessor;
 import org.torte.machine.chipset.Device;
 import org.torte.machine.chipset.ExitPort;
@@ -138,6 +140,11 @@ final class Chipset implements ExitHandler {
         @Override
         public void flushTranslations(int caller, long processors) {
             partition().flushTranslations(caller, processors);
+        }
+
+        @Override
+        public Optional<Doorbell> doorbell(int port, int value, Runnable rung) {
+            return partition().doorbell(port, value, rung);
         }
 
         @Override

@@ -9,6 +9,7 @@ import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Deque;
 import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.atomic.AtomicLongArray;
 import java.util.function.IntSupplier;
 import org.jspecify.annotations.Nullable;
@@ -45,6 +46,7 @@ final class KvmPartition implements Partition, IoApic.Output {
     private final GuestMemory memory;
     private final IoApic ioApic = new IoApic(this);
     private final List<KvmProcessor> processors = new ArrayList<>();
+    private final Doorbells doorbells;
     private final long tscFrequency;
     private final int machine;
 
@@ -58,6 +60,7 @@ final class KvmPartition implements Partition, IoApic.Output {
         memory = configuration.memory();
         try {
             machine = own(device.createMachine());
+            doorbells = new Doorbells(machine);
             configureMachine();
             setMemory(0);
             int shared = Kvm.check(device.request(Kvm.GET_VCPU_MMAP_SIZE, 0), "KVM_GET_VCPU_MMAP_SIZE");
@@ -273,6 +276,11 @@ final class KvmPartition implements Partition, IoApic.Output {
     }
 
     @Override
+    public Optional<Doorbell> doorbell(int port, int value, Runnable rung) {
+        return doorbells.add(port, value, rung);
+    }
+
+    @Override
     public boolean setAutomaticEnd(int processor, int vector, boolean automatic) {
         return !automatic; // KVM's local APIC has no such thing
     }
@@ -400,6 +408,7 @@ final class KvmPartition implements Partition, IoApic.Output {
             }
             closed = true;
         }
+        doorbells.close();
         release();
     }
 

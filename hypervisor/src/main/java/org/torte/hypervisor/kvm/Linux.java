@@ -189,10 +189,10 @@ final class Linux {
         }
     }
 
-    /** Takes the count of an event descriptor. */
-    static void takeEvents(int fd) {
-        try (Arena arena = Arena.ofConfined()) {
-            long _ = (long) READ.invokeExact(STATE.get(), fd, arena.allocate(8, 8), 8L);
+    /** Takes the count of an event descriptor into 8 bytes of native memory. */
+    static void takeEvents(int fd, MemorySegment count) {
+        try {
+            long _ = (long) READ.invokeExact(STATE.get(), fd, count, 8L);
         } catch (Throwable e) {
             throw unexpected(e);
         }

@@ -58,7 +58,8 @@ final class ContractGuest implements ExitHandler, AutoCloseable {
         HOLD,
         EXACT,
         DEADLINE,
-        NMI_HALTED
+        NMI_HALTED,
+        DOORBELL
     }
 
     final GuestMemory memory = GuestMemory.allocate(MEMORY);

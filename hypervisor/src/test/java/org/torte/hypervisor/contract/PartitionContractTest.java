@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import java.io.File;
 import java.util.List;
 import java.util.Objects;
+import java.util.Optional;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
@@ -12,6 +13,7 @@ import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.torte.hypervisor.CpuState;
+import org.torte.hypervisor.Partition.Doorbell;
 import org.torte.hypervisor.VirtualProcessor;
 import org.torte.hypervisor.VirtualProcessor.Exit;
 import org.torte.hypervisor.contract.ContractGuest.Task;
@@ -267,6 +269,48 @@ class PartitionContractTest {
 
     @ParameterizedTest
     @EnumSource
+    void aDoorbellStopsNoProcessor(Backend backend) {
+        CountDownLatch first = new CountDownLatch(1);
+        CountDownLatch second = new CountDownLatch(1);
+        try (ContractGuest guest = guest(backend, Task.DOORBELL)) {
+            Optional<Doorbell> bell = guest.partition.doorbell(0xee, 0x2005, first::countDown);
+            Optional<Doorbell> other = guest.partition.doorbell(0xee, 0x2007, second::countDown);
+            assertThat(bell.isPresent()).isEqualTo(backend == Backend.KVM);
+            guest.asked = _ -> bell.ifPresent(there -> {
+                await(first);
+                await(second);
+                there.close();
+                there.close();
+            });
+            complete(guest);
+            assertThat(guest.output).containsExactly(0x2005, 0x2005);
+            if (bell.isPresent()) {
+                assertThat(other).isPresent();
+                assertThat(guest.exits).containsExactly("out ee 4 2006", "out ee 2 2005", "out ee 4 2005");
+            } else {
+                assertThat(guest.exits)
+                        .containsExactly(
+                                "out ee 4 2005",
+                                "out ee 4 2005",
+                                "out ee 4 2006",
+                                "out ee 4 2007",
+                                "out ee 2 2005",
+                                "out ee 4 2005");
+            }
+        }
+    }
+
+    private static void await(CountDownLatch rung) {
+        try {
+            assertThat(rung.await(ContractGuest.LIMIT_SECONDS, TimeUnit.SECONDS))
+                    .isTrue();
+        } catch (InterruptedException e) {
+            throw new IllegalStateException(e);
+        }
+    }
+
+    @ParameterizedTest
+    @EnumSource
     void aTripleFaultIsAShutdown(Backend backend) {
         try (ContractGuest guest = guest(backend, Task.TRIPLE)) {
             assertThat(guest.run()).isEqualTo(Exit.SHUTDOWN);
@@ -322,6 +366,8 @@ class PartitionContractTest {
         for (int i = 0; i < 20; i++) {
             try (ContractGuest guest =
                     new ContractGuest(backend, 2).load(Task.PORTS).begin()) {
+                guest.partition.doorbell(0xee, i, () -> {});
+                guest.partition.doorbell(0xef, i, () -> {}).ifPresent(Doorbell::close);
                 complete(guest);
             }
         }

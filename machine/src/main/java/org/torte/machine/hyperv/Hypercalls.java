@@ -74,6 +74,17 @@ final class Hypercalls {
         }
     }
 
+    /**
+     * An event for the connection in EDX, with flag 0, from the hypercall page's own code: it gets EDX and the status
+     * added up in EAX.
+     */
+    void signal(int caller) {
+        VirtualProcessor processor = partition.processor(caller);
+        long connection = processor.register(CpuState.RDX) & 0xffff_ffffL;
+        HypercallStatus status = signal((int) connection, 0);
+        processor.setRegister(CpuState.RAX, connection + status.code() & 0xffff_ffffL);
+    }
+
     private Result answer(int caller, HypercallInput input) {
         return switch (input.code()) {
             case FLUSH_SPACE -> flush(caller, input, false, false);
@@ -175,8 +186,10 @@ final class Hypercalls {
 
     private HypercallStatus signalEvent(HypercallInput input) {
         long word = input.word(0);
-        int connection = (int) word;
-        int flag = (int) (word >>> 32) & 0xffff;
+        return signal((int) word, (int) (word >>> 32) & 0xffff);
+    }
+
+    private HypercallStatus signal(int connection, int flag) {
         return (connection & ~CONNECTION_BITS) != 0
                 ? HypercallStatus.INVALID_CONNECTION_ID
                 : connections.signal(connection, flag);

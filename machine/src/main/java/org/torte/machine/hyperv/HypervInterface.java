@@ -2,6 +2,7 @@ package org.torte.machine.hyperv;
 
 import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
+import java.util.Optional;
 import java.util.function.BiConsumer;
 import java.util.function.Consumer;
 import org.torte.base.GuestMemory;
@@ -9,6 +10,7 @@ import org.torte.base.StateInput;
 import org.torte.base.StateOutput;
 import org.torte.base.Timers;
 import org.torte.hypervisor.ExitHandler.MsrValue;
+import org.torte.hypervisor.Partition.Doorbell;
 import org.torte.machine.GuestCrash;
 import org.torte.machine.chipset.Device;
 import org.torte.machine.chipset.PowerControl;
@@ -20,6 +22,12 @@ import org.torte.machine.chipset.PowerControl;
 public final class HypervInterface implements Device, SynicPort {
     /** The ports that the hypercall page writes to, from 64-bit code and from other; known to nobody but that page. */
     private static final int WIDE_PORT = 0xec, NARROW_PORT = 0xed;
+
+    /**
+     * The port to which the page writes the connection of an event: a value that a back-end can take without stopping the
+     * processor ({@link #doorbell}).
+     */
+    private static final int EVENT_PORT = 0xee;
 
     /** Ticks of the local APIC's timer per second, on every back-end. */
     private static final long APIC_FREQUENCY = 1_000_000_000L;
@@ -45,8 +53,14 @@ public final class HypervInterface implements Device, SynicPort {
      *   NOP [ESI]                       NOP [05EBh]
      *   JMP +5
      *                                   OUT 0EDh, AL; RET; two bytes of filling
-     *   OUT 0ECh, AL; RET
+     *   CMP RCX, 1005Dh; JNE general
+     *   MOV RAX, RDX; SHR RAX, 32; JNZ general
+     *   MOV EAX, EDX; OUT 0EEh, EAX; SUB EAX, EDX; RET
+     *   general: OUT 0ECh, AL; RET
      * </pre>
+     *
+     * <p>What is compared is a fast HvCallSignalEvent, which has its connection in EDX; with flag 0 that is the whole
+     * input. Where nobody stops at port 0EEh the result is 0, success; else the connection and the status are added.
      */
     private static final byte[] HYPERCALL_CODE = {
         (byte) 0xf3,
@@ -64,6 +78,31 @@ public final class HypervInterface implements Device, SynicPort {
         (byte) 0xc3,
         (byte) 0xcc,
         (byte) 0xcc,
+        0x48,
+        (byte) 0x81,
+        (byte) 0xf9,
+        0x5d,
+        0x00,
+        0x01,
+        0x00,
+        0x75,
+        0x10,
+        0x48,
+        (byte) 0x89,
+        (byte) 0xd0,
+        0x48,
+        (byte) 0xc1,
+        (byte) 0xe8,
+        0x20,
+        0x75,
+        0x07,
+        (byte) 0x89,
+        (byte) 0xd0,
+        (byte) 0xe7,
+        (byte) EVENT_PORT,
+        0x29,
+        (byte) 0xd0,
+        (byte) 0xc3,
         (byte) 0xe6,
         (byte) WIDE_PORT,
         (byte) 0xc3
@@ -145,11 +184,23 @@ public final class HypervInterface implements Device, SynicPort {
 
     /** OUT: whether this was the port of the hypercall page, and the write a call, which is now answered. */
     public boolean writePort(int processor, int port, int size) {
-        if ((port | 1) != (WIDE_PORT | 1) || size != 1 || (hypercall & ENABLE) == 0) {
+        if ((hypercall & ENABLE) == 0) {
+            return false;
+        }
+        if (port == EVENT_PORT && size == Integer.BYTES) {
+            hypercalls.signal(processor);
+            return true;
+        }
+        if ((port | 1) != (WIDE_PORT | 1) || size != 1) {
             return false;
         }
         hypercalls.call(processor, port == WIDE_PORT);
         return true;
+    }
+
+    @Override
+    public Optional<Doorbell> doorbell(int connection, Runnable rung) {
+        return partition.doorbell(EVENT_PORT, connection, rung);
     }
 
     @Override

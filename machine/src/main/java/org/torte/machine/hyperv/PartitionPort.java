@@ -1,5 +1,7 @@
 package org.torte.machine.hyperv;
 
+import java.util.Optional;
+import org.torte.hypervisor.Partition.Doorbell;
 import org.torte.hypervisor.VirtualProcessor;
 
 /** What the Hyper-V interface needs of the partition. Safe for several threads. */
@@ -15,6 +17,9 @@ public interface PartitionPort {
 
     /** See {@link org.torte.hypervisor.Partition#flushTranslations}. */
     void flushTranslations(int caller, long processors);
+
+    /** See {@link org.torte.hypervisor.Partition#doorbell}. */
+    Optional<Doorbell> doorbell(int port, int value, Runnable rung);
 
     /** See {@link org.torte.hypervisor.Partition#setAutomaticEnd}. */
     void setAutomaticEnd(int processor, int vector, boolean automatic);

@@ -1,6 +1,12 @@
 package org.torte.machine.hyperv;
 
-/** How the host sends messages and events to the guest's synthetic interrupt controllers. Safe for several threads. */
+import java.util.Optional;
+import org.torte.hypervisor.Partition.Doorbell;
+
+/**
+ * How the host sends messages and events to the guest's synthetic interrupt controllers, and hears of the guest's events.
+ * Safe for several threads.
+ */
 public interface SynicPort {
     /** The most bytes of one message. */
     int MAX_PAYLOAD = 240;
@@ -30,6 +36,15 @@ public interface SynicPort {
 
     /** Sets an event flag and interrupts the guest if it was clear. Without an event page, nothing happens. */
     void signal(int processor, int sint, int flag);
+
+    /**
+     * Asks that events for a connection with flag 0 stop no processor.
+     *
+     * @param connection as {@link Connections#signal} would get it
+     * @param rung see {@link org.torte.hypervisor.Partition#doorbell}
+     * @return empty where that cannot be: {@link Connections#signal} is called
+     */
+    Optional<Doorbell> doorbell(int connection, Runnable rung);
 
     /** Drops the messages that wait in line. */
     void discard(int processor, int sint);

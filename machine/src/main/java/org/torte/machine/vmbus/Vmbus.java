@@ -6,6 +6,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import java.util.Optional;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.concurrent.atomic.AtomicReferenceArray;
@@ -14,6 +15,7 @@ import java.util.function.BiConsumer;
 import org.jspecify.annotations.Nullable;
 import org.torte.base.StateInput;
 import org.torte.base.StateOutput;
+import org.torte.hypervisor.Partition.Doorbell;
 import org.torte.machine.chipset.Device;
 import org.torte.machine.hyperv.Connections;
 import org.torte.machine.hyperv.HypercallStatus;
@@ -63,6 +65,9 @@ public final class Vmbus implements Device, Connections {
 
         @Nullable
         Channel open;
+
+        /** How the guest's events reach the open channel without stopping a processor, where that can be. */
+        Optional<Doorbell> doorbell = Optional.empty();
 
         Offered(int id, VmbusDevice device, int subchannel) {
             this.id = id;
@@ -389,6 +394,7 @@ public final class Vmbus implements Device, Connections {
         offered.open = channel;
         open.set(offered.id, channel);
         offered.device.open(channel);
+        offered.doorbell = synic.doorbell(messageSint << SINT_SHIFT | offered.id, channel::schedule);
         return channel;
     }
 
@@ -397,6 +403,8 @@ public final class Vmbus implements Device, Connections {
         if (channel != null) {
             offered.open = null;
             open.set(offered.id, null);
+            offered.doorbell.ifPresent(Doorbell::close);
+            offered.doorbell = Optional.empty();
             channel.close();
             if (offered.subchannel == 0) {
                 withdrawSubchannels(offered.device);

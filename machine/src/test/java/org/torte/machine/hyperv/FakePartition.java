@@ -2,8 +2,10 @@ package org.torte.machine.hyperv;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import org.torte.base.GuestMemory;
 import org.torte.hypervisor.CpuState;
+import org.torte.hypervisor.Partition.Doorbell;
 import org.torte.hypervisor.VirtualProcessor;
 
 /** Processors that are only registers, and a record of the interrupts they got. */
@@ -64,6 +66,11 @@ public final class FakePartition implements PartitionPort {
     @Override
     public void flushTranslations(int caller, long mask) {
         flushes.add(mask);
+    }
+
+    @Override
+    public Optional<Doorbell> doorbell(int port, int value, Runnable rung) {
+        return Optional.empty();
     }
 
     @Override

@@ -93,6 +93,19 @@ class HypercallsTest {
     }
 
     @Test
+    void thePagesOwnCodeForEventsGetsTheConnectionAndTheStatus() {
+        cpu.general[CpuState.RDX] = 0x2001;
+        cpu.general[CpuState.RAX] = 0x2001;
+        assertThat(hyperv.writePort(1, 0xee, 1)).isFalse();
+        assertThat(hyperv.writePort(1, 0xee, 4)).isTrue();
+        assertThat(cpu.general[CpuState.RAX]).isEqualTo(0x2001);
+        cpu.general[CpuState.RDX] = 0xffff_fff8L;
+        assertThat(hyperv.writePort(1, 0xee, 4)).isTrue();
+        assertThat(cpu.general[CpuState.RAX] - 0xffff_fff8L & 0xffff_ffffL).isEqualTo(INVALID_CONNECTION);
+        assertThat(received).containsExactly("event 8193 0");
+    }
+
+    @Test
     void freePagesAreThrownAwayInWholeLargePages() {
         assertThat(call(0x8001, 0, OUTPUT)).isZero();
         assertThat(memory.getLong(OUTPUT)).isEqualTo(1 << 8);

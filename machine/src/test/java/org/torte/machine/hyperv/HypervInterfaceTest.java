@@ -66,7 +66,7 @@ class HypervInterfaceTest {
         assertThat(memory.getInt(0x5000)).isZero();
         hyperv.writeMsr(0, 0x40000000, 0x8100_0000_0000_0000L);
         assertThat(hyperv.writeMsr(0, 0x40000001, 0x5001)).isTrue();
-        byte[] code = new byte[18];
+        byte[] code = new byte[43];
         memory.read(0x5000, code, 0, code.length);
         assertThat(code).startsWith(0xf3, 0x0f, 0x1e, 0xfa).endsWith(0xe6, 0xec, 0xc3);
         hyperv.writeMsr(0, 0x40000000, 0);

@@ -227,7 +227,10 @@ class VmbusTest {
         guest.bus.attach(echo);
         int id = guest.expect(1).getInt(184);
         guest.open(id, 3);
+        assertThat(id).isEqualTo(1);
+        assertThat(guest.doorbells()).containsExactly(0x2001);
         guest.bus.detach(echo);
+        assertThat(guest.doorbells()).isEmpty();
         assertThat(guest.expect(2).getInt()).isEqualTo(id);
         assertThat(echo.events).containsExactly("open", "close");
         assertThat(guest.bus.signal(0x2000 | id, 0)).isEqualTo(HypercallStatus.SUCCESS);
@@ -326,6 +329,7 @@ class VmbusTest {
         guest.bus.stop();
         channel.write(channel.packet(6, 1, 2, new byte[0], new byte[] {42}));
         byte[] saved = save(guest.bus);
+        guest.bus.reset();
 
         Vmbus other = new Vmbus(guest.bus.host(), guest);
         EchoDevice again = new EchoDevice("echo");
