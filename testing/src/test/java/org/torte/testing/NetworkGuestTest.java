@@ -19,7 +19,7 @@ import org.torte.worker.TextNotFoundException;
 import org.torte.worker.VirtualMachine;
 import org.torte.worker.guest.GuestImages;
 
-/** The distribution's kernels talk to each other over a cable with their own driver. */
+/** The distribution's kernels, one with four processors, talk to each other over a cable with their own driver. */
 class NetworkGuestTest {
     private static final Duration PATIENCE = Duration.ofMinutes(6);
     private static final int MEBIBYTES = 4;
@@ -35,6 +35,9 @@ class NetworkGuestTest {
             ip link set lo up
             until_ready grep -q 1 /sys/class/net/eth0/carrier
             echo "P:carrier $(cat /sys/class/net/eth0/carrier)"
+            channels() { ls /sys/class/net/eth0/device/channels | wc -l; }
+            until_ready eval '[ $(channels) -eq $(grep -c ^processor /proc/cpuinfo) ]'
+            echo "P:queues $(ls -d /sys/class/net/eth0/queues/rx-* | wc -l) $(channels)"
             until_ready ping -c 1 -W 1 10.0.0.OTHER
             echo "P:ping $(ping -c 3 -W 5 10.0.0.OTHER | sed -n 's/.*transmitted, \\([0-9]*\\) .*/\\1/p')"
             data() { i=0; while [ $i -lt MEBIBYTES ]; do dd if=/dev/urandom bs=64k count=16 2>/dev/null; i=$((i + 1)); done; }
@@ -145,6 +148,7 @@ class NetworkGuestTest {
                 .initrd(serverDisk)
                 .append(KernelWarnings.COMMAND_LINE)
                 .memory(256 << 20)
+                .processors(4)
                 .network(cable);
         String serverConsole;
         String clientConsole;
@@ -182,10 +186,12 @@ class NetworkGuestTest {
                 assertThat(client.awaitExit(PATIENCE)).as(clientConsole).isEqualTo(new ExitReport.PoweredOff());
                 assertThat(lines(clientConsole)).as(clientConsole).contains("P:added " + added, "P:removed 1");
             }
-            assertThat(lines(clientConsole)).as(clientConsole).contains("P:mac " + address, "P:ping 3", "P:jumbo 1");
+            assertThat(lines(clientConsole))
+                    .as(clientConsole)
+                    .contains("P:mac " + address, "P:queues 1 1", "P:ping 3", "P:jumbo 1");
         }
         assertThat(lines(clientConsole)).as(clientConsole).contains("P:carrier 1", "P:down 0", "P:end");
-        assertThat(lines(serverConsole)).as(serverConsole).contains("P:carrier 1", "P:ping 3", "P:end");
+        assertThat(lines(serverConsole)).as(serverConsole).contains("P:carrier 1", "P:queues 4 4", "P:ping 3", "P:end");
         for (String sum : List.of("P:sum1", "P:sum2", "P:sum3")) {
             assertThat(line(serverConsole, sum)).as(serverConsole).isEqualTo(line(clientConsole, sum));
         }

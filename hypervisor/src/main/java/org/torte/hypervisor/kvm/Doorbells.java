@@ -114,9 +114,13 @@ final class Doorbells implements AutoCloseable {
     }
 
     private void serve() {
-        List<Bell> waiting;
-        while (!(waiting = current()).isEmpty() || !finished()) {
-            serve(waiting);
+        boolean ended = false;
+        while (!ended) {
+            ended = finished();
+            List<Bell> waiting = current();
+            if (!ended) {
+                serve(waiting);
+            }
         }
         Linux.close(wake);
     }

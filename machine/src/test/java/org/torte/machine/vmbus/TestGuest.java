@@ -110,7 +110,9 @@ public final class TestGuest implements SynicPort, AutoCloseable {
         if (connection % 2 == 0) {
             return Optional.empty();
         }
-        assertThat(doorbells.put(connection, rung)).as("doorbell %x", connection).isNull();
+        assertThat(doorbells.put(connection, rung))
+                .as("doorbell %x", connection)
+                .isNull();
         return Optional.of(() -> doorbells.remove(connection));
     }
 
