@@ -258,47 +258,33 @@ public final class VhdxDisk implements LayeredDisk {
     private static long locate(SkippedImages known, long offset, long length) {
         VhdxImage[] chain = known.chain();
         long block = offset >>> chain[0].blockShift;
-        int skip = known.get(block);
-        long found = locate(chain, skip, offset, length);
-        int owner = (int) found & OWNER_MASK;
-        if (owner != OWNER_MASK && owner > skip + 1) {
-            known.put(block, owner - 1);
-        } else if (owner == OWNER_MASK && skip == 0) {
-            known.put(block, chain.length - 2);
-        }
-        return found;
-    }
-
-    /** The same, with {@code skip} images after the first known to have nothing of the block. */
-    private static long locate(VhdxImage[] chain, int skip, long offset, long length) {
         long run = length;
-        for (int i = 0; i < chain.length; i += i == 0 ? 1 + skip : 1) {
+        int last = 0;
+        for (int i = 0; i < chain.length; i += 1 + known.after(i, block)) {
             VhdxImage image = chain[i];
             long left = image.size() - offset;
             if (left <= 0) {
+                known.learn(last, block, i);
                 break;
             }
             int blockSize = image.geometry.blockSize();
             run = Math.min(run, Math.min(left, blockSize - (offset & blockSize - 1)));
-            switch (Layout.state(image.entry(offset >>> image.blockShift))) {
-                case Layout.FULLY_PRESENT -> {
-                    return run << OWNER_BITS | i;
-                }
-                case Layout.PARTIALLY_PRESENT -> {
-                    long bits = image.bitmapRun(offset, run);
-                    run = Math.abs(bits);
-                    if (bits > 0) {
-                        return run << OWNER_BITS | i;
-                    }
-                }
-                case Layout.NOT_PRESENT -> {
-                    if (!image.geometry.differencing()) {
-                        return run << OWNER_BITS | OWNER_MASK;
-                    }
-                }
-                default -> {
-                    return run << OWNER_BITS | OWNER_MASK;
-                }
+            int state = Layout.state(image.entry(offset >>> image.blockShift));
+            if (state == Layout.NOT_PRESENT && image.geometry.differencing()) {
+                continue;
+            }
+            known.learn(last, block, i);
+            last = i;
+            if (state == Layout.FULLY_PRESENT) {
+                return run << OWNER_BITS | i;
+            }
+            if (state != Layout.PARTIALLY_PRESENT) {
+                break;
+            }
+            long bits = image.bitmapRun(offset, run);
+            run = Math.abs(bits);
+            if (bits > 0) {
+                return run << OWNER_BITS | i;
             }
         }
         return run << OWNER_BITS | OWNER_MASK;
