@@ -119,7 +119,16 @@ final class CheckpointFiles {
         steps.accept("kept " + from);
     }
 
-    /** Deletes a file, if it is there. */
+    /** Deletes the journal of a merge whose file is gone, if it is there. */
+    void forgetMerge(String file) {
+        try {
+            Merge.forget(path(file), DiskOptions.readWrite());
+        } catch (DiskException e) {
+            throw problem(e);
+        }
+    }
+
+    /** Deletes a file and what a merge has noted of it, if they are there. */
     void delete(String file) {
         steps.accept("delete " + file);
         try {
@@ -129,6 +138,7 @@ final class CheckpointFiles {
         } catch (IOException e) {
             throw unavailable(path(file), "deleted", e);
         }
+        forgetMerge(file);
         steps.accept("deleted " + file);
     }
 

@@ -497,6 +497,8 @@ public final class Checkpoints {
         for (Link link : merges()) {
             // Both missing is no merge, but a disk that is elsewhere.
             if (!files.exists(link.child()) && files.exists(link.parent())) {
+                // Whoever merged it may have ended between the deletion of the file and that of its journal.
+                files.forgetMerge(link.child());
                 commit(old -> CheckpointChange.merged(old, link));
             }
         }

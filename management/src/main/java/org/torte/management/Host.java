@@ -109,7 +109,17 @@ public final class Host implements AutoCloseable {
         folders.forEach(this::load);
         events.add("service.started", "", Map.of("machines", machines.size(), "unreadable", unreadable.size()));
         machines.values().forEach(Vm::adopt);
+        machines.values().forEach(Host::settle);
         machines.values().forEach(this::startByItself);
+    }
+
+    private static void settle(Vm vm) {
+        try {
+            vm.settle();
+        } catch (Problem e) {
+            // It is told again to whoever starts the machine; the others do not wait for it.
+            LOG.log(Level.WARNING, vm.definition().name() + ": " + e.line());
+        }
     }
 
     private void load(Path path) {

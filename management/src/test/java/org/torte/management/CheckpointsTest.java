@@ -38,6 +38,8 @@ import org.torte.management.definition.VmDefinition;
 class CheckpointsTest {
     private static final int SIZE = 1 << 20;
     private static final int PIECE = 64 << 10;
+    /** The end of the name of what the disk tier keeps beside a disk that is being merged. */
+    private static final String JOURNAL = ".merge";
 
     @TempDir
     Path folder;
@@ -162,6 +164,8 @@ class CheckpointsTest {
                 }
             }
             Set<String> named = CheckpointChange.files(now);
+            // How far a merge came that still has to be ended; with that it goes.
+            now.checkpoints().merges().forEach(link -> named.add(link.child() + JOURNAL));
             try (Stream<Path> files = Files.list(vm().view().folder().path())) {
                 Set<String> left = files.map(path -> path.getFileName().toString())
                         .filter(name -> !name.startsWith("definition") && !name.equals("run"))
@@ -175,6 +179,25 @@ class CheckpointsTest {
                             .as("%s: %s", what, name)
                             .isTrue();
                 }
+            }
+        }
+
+        /** A merge ends with the deletion of the file and then of its journal, and may be killed between the two. */
+        void loseLastStep() throws IOException {
+            if (killed.startsWith("merged ")) {
+                Files.writeString(file(killed.substring("merged ".length()) + JOURNAL), "of a merge");
+            }
+        }
+
+        /** When the service is there again, without anybody asking it for anything. */
+        void refuseOrphans(String what) throws IOException {
+            if (vm().worker().isPresent()) {
+                return;
+            }
+            try (Stream<Path> files = Files.list(vm().view().folder().path())) {
+                assertThat(files.map(Path::toString).filter(name -> name.endsWith(JOURNAL)))
+                        .as("%s: a journal belongs to a file", what)
+                        .allMatch(name -> Files.exists(Path.of(name.substring(0, name.length() - JOURNAL.length()))));
             }
         }
 
@@ -277,8 +300,10 @@ class CheckpointsTest {
                     return;
                 }
                 place.killAt = 0;
+                place.loseLastStep();
                 if (service) {
                     place.reopen();
+                    place.refuseOrphans(what);
                 }
                 if (place.vm().worker().isPresent() && at % 2 == 1) {
                     // The guest goes on, and the work is ended under it.
