@@ -49,6 +49,8 @@ public final class Host implements AutoCloseable {
     private final Database database;
     private final Events events;
     private final Tasks tasks;
+    private final Admission admission;
+    private final Thread memory;
     private final Map<UUID, Vm> machines = new ConcurrentHashMap<>();
     /** Folders whose definition cannot be read, and why: shown, never touched. */
     private final Map<Path, Problem> unreadable = new ConcurrentHashMap<>();
@@ -64,6 +66,9 @@ public final class Host implements AutoCloseable {
         database = Database.open(data.database());
         events = new Events(database, clock);
         tasks = new Tasks(database, events, clock);
+        admission = new Admission(workers.memory(), machines::values);
+        MemoryControl control = new MemoryControl(machines::values, admission, System::nanoTime);
+        memory = Thread.ofVirtual().name("memory").unstarted(control::run);
     }
 
     /**
@@ -111,6 +116,7 @@ public final class Host implements AutoCloseable {
         machines.values().forEach(Vm::adopt);
         machines.values().forEach(Host::settle);
         machines.values().forEach(this::startByItself);
+        memory.start();
     }
 
     private static void settle(Vm vm) {
@@ -135,7 +141,41 @@ public final class Host implements AutoCloseable {
     }
 
     private Vm vm(VmFolder folder, VmDefinition definition) {
-        return new Vm(folder, definition, workers, tasks, events, clock, steps, this::dependent);
+        return new Vm(folder, definition, workers, tasks, events, clock, steps, this::dependent, admission);
+    }
+
+    /**
+     * Lets a machine run.
+     *
+     * @param overcommit whether the host has the memory for it or not
+     * @throws Problem when it has not, or the machine runs already; no task remains then
+     */
+    public Task start(Vm vm, String owner, boolean overcommit) {
+        VmState state = vm.view().state();
+        if (!overcommit && (state == VmState.OFF || state == VmState.SAVED)) {
+            admission.refuse(vm.definition());
+        }
+        return vm.start(owner, overcommit);
+    }
+
+    /**
+     * The memory of a host, in bytes.
+     *
+     * @param total what programs can have in all
+     * @param available what they can still have
+     * @param claimed what of that machines that run may still take
+     * @param reserve what of it is kept for the host
+     * @param free what other machines can have
+     */
+    public record Memory(long total, long available, long claimed, long reserve, long free) {}
+
+    /** The host's memory; nothing where the host does not tell. */
+    public Optional<Memory> memory() {
+        Admission.Room room = admission.room();
+        return room.available() == Long.MAX_VALUE
+                ? Optional.empty()
+                : Optional.of(new Memory(
+                        room.total(), room.available(), room.claimed(), room.reserve(), Math.max(0, room.free())));
     }
 
     private void startByItself(Vm vm) {
@@ -645,6 +685,7 @@ public final class Host implements AutoCloseable {
     /** Lets go of everything; workers go on. */
     @Override
     public void close() {
+        memory.interrupt();
         machines.values().forEach(Vm::detach);
         database.close();
     }

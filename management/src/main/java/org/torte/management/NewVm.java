@@ -5,6 +5,7 @@ import java.util.List;
 import java.util.UUID;
 import org.jspecify.annotations.Nullable;
 import org.torte.management.definition.Adapter;
+import org.torte.management.definition.DynamicMemory;
 import org.torte.management.definition.Hardware;
 import org.torte.management.definition.Hardware.Boot;
 import org.torte.management.definition.Hardware.Disk;
@@ -18,6 +19,7 @@ import org.torte.management.definition.VmDefinition.AutomaticStart;
  * @param notes free text
  * @param processors 1 if not given
  * @param memory in bytes, 512 MiB if not given
+ * @param dynamicMemory how much of it the guest has; all of it if not given
  * @param boot what it starts from; its first disk if not given
  * @param disks that are there already
  * @param image a disk image that stays as it is: the first disk becomes a differencing disk of it, in the folder of the
@@ -32,6 +34,7 @@ public record NewVm(
         @Nullable String notes,
         @Nullable Integer processors,
         @Nullable Long memory,
+        DynamicMemory.@Nullable Wish dynamicMemory,
         @Nullable Boot boot,
         @Nullable List<Disk> disks,
         @Nullable Disk image,
@@ -44,6 +47,7 @@ public record NewVm(
     /** The definition, with the disks given. */
     @SuppressWarnings("NullAway") // The definition fills in what is not given.
     VmDefinition definition(UUID id, List<Disk> all) {
+        long ram = memory == null ? DEFAULT_MEMORY : memory;
         return new VmDefinition(
                 VmDefinition.VERSION,
                 id,
@@ -51,7 +55,8 @@ public record NewVm(
                 notes,
                 new Hardware(
                         processors == null ? 1 : processors,
-                        memory == null ? DEFAULT_MEMORY : memory,
+                        ram,
+                        dynamicMemory == null ? null : dynamicMemory.apply(null, ram),
                         boot == null ? new Boot(null, List.of(), "") : boot,
                         all,
                         hypervisor,

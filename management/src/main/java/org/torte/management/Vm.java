@@ -13,6 +13,7 @@ import java.util.function.Consumer;
 import java.util.function.UnaryOperator;
 import org.jspecify.annotations.Nullable;
 import org.torte.management.definition.VmDefinition;
+import org.torte.management.memory.MemoryUse;
 import org.torte.management.process.VmFolder;
 import org.torte.management.process.Worker;
 import org.torte.management.process.WorkerEnd;
@@ -36,6 +37,7 @@ public final class Vm {
     private final Events events;
     private final InstantSource clock;
     private final Checkpoints checkpoints;
+    private final Admission admission;
 
     private VmDefinition definition;
     private VmState state = VmState.OFF;
@@ -49,6 +51,7 @@ public final class Vm {
     private @Nullable Task holder;
     private @Nullable WorkerEnd lastEnd;
     private @Nullable Instant since;
+    private @Nullable MemoryUse memory;
     private boolean removed;
 
     /**
@@ -60,6 +63,7 @@ public final class Vm {
      * @param silence why it is not responding, if it is not
      * @param processId of its worker
      * @param since when it came to run
+     * @param memory what its guest has, if that is dynamic and known
      * @param task the number of the task that goes on
      * @param lastEnd why it ended last
      */
@@ -70,6 +74,7 @@ public final class Vm {
             @Nullable String silence,
             @Nullable Long processId,
             @Nullable Instant since,
+            @Nullable MemoryUse memory,
             @Nullable Long task,
             @Nullable WorkerEnd lastEnd) {}
 
@@ -81,13 +86,15 @@ public final class Vm {
             Events events,
             InstantSource clock,
             Consumer<String> steps,
-            Dependents dependents) {
+            Dependents dependents,
+            Admission admission) {
         this.folder = folder;
         this.definition = definition;
         this.workers = workers;
         this.tasks = tasks;
         this.events = events;
         this.clock = clock;
+        this.admission = admission;
         checkpoints = new Checkpoints(this, folder, events, clock, steps, dependents);
         if (folder.isSaved(definition)) {
             state = VmState.SAVED;
@@ -133,6 +140,7 @@ public final class Vm {
                 silence,
                 worker == null ? null : worker.processId(),
                 since,
+                memory,
                 holder == null ? null : holder.id(),
                 lastEnd);
     }
@@ -181,33 +189,59 @@ public final class Vm {
         return status.path("state").asText().equals("paused") ? VmState.PAUSED : VmState.RUNNING;
     }
 
-    /** Lets it run: from the beginning, or from where it was saved. */
+    /** Lets it run, if the host has the memory for it: from the beginning, or from where it was saved. */
     public Task start(String owner) {
+        return start(owner, false);
+    }
+
+    /**
+     * Lets it run: from the beginning, or from where it was saved.
+     *
+     * @param overcommit whether the host has the memory for it or not
+     */
+    public Task start(String owner, boolean overcommit) {
         return begin("vm.start", owner, VmState.STARTING, this::refuseUnlessOff, task -> {
             checkpoints.settle();
-            Worker started = workers.start(folder, view().definition());
-            synchronized (this) {
-                attach(started);
+            if (overcommit) {
+                run(task);
+                return;
             }
-            try {
-                task.await(
-                        started.ready(),
-                        START_LIMIT,
-                        "starting the worker",
-                        "look at the end of " + folder.run().resolve("worker.log"));
-            } catch (Problem e) {
-                started.kill();
-                awaitEnd(started);
-                throw e;
+            try (Admission.Held _ = admission.admit(definition())) {
+                run(task);
             }
-            synchronized (this) {
-                if (is(started)) {
-                    to(VmState.RUNNING);
-                    return;
-                }
-            }
-            throw ended();
         });
+    }
+
+    private void run(Task task) {
+        Worker started = workers.start(folder, definition());
+        synchronized (this) {
+            attach(started);
+        }
+        try {
+            task.await(
+                    started.ready(),
+                    START_LIMIT,
+                    "starting the worker",
+                    "look at the end of " + folder.run().resolve("worker.log"));
+        } catch (Problem e) {
+            started.kill();
+            awaitEnd(started);
+            throw e;
+        }
+        synchronized (this) {
+            if (is(started)) {
+                to(VmState.RUNNING);
+                return;
+            }
+        }
+        throw ended();
+    }
+
+    /** What the guest of a worker is known to have. */
+    synchronized void uses(long processId, MemoryUse now) {
+        if (worker != null && worker.processId() == processId && definition.hardware().dynamicMemory() != null) {
+            memory = now;
+        }
     }
 
     /**
@@ -379,12 +413,13 @@ public final class Vm {
             if (changed.equals(old)) {
                 return old;
             }
-            if (worker != null && !changed.hardware().equals(old.hardware())) {
+            boolean rebuilt = !changed.hardware().fixed().equals(old.hardware().fixed());
+            if (worker != null && rebuilt) {
                 throw conflict(
                         "runs, and what you change needs a stop",
-                        "stop it first; name, notes, processorLimit and automaticStart can be changed now");
+                        "stop it first; name, notes, processorLimit, dynamicMemory and automaticStart can be changed now");
             }
-            if (state == VmState.SAVED && !changed.hardware().equals(old.hardware())) {
+            if (state == VmState.SAVED && rebuilt) {
                 throw conflict(
                         "is saved with the hardware it has", "start and stop it first, or discard its saved state");
             }
@@ -395,6 +430,11 @@ public final class Vm {
             definition = changed;
             if (worker != null && !changed.processorLimit().equals(old.processorLimit())) {
                 told = worker.ask("processor-limit", Map.of("percent", changed.processorLimit()));
+            }
+            if (worker != null && changed.hardware().dynamicMemory() == null && old.hardware().dynamicMemory() != null) {
+                // From now on nobody moves it: the guest has all of it, now or when its driver comes.
+                CompletableFuture<?> _ = worker.ask("memory", Map.of("size", changed.hardware().memory()));
+                memory = null;
             }
         }
         awaitLimit(told, changed);
@@ -517,6 +557,7 @@ public final class Vm {
     private void attach(Worker started) {
         worker = started;
         silence = null;
+        memory = null;
         since = clock.instant();
         started.watch(what -> silent(started, what));
         CompletableFuture<Void> _ = started.end().thenAccept(end -> ended(started, end));
@@ -535,6 +576,7 @@ public final class Vm {
             }
             worker = null;
             silence = null;
+            memory = null;
             since = null;
             lastEnd = end;
             to(folder.isSaved(definition) ? VmState.SAVED : VmState.OFF);

@@ -79,6 +79,7 @@ class CheckpointsTest {
                     null,
                     null,
                     null,
+                    null,
                     new Hardware.Disk(root.resolve("base.vhdx").toString(), "vhdx", false),
                     null,
                     null,

@@ -63,6 +63,7 @@ class ExportImportTest {
                 null,
                 null,
                 null,
+                null,
                 new Hardware.Boot(Files.write(folder.resolve("kernel"), kernel).toString(), List.of(), ""),
                 null,
                 new Hardware.Disk(base.toString(), "vhdx", false),

@@ -22,6 +22,7 @@ import org.torte.disk.operation.LiveDisk;
 import org.torte.management.definition.Hardware;
 import org.torte.management.definition.Json;
 import org.torte.management.definition.VmDefinition;
+import org.torte.management.memory.HostMemory;
 import org.torte.management.process.VmFolder;
 import org.torte.management.process.Worker;
 import org.torte.management.process.WorkerEnd;
@@ -43,6 +44,9 @@ public final class FakeWorkers implements Workers {
     Consumer<String> steps = _ -> {};
 
     private final Map<VmFolder, WorkerEnd> lost = new ConcurrentHashMap<>();
+
+    /** What the host has for programs, in bytes. */
+    public volatile long available = 1L << 40;
 
     /** Workers that are started from now on are not ready until they are told. */
     void startSlowly() {
@@ -91,6 +95,26 @@ public final class FakeWorkers implements Workers {
         return Optional.ofNullable(lost.remove(folder));
     }
 
+    @Override
+    public HostMemory memory() {
+        return new HostMemory() {
+            @Override
+            public long total() {
+                return available;
+            }
+
+            @Override
+            public long available() {
+                return available;
+            }
+
+            @Override
+            public Resident of(long processId) {
+                return Resident.NONE;
+            }
+        };
+    }
+
     /** The process ended here. */
     static final class Killed extends Error {
         private static final long serialVersionUID = 1;
@@ -104,6 +128,8 @@ public final class FakeWorkers implements Workers {
         private final List<CompletableFuture<JsonNode>> unanswered = new ArrayList<>();
         final List<LiveDisk> disks = new CopyOnWriteArrayList<>();
         private String state = "running";
+        /** What it says of its guest's memory, if it has dynamic memory. */
+        final Map<String, Object> memory = new ConcurrentHashMap<>();
         /** To be told that it is silent. */
         volatile Consumer<Optional<String>> watcher = _ -> {};
 
@@ -150,6 +176,13 @@ public final class FakeWorkers implements Workers {
                         throw new UncheckedIOException(e);
                     }
                     finish(WorkerEnd.Cause.SAVED);
+                }
+                case "memory" -> {
+                    if (arguments.get("size") instanceof Long size) {
+                        memory.put("wanted", size);
+                        memory.put("assigned", size);
+                    }
+                    return CompletableFuture.completedFuture(Json.MAPPER.valueToTree(memory));
                 }
                 case "checkpoint.new", "checkpoint.merge", "checkpoint.disks" -> {
                     return checkpoints(command, arguments);

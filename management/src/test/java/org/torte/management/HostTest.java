@@ -71,6 +71,7 @@ class HostTest {
                 null,
                 null,
                 null,
+                null,
                 new Boot(kernel.toString(), List.of(), ""),
                 null,
                 null,
@@ -374,7 +375,7 @@ class HostTest {
                 old.id(),
                 old.name(),
                 old.notes(),
-                new Hardware(count, was.memory(), was.boot(), was.disks(), was.hypervisor(), was.adapters()),
+                new Hardware(count, was.memory(), was.dynamicMemory(), was.boot(), was.disks(), was.hypervisor(), was.adapters()),
                 old.processorLimit(),
                 old.automaticStart(),
                 old.savedState(),
@@ -398,6 +399,7 @@ class HostTest {
     private Vm onImage(String name, Path image) {
         return host.create(new NewVm(
                 name,
+                null,
                 null,
                 null,
                 null,
@@ -581,6 +583,7 @@ class HostTest {
                         null,
                         null,
                         null,
+                        null,
                         new Boot("/nowhere/vmlinuz", List.of(), ""),
                         null,
                         null,
@@ -591,7 +594,7 @@ class HostTest {
         refused(
                 Problem.Kind.INVALID,
                 "there is nothing to start from",
-                () -> host.create(new NewVm("web1", null, null, null, null, null, null, null, null, null, null)));
+                () -> host.create(new NewVm("web1", null, null, null, null, null, null, null, null, null, null, null)));
         assertThat(data.machines()).isEmptyDirectory();
     }
 

@@ -34,6 +34,30 @@ final class Definition {
     @Nullable
     String memory;
 
+    @Option(
+            names = "--memory-minimum",
+            paramLabel = "SIZE",
+            description = "makes memory dynamic: the guest has what it needs, from this up to --memory")
+    @Nullable
+    String memoryMinimum;
+
+    @Option(
+            names = "--memory-startup",
+            paramLabel = "SIZE",
+            description = "what it has until it has told its need (default: all of --memory)")
+    @Nullable
+    String memoryStartup;
+
+    @Option(
+            names = "--memory-buffer",
+            paramLabel = "PERCENT",
+            description = "what it has beyond its need, 5%% to 2000%% of that (default: 20%%)")
+    @Nullable
+    String memoryBuffer;
+
+    @Option(names = "--no-dynamic-memory", description = "the guest has all of its memory")
+    boolean noDynamicMemory;
+
     @Option(names = "--kernel", paramLabel = "FILE", description = "what it starts from; without one, its first disk")
     @Nullable
     String kernel;
@@ -85,11 +109,14 @@ final class Definition {
             body.put("processors", Quantities.integer("--processors", processors));
         }
         if (limit != null) {
-            String number = limit.endsWith("%") ? limit.substring(0, limit.length() - 1) : limit;
-            body.put("processorLimit", Quantities.integer("--cpu-limit", number));
+            body.put("processorLimit", percent("--cpu-limit", limit));
         }
         if (memory != null) {
             body.put("memory", Quantities.bytes("--memory", memory));
+        }
+        Map<String, Object> dynamic = dynamicMemory();
+        if (!dynamic.isEmpty()) {
+            body.put("dynamicMemory", dynamic);
         }
         if (kernel != null || append != null || !initrds.isEmpty()) {
             Map<String, Object> boot = new LinkedHashMap<>();
@@ -115,6 +142,31 @@ final class Definition {
         put(body, "automaticStart", automaticStart);
         put(body, "notes", notes);
         return body;
+    }
+
+    private Map<String, Object> dynamicMemory() {
+        Map<String, Object> dynamic = new LinkedHashMap<>();
+        if (memoryMinimum != null) {
+            dynamic.put("minimum", Quantities.bytes("--memory-minimum", memoryMinimum));
+        }
+        if (memoryStartup != null) {
+            dynamic.put("startup", Quantities.bytes("--memory-startup", memoryStartup));
+        }
+        if (memoryBuffer != null) {
+            dynamic.put("buffer", percent("--memory-buffer", memoryBuffer));
+        }
+        if (noDynamicMemory) {
+            if (!dynamic.isEmpty()) {
+                throw new UsageException(
+                        "--no-dynamic-memory and the other options of dynamic memory exclude each other; leave one out");
+            }
+            dynamic.put("enabled", false);
+        }
+        return dynamic;
+    }
+
+    private static int percent(String option, String text) {
+        return Quantities.integer(option, text.endsWith("%") ? text.substring(0, text.length() - 1) : text);
     }
 
     private static Map<String, Object> adapter(String text) {

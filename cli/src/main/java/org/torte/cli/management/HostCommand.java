@@ -10,7 +10,7 @@ import picocli.CommandLine.Option;
 /** {@code torte host}. */
 @Command(
         name = "torte host",
-        description = "Shows the service of this host, and definitions that it cannot read.",
+        description = "Shows the service of this host, its memory, and definitions that it cannot read.",
         sortOptions = false)
 public final class HostCommand extends ServiceOptions {
     @Option(
@@ -28,6 +28,7 @@ public final class HostCommand extends ServiceOptions {
         host.path("machines")
                 .properties()
                 .forEach(state -> lines.put(state.getKey(), state.getValue().asText()));
+        addMemory(host.path("memory"), lines);
         int count = 0;
         for (JsonNode problem : host.path("unreadable")) {
             lines.put(
@@ -37,5 +38,18 @@ public final class HostCommand extends ServiceOptions {
         }
         show(host, Output.list(lines));
         return 0;
+    }
+
+    private static void addMemory(JsonNode memory, Map<String, String> lines) {
+        if (memory.isObject()) {
+            lines.put(
+                    "memory",
+                    Output.size(memory.path("total").asLong()) + ", " + Output.size(memory.path("available").asLong())
+                            + " available; of that machines that run may still take "
+                            + Output.size(memory.path("claimed").asLong()) + ", the host keeps "
+                            + Output.size(memory.path("reserve").asLong()));
+            lines.put(
+                    "for machines", Output.size(memory.path("free").asLong()) + " free, processes of workers included");
+        }
     }
 }

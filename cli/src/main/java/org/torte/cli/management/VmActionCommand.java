@@ -48,9 +48,14 @@ abstract class VmActionCommand extends ServiceOptions {
 
     @Command(name = "start", description = "Starts it, from where it was saved if it was.", sortOptions = false)
     static final class Start extends VmActionCommand {
+        @Option(
+                names = "--overcommit",
+                description = "whether the host has the memory for it or not; when it runs out, the host ends processes")
+        boolean overcommit;
+
         @Override
         String action() {
-            return "start";
+            return overcommit ? "start?overcommit=true" : "start";
         }
     }
 

@@ -38,6 +38,27 @@ final class VmGetCommand extends ServiceOptions {
         }
     }
 
+    private static void addMemory(JsonNode vm, Map<String, String> lines) {
+        String most = Output.size(vm.path("memory").asLong());
+        JsonNode dynamic = vm.path("dynamicMemory");
+        if (!dynamic.isObject()) {
+            lines.put("memory", most);
+            return;
+        }
+        lines.put(
+                "memory",
+                Output.size(dynamic.path("minimum").asLong()) + " to " + most + ", starts with "
+                        + Output.size(dynamic.path("startup").asLong()) + ", buffer "
+                        + dynamic.path("buffer").asText() + " %");
+        JsonNode use = vm.path("memoryUse");
+        if (use.isObject()) {
+            String demand = use.path("demand").isNumber()
+                    ? Output.size(use.path("demand").asLong())
+                    : "not told yet";
+            lines.put("memory now", Output.size(use.path("assigned").asLong()) + " assigned, demand " + demand);
+        }
+    }
+
     /** What is known of the guest, which its worker tells while it runs; nothing if it does not tell. */
     private void addGuest(JsonNode vm, Map<String, String> lines) {
         if (!vm.path("processId").isNumber()) {
@@ -76,7 +97,7 @@ final class VmGetCommand extends ServiceOptions {
         int limit = vm.path("processorLimit").asInt(100);
         lines.put(
                 "processors", vm.path("processors").asText() + (limit == 100 ? "" : ", " + limit + " % each at most"));
-        lines.put("memory", Output.size(vm.path("memory").asLong()));
+        addMemory(vm, lines);
         JsonNode boot = vm.path("boot");
         lines.put("starts from", boot.path("kernel").asText("its first disk"));
         boot.path("initrds").forEach(initrd -> lines.merge("initrd", initrd.asText(), (a, b) -> a + ", " + b));

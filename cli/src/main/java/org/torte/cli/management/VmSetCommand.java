@@ -15,7 +15,7 @@ import picocli.CommandLine.Parameters;
 @Command(
         name = "set",
         aliases = "rename",
-        description = "Changes a virtual machine; while it runs, its name, notes and automatic start.",
+        description = "Changes a virtual machine; while it runs, its name, notes, limits and automatic start.",
         sortOptions = false)
 final class VmSetCommand extends ServiceOptions {
     @Parameters(index = "0", paramLabel = "NAME", description = "its name or its id")

@@ -64,6 +64,8 @@ public final class DynamicMemory implements VmbusDevice {
      * @param committed what the guest's programs have been promised, what it has given up included, -1 when it has not
      *     said so; this is its pressure
      * @param refused pages that the guest wanted to give up without having them or being asked for them
+     * @param reports how often the guest has said how its memory is since this object was made: it says so once a second,
+     *     so that one which does not grow is of a guest that has fallen silent
      */
     public record Status(
             boolean ready,
@@ -73,7 +75,8 @@ public final class DynamicMemory implements VmbusDevice {
             boolean limited,
             long available,
             long committed,
-            long refused) {}
+            long refused,
+            long reports) {}
 
     private final long totalPages;
     private final BalloonPages balloon;
@@ -95,6 +98,7 @@ public final class DynamicMemory implements VmbusDevice {
     private long available = -1;
     private long committed = -1;
     private long refused;
+    private long reports;
     private @Nullable CompletableFuture<Status> waiting;
 
     DynamicMemory(BusHost host) {
@@ -121,7 +125,8 @@ public final class DynamicMemory implements VmbusDevice {
                 limited,
                 available < 0 ? -1 : bytes(available),
                 committed < 0 ? -1 : bytes(committed),
-                refused);
+                refused,
+                reports);
     }
 
     private static long bytes(long pages) {
@@ -254,6 +259,7 @@ public final class DynamicMemory implements VmbusDevice {
                 if (phase == Phase.READY && length >= MemoryMessage.STATUS_LENGTH) {
                     available = Math.max(0, message.getLong(8));
                     committed = Math.max(0, message.getLong(16));
+                    reports++;
                 }
             }
             case MemoryMessage.BALLOON_ANSWER -> {

@@ -10,19 +10,22 @@ import java.util.function.UnaryOperator;
 import org.jspecify.annotations.Nullable;
 
 /**
- * What a virtual machine is made of, which changes only while it is off and which checkpoints keep. Paths are absolute, or
- * relative to the folder of the virtual machine.
+ * What a virtual machine is made of, which checkpoints keep, and of which only {@link #dynamicMemory} changes while it runs.
+ * Paths are absolute, or relative to the folder of the virtual machine.
  *
  * @param processors virtual processors, 1 to 64
  * @param memory RAM in bytes, a multiple of 1 MiB, 2 MiB to 1 TiB
+ * @param dynamicMemory how much of it the guest has; all of it if this is nothing
  * @param boot what it starts from
  * @param disks on its SCSI controller, in this order, 64 at most
  * @param hypervisor auto, software or kvm
  * @param adapters to networks, in this order, 8 at most
  */
+@JsonInclude(JsonInclude.Include.NON_NULL)
 public record Hardware(
         @JsonProperty(required = true) int processors,
         @JsonProperty(required = true) long memory,
+        @Nullable DynamicMemory dynamicMemory,
         @JsonProperty(required = true) Boot boot,
         List<Disk> disks,
         String hypervisor,
@@ -92,6 +95,7 @@ public record Hardware(
             throw VmDefinition.invalid(
                     "memory is " + memory + " bytes", "give a multiple of 1 MiB from 2 MiB to 1 TiB");
         }
+        dynamicMemory = dynamicMemory == null ? null : dynamicMemory.within(memory);
         if (disks.size() > MAX_DISKS) {
             throw VmDefinition.invalid(
                     "there are " + disks.size() + " disks", "a controller has room for " + MAX_DISKS);
@@ -106,7 +110,7 @@ public record Hardware(
 
     /** The same with other disks. */
     public Hardware withDisks(List<Disk> others) {
-        return new Hardware(processors, memory, boot, others, hypervisor, adapters);
+        return new Hardware(processors, memory, dynamicMemory, boot, others, hypervisor, adapters);
     }
 
     /**
@@ -124,6 +128,7 @@ public record Hardware(
         return new Hardware(
                 processors,
                 memory,
+                dynamicMemory,
                 same,
                 others,
                 hypervisor,
@@ -140,6 +145,7 @@ public record Hardware(
         return new Hardware(
                 processors,
                 memory,
+                dynamicMemory,
                 new Boot(
                         kernel == null ? null : place.apply(kernel),
                         boot.initrds().stream().map(place).toList(),
@@ -151,9 +157,14 @@ public record Hardware(
                 adapters);
     }
 
+    /** The same without what can change while it runs. */
+    public Hardware fixed() {
+        return new Hardware(processors, memory, null, boot, disks, hypervisor, adapters);
+    }
+
     /** The same with other adapters. */
     public Hardware withAdapters(List<Adapter> others) {
-        return new Hardware(processors, memory, boot, disks, hypervisor, others);
+        return new Hardware(processors, memory, dynamicMemory, boot, disks, hypervisor, others);
     }
 
     /** The files of its kernel and initial RAM disks. */

@@ -8,6 +8,8 @@ import java.util.Optional;
 import java.util.function.BiFunction;
 import org.torte.management.Problem;
 import org.torte.management.definition.VmDefinition;
+import org.torte.management.memory.HostMemory;
+import org.torte.management.memory.LinuxMemory;
 import org.torte.management.store.DurableFile;
 import org.torte.management.store.Reason;
 
@@ -16,6 +18,7 @@ public final class WorkerProcesses implements Workers {
     /** What the kernel takes as a path of a socket, less what its maker adds for a moment. */
     private static final int MAX_SOCKET = 80;
 
+    private final HostMemory host = new LinuxMemory();
     private final Path sockets;
     private final BiFunction<Path, Path, List<String>> command;
 
@@ -76,5 +79,10 @@ public final class WorkerProcesses implements Workers {
                                         + WorkerProcess.log(folder))));
         WorkerRecord.forget(folder);
         return end;
+    }
+
+    @Override
+    public HostMemory memory() {
+        return host;
     }
 }

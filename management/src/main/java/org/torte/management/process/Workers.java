@@ -2,6 +2,7 @@ package org.torte.management.process;
 
 import java.util.Optional;
 import org.torte.management.definition.VmDefinition;
+import org.torte.management.memory.HostMemory;
 
 /** Starts and finds worker processes. Safe for several threads. */
 public interface Workers {
@@ -17,4 +18,7 @@ public interface Workers {
 
     /** Why the last one ended, if it ran when this host was last up and no service has seen its end. */
     Optional<WorkerEnd> lost(VmFolder folder);
+
+    /** The memory of the host that they run on. */
+    HostMemory memory();
 }

@@ -10,9 +10,11 @@ import org.torte.management.Removed;
 import org.torte.management.Task;
 import org.torte.management.Vm;
 import org.torte.management.definition.Adapter;
+import org.torte.management.definition.DynamicMemory;
 import org.torte.management.definition.Hardware;
 import org.torte.management.definition.Json;
 import org.torte.management.definition.VmDefinition;
+import org.torte.management.memory.MemoryUse;
 import org.torte.management.process.WorkerEnd;
 
 /** What the interface says of things; openapi.yaml describes the same. */
@@ -30,6 +32,8 @@ final class Answers {
             String notes,
             int processors,
             long memory,
+            @Nullable DynamicMemory dynamicMemory,
+            @Nullable MemoryUse memoryUse,
             Hardware.Boot boot,
             List<Hardware.Disk> disks,
             String hypervisor,
@@ -86,6 +90,8 @@ final class Answers {
                 definition.notes(),
                 hardware.processors(),
                 hardware.memory(),
+                hardware.dynamicMemory(),
+                view.memory(),
                 hardware.boot(),
                 hardware.disks(),
                 hardware.hypervisor(),

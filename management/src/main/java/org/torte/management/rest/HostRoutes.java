@@ -12,7 +12,9 @@ import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
 import org.torte.management.Host;
+import org.torte.management.Vm;
 import org.torte.management.VmState;
+import org.torte.management.memory.MemoryUse;
 
 /** The host, its tokens, and the description of all this. */
 final class HostRoutes {
@@ -55,6 +57,7 @@ final class HostRoutes {
         Map<String, Long> states = new TreeMap<>();
         host.counts().forEach((state, count) -> states.put(state.label(), count));
         answer.put("machines", states);
+        host.memory().ifPresent(memory -> answer.put("memory", memory));
         List<Map<String, String>> problems = new ArrayList<>();
         host.unreadable()
                 .forEach((folder, problem) -> problems.add(
@@ -96,6 +99,8 @@ final class HostRoutes {
                     .append(counts.getOrDefault(state, 0L))
                     .append('\n');
         }
+        host.memory().ifPresent(memory -> memoryMetrics(memory, text));
+        guestMetrics(text);
         Runtime runtime = Runtime.getRuntime();
         text.append("# HELP torte_service_memory_bytes Heap in use by the service.\n")
                 .append("# TYPE torte_service_memory_bytes gauge\n")
@@ -109,5 +114,38 @@ final class HostRoutes {
                 .append('\n');
         context.contentType("text/plain; version=0.0.4; charset=utf-8")
                 .result(text.toString().getBytes(StandardCharsets.UTF_8));
+    }
+
+    private static void memoryMetrics(Host.Memory memory, StringBuilder text) {
+        text.append("# HELP torte_host_memory_bytes Memory of the host: all of it, and what other machines can have.\n")
+                .append("# TYPE torte_host_memory_bytes gauge\n")
+                .append("torte_host_memory_bytes{kind=\"total\"} ")
+                .append(memory.total())
+                .append("\ntorte_host_memory_bytes{kind=\"free\"} ")
+                .append(memory.free())
+                .append('\n');
+    }
+
+    /** Names are letters, digits, dots, dashes and underscores, so that nothing has to be quoted. */
+    private void guestMetrics(StringBuilder text) {
+        StringBuilder demand = new StringBuilder();
+        StringBuilder assigned = new StringBuilder();
+        for (Vm.View vm : host.list()) {
+            MemoryUse use = vm.memory();
+            if (use == null) {
+                continue;
+            }
+            String name = "{vm=\"" + vm.definition().name() + "\"} ";
+            assigned.append("torte_vm_memory_assigned_bytes").append(name).append(use.assigned()).append('\n');
+            if (use.demand() != null) {
+                demand.append("torte_vm_memory_demand_bytes").append(name).append(use.demand()).append('\n');
+            }
+        }
+        text.append("# HELP torte_vm_memory_assigned_bytes What guests with dynamic memory have.\n")
+                .append("# TYPE torte_vm_memory_assigned_bytes gauge\n")
+                .append(assigned)
+                .append("# HELP torte_vm_memory_demand_bytes What guests with dynamic memory need.\n")
+                .append("# TYPE torte_vm_memory_demand_bytes gauge\n")
+                .append(demand);
     }
 }

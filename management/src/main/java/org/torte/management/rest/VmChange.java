@@ -3,6 +3,7 @@ package org.torte.management.rest;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 import org.torte.management.definition.Adapter;
+import org.torte.management.definition.DynamicMemory;
 import org.torte.management.definition.Hardware;
 import org.torte.management.definition.VmDefinition;
 
@@ -12,6 +13,7 @@ record VmChange(
         @Nullable String notes,
         @Nullable Integer processors,
         @Nullable Long memory,
+        DynamicMemory.@Nullable Wish dynamicMemory,
         Hardware.@Nullable Boot boot,
         @Nullable List<Hardware.Disk> disks,
         @Nullable String hypervisor,
@@ -20,9 +22,11 @@ record VmChange(
         @Nullable List<Adapter.Wish> adapters) {
     VmDefinition apply(VmDefinition old) {
         Hardware was = old.hardware();
+        long ram = memory == null ? was.memory() : memory;
         Hardware hardware = new Hardware(
                 processors == null ? was.processors() : processors,
-                memory == null ? was.memory() : memory,
+                ram,
+                dynamicMemory == null ? was.dynamicMemory() : dynamicMemory.apply(was.dynamicMemory(), ram),
                 boot == null ? was.boot() : boot,
                 disks == null ? was.disks() : disks,
                 hypervisor == null ? was.hypervisor() : hypervisor,

@@ -77,7 +77,7 @@ final class VmRoutes {
         routes.post(ONE + "/export", this::export, Role.ADMINISTRATOR);
         routes.post("/api/v1/imports", this::importIt, Role.ADMINISTRATOR);
         routes.get(ONE + "/guest", this::guest, Role.VIEWER);
-        action(routes, "start", Vm::start);
+        routes.post(ONE + "/start", this::start, Role.OPERATOR);
         action(routes, "turn-off", Vm::turnOff);
         action(routes, "pause", Vm::pause);
         action(routes, "resume", Vm::resume);
@@ -214,6 +214,12 @@ final class VmRoutes {
             throw Requests.invalid(what + " is no absolute path", "give one that starts with /");
         }
         return Path.of(path).normalize();
+    }
+
+    private void start(Context context) {
+        Requests.only(context, "overcommit");
+        boolean overcommit = Requests.flag(context, "overcommit");
+        TaskRoutes.accepted(context, host.start(vm(context), RestServer.owner(context), overcommit));
     }
 
     private void stop(Context context) {

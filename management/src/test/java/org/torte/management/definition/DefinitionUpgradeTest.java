@@ -111,6 +111,9 @@ class DefinitionUpgradeTest {
             }
             """;
 
+    private static final String VERSION_4 = VERSION_3.replace("\"version\" : 3", "\"version\" : 4")
+            .replace("\"automaticStart\"", "\"processorLimit\" : 50, \"automaticStart\"");
+
     @TempDir
     private Path folder;
 
@@ -127,6 +130,7 @@ class DefinitionUpgradeTest {
                 .isEqualTo(new Hardware(
                         2,
                         1L << 30,
+                        null,
                         new Hardware.Boot(null, List.of(), "quiet"),
                         List.of(new Hardware.Disk("disk.vhdx", "vhdx", false)),
                         "software",
@@ -165,10 +169,18 @@ class DefinitionUpgradeTest {
                 .satisfies(one -> assertThat(one.forwards()).containsExactly("127.0.0.1:2222:22"));
     }
 
+    @Test
+    void theFourthVersionIsReadWithAllOfItsMemory() {
+        VmDefinition read = read(VERSION_4);
+        assertThat(read.processorLimit()).isEqualTo(50);
+        assertThat(read.hardware().memory()).isEqualTo(512L << 20);
+        assertThat(read.hardware().dynamicMemory()).isNull();
+    }
+
     @ParameterizedTest
-    @ValueSource(ints = {1, 2, 3})
+    @ValueSource(ints = {1, 2, 3, 4})
     void anOlderFileIsKeptBesideTheOneThatReplacesIt(int version) throws IOException {
-        String old = List.of(VERSION_1, VERSION_2, VERSION_3).get(version - 1);
+        String old = List.of(VERSION_1, VERSION_2, VERSION_3, VERSION_4).get(version - 1);
         VmFolder place = new VmFolder(folder);
         Files.writeString(place.definition(), old);
 
@@ -196,7 +208,7 @@ class DefinitionUpgradeTest {
 
     @ParameterizedTest
     @ValueSource(
-            strings = {"[]", "1", "{}", "{\"version\":0}", "{\"version\":99}", "{\"version\":2}", "{\"version\":4}"})
+            strings = {"[]", "1", "{}", "{\"version\":0}", "{\"version\":99}", "{\"version\":2}", "{\"version\":4}", "{\"version\":5}"})
     void whatIsNoDefinitionIsRefused(String text) {
         assertThatThrownBy(() -> read(text)).isInstanceOf(Problem.class).hasMessageContaining("it");
     }

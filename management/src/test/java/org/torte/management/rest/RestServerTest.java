@@ -47,6 +47,7 @@ class RestServerTest {
     Path folder;
 
     private final HttpClient client = HttpClient.newHttpClient();
+    private final FakeWorkers workers = new FakeWorkers();
     private DataFolder data;
     private Host host;
     private Access access;
@@ -59,7 +60,7 @@ class RestServerTest {
     void startServer() throws IOException {
         kernel = Files.writeString(folder.resolve("vmlinuz"), "kernel").toString();
         data = DataFolder.open(folder.resolve("data"));
-        host = Host.open(data, new FakeWorkers(), InstantSource.system());
+        host = Host.open(data, workers, InstantSource.system());
         access = new Access(data.tokens(), InstantSource.system());
         token = access.owner();
         server = new RestServer(host, access, InstantSource.system());
@@ -143,6 +144,36 @@ class RestServerTest {
                 .isEqualTo(2);
         assertThat(send("DELETE", "/api/v1/vms/web1", "").statusCode()).isEqualTo(200);
         refused(get("/api/v1/vms/web1"), 404, "not-found", "torte vm list");
+    }
+
+    @Test
+    void memoryIsMadeDynamicChangedWhileItRunsAndMadeStaticAgain() {
+        make("web1");
+        JsonNode made = json(send(
+                "PATCH", "/api/v1/vms/web1", Map.of("dynamicMemory", Map.of("minimum", 64 << 20, "startup", 128 << 20))));
+        assertThat(made.path("dynamicMemory").toString())
+                .isEqualTo("{\"minimum\":67108864,\"startup\":134217728,\"buffer\":20}");
+        assertThat(act("web1", "start").path("state").asText()).isEqualTo("succeeded");
+        JsonNode changed =
+                json(send("PATCH", "/api/v1/vms/web1", Map.of("dynamicMemory", Map.of("minimum", 32 << 20))));
+        assertThat(changed.path("dynamicMemory").path("minimum").asLong()).isEqualTo(32 << 20);
+        assertThat(changed.path("dynamicMemory").path("startup").asLong()).isEqualTo(128 << 20);
+        refused(send("PATCH", "/api/v1/vms/web1", Map.of("memory", 1 << 30)), 409, "conflict", "needs a stop");
+        JsonNode fixed =
+                json(send("PATCH", "/api/v1/vms/web1", Map.of("dynamicMemory", Map.of("enabled", false))));
+        assertThat(fixed.path("dynamicMemory").isNull()).isTrue();
+    }
+
+    @Test
+    void aStartThatTheHostHasNoMemoryForIsRefusedUnlessItIsWanted() {
+        make("web1");
+        workers.available = 256L << 20;
+        refused(send("POST", "/api/v1/vms/web1/start", ""), 409, "conflict", "start it all the same with --overcommit");
+        assertThat(json(get("/api/v1/tasks")).path("items")).isEmpty();
+        JsonNode memory = json(get("/api/v1/host")).path("memory");
+        assertThat(memory.path("free").asLong()).isEqualTo(248L << 20);
+        assertThat(get("/metrics").body()).contains("torte_host_memory_bytes{kind=\"free\"} 260046848");
+        assertThat(act("web1", "start?overcommit=true").path("state").asText()).isEqualTo("succeeded");
     }
 
     @Test
@@ -362,6 +393,13 @@ class RestServerTest {
                 "PATCH|/api/v1/vms/web1|{\"adapters\":[{\"network\":\"nat\",\"forwards\":[\"0:1\"]}]}|400|1 to 65535",
                 "PATCH|/api/v1/vms/web1|{\"adapters\":[{\"network\":\"nat\",\"services\":[\"80\"]}]}|400|80:/run",
                 "PATCH|/api/v1/vms/web1|{\"adapters\":[{\"network\":\"nat\",\"name\":\"net2\"},{\"network\":\"nat\"}]}|400|is there twice",
+                "PATCH|/api/v1/vms/web1|{\"dynamicMemory\":{}}|400|has no minimum",
+                "PATCH|/api/v1/vms/web1|{\"dynamicMemory\":{\"minimum\":1}}|400|2 MiB",
+                "PATCH|/api/v1/vms/web1|{\"dynamicMemory\":{\"minimum\":1073741824}}|400|startup",
+                "PATCH|/api/v1/vms/web1|{\"dynamicMemory\":{\"minimum\":2097152,\"startup\":1073741824}}|400|more memory",
+                "PATCH|/api/v1/vms/web1|{\"dynamicMemory\":{\"minimum\":2097152,\"buffer\":4}}|400|5 to 2000",
+                "PATCH|/api/v1/vms/web1|{\"dynamicMemory\":{\"minimum\":2097152,\"enabled\":false}}|400|leave out",
+                "POST|/api/v1/vms/web1/start?overcommit=1||400|neither true nor false",
                 "POST|/api/v1/vms/web1/export|{}|400|folder",
                 "POST|/api/v1/vms/web1/export|{\"folder\":\"out\"}|400|no absolute path",
                 "POST|/api/v1/vms/web1/export|{\"folder\":\"/nowhere/out\"}|400|is not there",

@@ -395,6 +395,7 @@ public final class ControlCommands {
             if (status.committed() >= 0) {
                 shown.put("guest-committed", status.committed());
                 shown.put("guest-available", status.available());
+                shown.put("guest-reports", status.reports());
             }
         });
         return shown;
