@@ -487,6 +487,9 @@ public final class Checkpoints {
      * @throws Problem when it cannot be told how far that came, or a file not be deleted; nothing is lost then
      */
     void settle() {
+        if (vm.worker().isEmpty()) {
+            folder.sweep();
+        }
         Pending pending = vm.definition().checkpoints().pending();
         if (pending != null) {
             Predicate<Link> used = used(pending);

@@ -7,6 +7,7 @@ import java.nio.channels.FileChannel;
 import java.nio.channels.FileLock;
 import java.nio.channels.OverlappingFileLockException;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
@@ -61,6 +62,7 @@ public final class DataFolder implements AutoCloseable {
                 channel.truncate(0);
                 channel.write(ByteBuffer.wrap(
                         Long.toString(ProcessHandle.current().pid()).getBytes(StandardCharsets.US_ASCII)));
+                sweep(path);
                 return new DataFolder(path, channel);
             } catch (IOException | RuntimeException e) {
                 channel.close();
@@ -72,6 +74,16 @@ public final class DataFolder implements AutoCloseable {
                     "the folder " + path + " cannot be used (" + Reason.of(e) + ")",
                     "make room and give permission to write, or give another folder with --data",
                     e);
+        }
+    }
+
+    /** Deletes what a service has left that was killed while it replaced a file. */
+    private static void sweep(Path path) throws IOException {
+        try (DirectoryStream<Path> left =
+                Files.newDirectoryStream(path, ".{service,tokens,registered}.json*.part")) {
+            for (Path file : left) {
+                Files.deleteIfExists(file);
+            }
         }
     }
 

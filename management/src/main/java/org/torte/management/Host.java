@@ -114,6 +114,11 @@ public final class Host implements AutoCloseable {
         folders.forEach(this::load);
         events.add("service.started", "", Map.of("machines", machines.size(), "unreadable", unreadable.size()));
         machines.values().forEach(Vm::adopt);
+        // A machine whose definition cannot be read may run.
+        if (unreadable.isEmpty()
+                && machines.values().stream().noneMatch(vm -> vm.worker().isPresent())) {
+            workers.sweep();
+        }
         machines.values().forEach(Host::settle);
         machines.values().forEach(this::startByItself);
         memory.start();

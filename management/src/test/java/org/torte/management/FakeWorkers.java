@@ -96,6 +96,9 @@ public final class FakeWorkers implements Workers {
     }
 
     @Override
+    public void sweep() {}
+
+    @Override
     public HostMemory memory() {
         return new HostMemory() {
             @Override

@@ -2,11 +2,13 @@ package org.torte.cli.management;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Set;
 import org.torte.cli.UsageException;
 
 /** This command again: the same Java, the same options, the same modules. */
 final class SelfCommand {
-    private static final String MAIN = "org.torte.cli/org.torte.cli.Torte";
+    /** On a module path, and on a class path as tests have it. */
+    private static final Set<String> MAIN = Set.of("org.torte.cli/org.torte.cli.Torte", "org.torte.cli.Torte");
 
     private SelfCommand() {}
 
@@ -22,7 +24,7 @@ final class SelfCommand {
         command.add(self.command().orElse("java"));
         for (String argument : own) {
             command.add(argument);
-            if (argument.equals(MAIN)) {
+            if (MAIN.contains(argument)) {
                 command.addAll(List.of(arguments));
                 return command;
             }

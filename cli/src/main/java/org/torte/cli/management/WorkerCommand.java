@@ -6,6 +6,7 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Locale;
 import java.util.concurrent.Callable;
+import org.jspecify.annotations.Nullable;
 import org.torte.disk.DiskFormat;
 import org.torte.management.definition.Hardware;
 import org.torte.management.definition.VmDefinition;
@@ -32,10 +33,14 @@ public final class WorkerCommand implements Callable<Integer> {
     @Option(names = "--control", required = true, paramLabel = "SOCKET", description = "where it is asked")
     Path control = Path.of("");
 
+    @Option(names = "--start", paramLabel = "ID", description = "which start of the machine this is, known to the service")
+    @Nullable
+    String start;
+
     @Override
     public Integer call() throws IOException {
         VmFolder machine = new VmFolder(folder.toAbsolutePath().normalize());
-        try (WorkerRecord record = WorkerRecord.begin(machine, control)) {
+        try (WorkerRecord record = WorkerRecord.begin(machine, control, start)) {
             WorkerEnd end;
             try {
                 end = run(machine);

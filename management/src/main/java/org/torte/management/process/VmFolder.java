@@ -1,9 +1,14 @@
 package org.torte.management.process;
 
 import java.io.IOException;
+import java.lang.System.Logger.Level;
+import java.nio.file.DirectoryIteratorException;
+import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
+import java.util.List;
+import java.util.regex.Pattern;
 import org.torte.management.Problem;
 import org.torte.management.definition.DefinitionUpgrade;
 import org.torte.management.definition.DefinitionUpgrade.Found;
@@ -18,6 +23,11 @@ import org.torte.management.store.Reason;
  * @param path absolute
  */
 public record VmFolder(Path path) {
+    private static final System.Logger LOG = System.getLogger(VmFolder.class.getName());
+
+    private static final Pattern PART =
+            Pattern.compile("\\.(?:torte-|definition|checkpoint-|saved|worker\\.json|end\\.json|start).*\\.part");
+
     private static final int MAX_DEFINITION = 1 << 20;
 
     /** What it is. */
@@ -130,6 +140,27 @@ public record VmFolder(Path path) {
                     "the saved state " + savedState(its) + " cannot be deleted (" + Reason.of(e) + ")",
                     "give the user of the service permission to write there",
                     e);
+        }
+    }
+
+    /**
+     * While no worker runs and nobody writes here: deletes what those have left who were killed while they wrote a file
+     * that was to replace another.
+     */
+    public void sweep() {
+        for (Path place : List.of(path, run())) {
+            if (!Files.isDirectory(place)) {
+                continue;
+            }
+            try (DirectoryStream<Path> left = Files.newDirectoryStream(
+                    place, file -> PART.matcher(String.valueOf(file.getFileName())).matches())) {
+                for (Path file : left) {
+                    Files.deleteIfExists(file);
+                }
+            } catch (IOException | DirectoryIteratorException e) {
+                // It does no harm but to take room.
+                LOG.log(Level.WARNING, place + " cannot be cleaned", e);
+            }
         }
     }
 

@@ -204,9 +204,20 @@ final class WorkerProcess implements Worker {
                     "the worker's process " + process.pid() + " ended without a word" + status + log(folder));
         });
         WorkerRecord.forget(folder);
+        removeSocket(control);
         ready.completeExceptionally(new Problem(
                 Problem.Kind.FAILED, why.detail(), "look at " + folder.run().resolve("worker.log")));
         end.complete(why);
+    }
+
+    /** One whose process was killed leaves its socket. */
+    static void removeSocket(Path control) {
+        try {
+            Files.deleteIfExists(control);
+        } catch (IOException e) {
+            // The next worker replaces it.
+            return;
+        }
     }
 
     /** A status, and the signal that it means (128 and its number, as shells have it). */

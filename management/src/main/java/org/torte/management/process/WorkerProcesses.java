@@ -1,10 +1,17 @@
 package org.torte.management.process;
 
 import java.io.IOException;
+import java.lang.System.Logger.Level;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.DirectoryIteratorException;
+import java.nio.file.DirectoryStream;
+import java.nio.file.Files;
+import java.nio.file.LinkOption;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import java.util.UUID;
 import java.util.function.BiFunction;
 import org.torte.management.Problem;
 import org.torte.management.definition.VmDefinition;
@@ -15,6 +22,8 @@ import org.torte.management.store.Reason;
 
 /** Workers that are processes. */
 public final class WorkerProcesses implements Workers {
+    private static final System.Logger LOG = System.getLogger(WorkerProcesses.class.getName());
+
     /** What the kernel takes as a path of a socket, less what its maker adds for a moment. */
     private static final int MAX_SOCKET = 80;
 
@@ -46,7 +55,11 @@ public final class WorkerProcesses implements Workers {
             DurableFile.makeFolder(sockets);
             DurableFile.makeFolder(folder.run());
             DurableFile.delete(folder.run().resolve("end.json"));
-            Process process = new ProcessBuilder(command.apply(folder.path(), control))
+            String start = UUID.randomUUID().toString();
+            WorkerRecord.want(folder, start);
+            List<String> line = new ArrayList<>(command.apply(folder.path(), control));
+            line.addAll(List.of("--start", start));
+            Process process = new ProcessBuilder(line)
                     .redirectInput(Path.of("/dev/null").toFile())
                     .redirectErrorStream(true)
                     .redirectOutput(folder.run().resolve("worker.log").toFile())
@@ -63,15 +76,18 @@ public final class WorkerProcesses implements Workers {
 
     @Override
     public Optional<Worker> find(VmFolder folder, VmDefinition definition) {
-        return WorkerRecord.running(folder)
+        return WorkerRecord.adopt(folder)
                 .flatMap(identity -> ProcessHandle.of(identity.processId())
                         .map(process -> new WorkerProcess(folder, Path.of(identity.control()), process, null)));
     }
 
     @Override
     public Optional<WorkerEnd> lost(VmFolder folder) {
-        Optional<WorkerEnd> end = WorkerRecord.identity(folder)
-                .map(identity -> WorkerRecord.end(folder)
+        Optional<WorkerRecord.Identity> last = WorkerRecord.identity(folder);
+        last.map(identity -> Path.of(identity.control()))
+                .filter(control -> sockets.equals(control.getParent()))
+                .ifPresent(WorkerProcess::removeSocket);
+        Optional<WorkerEnd> end = last.map(identity -> WorkerRecord.end(folder)
                         .orElseGet(() -> new WorkerEnd(
                                 WorkerEnd.Cause.DIED,
                                 "the worker's process " + identity.processId()
@@ -79,6 +95,24 @@ public final class WorkerProcesses implements Workers {
                                         + WorkerProcess.log(folder))));
         WorkerRecord.forget(folder);
         return end;
+    }
+
+    @Override
+    public void sweep() {
+        if (!Files.isDirectory(sockets)) {
+            return;
+        }
+        try (DirectoryStream<Path> left = Files.newDirectoryStream(sockets, "{*.sock,.t*}")) {
+            for (Path one : left) {
+                // A socket, or the folder in which it was made.
+                if (Files.isDirectory(one, LinkOption.NOFOLLOW_LINKS)) {
+                    Files.deleteIfExists(one.resolve("s"));
+                }
+                Files.deleteIfExists(one);
+            }
+        } catch (IOException | DirectoryIteratorException e) {
+            LOG.log(Level.WARNING, sockets + " cannot be cleaned", e);
+        }
     }
 
     @Override

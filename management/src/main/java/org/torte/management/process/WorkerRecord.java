@@ -1,10 +1,12 @@
 package org.torte.management.process;
 
+import com.fasterxml.jackson.annotation.JsonInclude;
 import com.fasterxml.jackson.annotation.JsonProperty;
 import java.io.IOException;
 import java.nio.channels.FileChannel;
 import java.nio.channels.FileLock;
 import java.nio.channels.OverlappingFileLockException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
@@ -32,11 +34,19 @@ public final class WorkerRecord implements AutoCloseable {
      * @param processId its process
      * @param boot the boot of the host that it belongs to
      * @param control its control socket
+     * @param start which start it is of, if a service has started it
      */
+    @JsonInclude(JsonInclude.Include.NON_NULL)
     public record Identity(
             @JsonProperty(required = true) long processId,
             @JsonProperty(required = true) String boot,
-            @JsonProperty(required = true) String control) {}
+            @JsonProperty(required = true) String control,
+            @Nullable String start) {}
+
+    /** The file that says which start counts. */
+    private static final String START = "start";
+
+    private static final int IDENTITY_TRIES = 500;
 
     private WorkerRecord(Path run, FileChannel lock) {
         this.run = run;
@@ -46,9 +56,10 @@ public final class WorkerRecord implements AutoCloseable {
     /**
      * For the worker: begins its record.
      *
-     * @throws Problem CONFLICT when there is a worker already
+     * @param start which start it is of, if a service has started it
+     * @throws Problem CONFLICT when there is a worker already, or nobody wants it any more
      */
-    public static WorkerRecord begin(VmFolder folder, Path control) throws IOException {
+    public static WorkerRecord begin(VmFolder folder, Path control, @Nullable String start) throws IOException {
         Path run = folder.run();
         DurableFile.makeFolder(run);
         FileChannel channel = FileChannel.open(
@@ -65,10 +76,16 @@ public final class WorkerRecord implements AutoCloseable {
                 }
                 Thread.sleep(10);
             }
+            if (start != null && !start.equals(wanted(run))) {
+                throw new Problem(
+                        Problem.Kind.CONFLICT,
+                        "the service that started this worker has gone, and the next one does not know of it",
+                        "start the machine again");
+            }
             Files.deleteIfExists(run.resolve("end.json"));
             DurableFile.replace(
                     run.resolve("worker.json"),
-                    Json.pretty(new Identity(ProcessHandle.current().pid(), boot(), control.toString())));
+                    Json.pretty(new Identity(ProcessHandle.current().pid(), boot(), control.toString(), start)));
             return new WorkerRecord(run, channel);
         } catch (IOException | RuntimeException e) {
             channel.close();
@@ -90,7 +107,56 @@ public final class WorkerRecord implements AutoCloseable {
         lock.close();
     }
 
-    /** For a service: who the worker of a folder is, if one runs. */
+    /**
+     * For a service: says which start is the one that counts, before it starts the worker. A worker that comes to its lock
+     * later than a next service has looked is not wanted any more: that service has said that none runs.
+     */
+    static void want(VmFolder folder, String start) throws IOException {
+        DurableFile.replace(folder.run().resolve(START), start.getBytes(StandardCharsets.US_ASCII));
+    }
+
+    private static @Nullable String wanted(Path run) throws IOException {
+        try {
+            return Files.readString(run.resolve(START), StandardCharsets.ISO_8859_1);
+        } catch (NoSuchFileException e) {
+            return null;
+        }
+    }
+
+    /** For a service that begins: who the worker of a folder is, if one runs; otherwise none that is on its way will. */
+    static Optional<Identity> adopt(VmFolder folder) {
+        Path run = folder.run();
+        if (!Files.isDirectory(run)) {
+            return Optional.empty();
+        }
+        try (FileChannel channel = FileChannel.open(
+                run.resolve("worker.lock"),
+                StandardOpenOption.CREATE,
+                StandardOpenOption.READ,
+                StandardOpenOption.WRITE)) {
+            if (tryLock(channel) != null) {
+                DurableFile.delete(run.resolve(START));
+                return Optional.empty();
+            }
+            // Who has just got the lock writes who it is a moment later.
+            for (int i = 0; i < IDENTITY_TRIES; i++) {
+                Optional<Identity> found = identity(folder);
+                String start = wanted(run);
+                if (found.isPresent() && (start == null || start.equals(found.get().start()))) {
+                    return found;
+                }
+                Thread.sleep(10);
+            }
+            return identity(folder);
+        } catch (IOException e) {
+            throw unreadable(run, e);
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            return identity(folder);
+        }
+    }
+
+    /** For those who ask: who the worker of a folder is, if one runs. */
     static Optional<Identity> running(VmFolder folder) {
         Path run = folder.run();
         if (!Files.exists(run.resolve("worker.lock"))) {

@@ -19,6 +19,9 @@ public interface Workers {
     /** Why the last one ended, if it ran when this host was last up and no service has seen its end. */
     Optional<WorkerEnd> lost(VmFolder folder);
 
+    /** While no worker runs: removes what those have left that were killed. */
+    void sweep();
+
     /** The memory of the host that they run on. */
     HostMemory memory();
 }
