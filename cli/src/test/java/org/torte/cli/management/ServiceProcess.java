@@ -12,6 +12,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
@@ -24,6 +25,7 @@ final class ServiceProcess implements AutoCloseable {
     private static final Duration PATIENCE = Duration.ofMinutes(5);
 
     private final Path data;
+    private final List<String> options;
     private final HttpClient client = HttpClient.newHttpClient();
     private @Nullable Process process;
     private volatile DataFolder.Address address = new DataFolder.Address("", "", 0);
@@ -35,23 +37,30 @@ final class ServiceProcess implements AutoCloseable {
         }
     }
 
-    ServiceProcess(Path data) {
+    /**
+     * One that does not run yet.
+     *
+     * @param options of its Java and its workers'
+     */
+    ServiceProcess(Path data, String... options) {
         this.data = data;
+        this.options = List.of(options);
     }
 
     /** Starts it, and returns when it answers. */
     synchronized void start() throws IOException, InterruptedException {
-        Process started = new ProcessBuilder(
-                        Path.of(System.getProperty("java.home"), "bin", "java").toString(),
-                        "--enable-native-access=ALL-UNNAMED",
-                        "-XX:TieredStopAtLevel=1",
-                        "-Xmx128m",
-                        "-cp",
-                        System.getProperty("java.class.path"),
-                        "org.torte.cli.Torte",
-                        "service",
-                        "--data",
-                        data.toString())
+        List<String> command = new ArrayList<>(List.of(
+                Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+                "--enable-native-access=ALL-UNNAMED"));
+        command.addAll(options);
+        command.addAll(List.of(
+                "-cp",
+                System.getProperty("java.class.path"),
+                "org.torte.cli.Torte",
+                "service",
+                "--data",
+                data.toString()));
+        Process started = new ProcessBuilder(command)
                 .redirectErrorStream(true)
                 .redirectOutput(ProcessBuilder.Redirect.appendTo(log().toFile()))
                 .start();

@@ -65,16 +65,18 @@ public record Hardware(
      *
      * @param path of its image
      * @param format raw, vhd or vhdx; never guessed from what the image holds, which a guest may have written
-     * @param readOnly the guest cannot write it
+     * @param readOnly the guest cannot write it; false if not given
      */
     public record Disk(
             @JsonProperty(required = true) String path,
             @JsonProperty(required = true) String format,
-            boolean readOnly) {
+            Boolean readOnly) {
         private static final Set<String> FORMATS = Set.of("raw", "vhd", "vhdx");
 
-        /** Checks it. */
+        /** Fills in what a file leaves out, and refuses what cannot be. */
+        @SuppressWarnings("NullAway") // Jackson passes null for what a file leaves out.
         public Disk {
+            readOnly = readOnly != null && readOnly;
             checkPath("disks.path", path);
             if (!FORMATS.contains(format)) {
                 throw VmDefinition.invalid("disks.format is \"" + format + "\"", "give raw, vhd or vhdx");

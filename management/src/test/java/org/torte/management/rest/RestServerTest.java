@@ -177,6 +177,15 @@ class RestServerTest {
     }
 
     @Test
+    void aDiskCanBeWrittenUnlessItIsSaidNotTo() {
+        make("web1");
+        List<Map<String, String>> disks = List.of(Map.of("path", kernel, "format", "raw"));
+        JsonNode vm = json(send("PATCH", "/api/v1/vms/web1", Map.of("disks", disks)));
+        assertThat(vm.path("disks").path(0).path("readOnly").isBoolean()).isTrue();
+        assertThat(vm.path("disks").path(0).path("readOnly").asBoolean()).isFalse();
+    }
+
+    @Test
     void anAdapterKeepsItsAddressWhateverElseChangesOfIt() {
         make("web1");
         JsonNode first = adapters(List.of(
