@@ -144,7 +144,8 @@ final class Admission {
         String own = definition.hardware().dynamicMemory() == null ? "--memory" : "--memory-startup";
         throw new Problem(
                 Problem.Kind.CONFLICT,
-                definition.name() + " needs " + mebibytes(guest + PROCESS) + " of memory (its process included), and the"
+                definition.name() + " needs " + mebibytes(guest + PROCESS)
+                        + " of memory (its process included), and the"
                         + " host has " + mebibytes(Math.max(0, room.free())) + " for it: " + mebibytes(room.available())
                         + " are available, of which " + mebibytes(room.reserve()) + " are the host's own"
                         + (largest.isEmpty()

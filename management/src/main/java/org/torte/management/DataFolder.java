@@ -79,8 +79,7 @@ public final class DataFolder implements AutoCloseable {
 
     /** Deletes what a service has left that was killed while it replaced a file. */
     private static void sweep(Path path) throws IOException {
-        try (DirectoryStream<Path> left =
-                Files.newDirectoryStream(path, ".{service,tokens,registered}.json*.part")) {
+        try (DirectoryStream<Path> left = Files.newDirectoryStream(path, ".{service,tokens,registered}.json*.part")) {
             for (Path file : left) {
                 Files.deleteIfExists(file);
             }

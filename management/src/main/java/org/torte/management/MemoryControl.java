@@ -134,7 +134,8 @@ final class MemoryControl {
         long size = next.getAsLong();
         LOG.log(
                 Level.DEBUG,
-                () -> view.definition().name() + ": memory " + (report.wanted() >> 20) + " -> " + (size >> 20) + " MiB");
+                () -> view.definition().name() + ": memory " + (report.wanted() >> 20) + " -> " + (size >> 20)
+                        + " MiB");
         known.moving = vm.ask("memory", Map.of("size", size, "timeout", MOVE_SECONDS));
         return Math.max(0, size - report.wanted());
     }

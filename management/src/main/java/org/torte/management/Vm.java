@@ -239,7 +239,9 @@ public final class Vm {
 
     /** What the guest of a worker is known to have. */
     synchronized void uses(long processId, MemoryUse now) {
-        if (worker != null && worker.processId() == processId && definition.hardware().dynamicMemory() != null) {
+        if (worker != null
+                && worker.processId() == processId
+                && definition.hardware().dynamicMemory() != null) {
             memory = now;
         }
     }
@@ -431,9 +433,12 @@ public final class Vm {
             if (worker != null && !changed.processorLimit().equals(old.processorLimit())) {
                 told = worker.ask("processor-limit", Map.of("percent", changed.processorLimit()));
             }
-            if (worker != null && changed.hardware().dynamicMemory() == null && old.hardware().dynamicMemory() != null) {
+            if (worker != null
+                    && changed.hardware().dynamicMemory() == null
+                    && old.hardware().dynamicMemory() != null) {
                 // From now on nobody moves it: the guest has all of it, now or when its driver comes.
-                CompletableFuture<?> _ = worker.ask("memory", Map.of("size", changed.hardware().memory()));
+                CompletableFuture<?> _ =
+                        worker.ask("memory", Map.of("size", changed.hardware().memory()));
                 memory = null;
             }
         }

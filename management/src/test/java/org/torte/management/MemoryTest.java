@@ -64,7 +64,9 @@ class MemoryTest {
 
     private static void done(Task task) throws InterruptedException {
         assertThat(task.await(30, TimeUnit.SECONDS)).isTrue();
-        assertThat(task.view().state()).as(String.valueOf(task.view().problem())).isEqualTo(Task.State.SUCCEEDED);
+        assertThat(task.view().state())
+                .as(String.valueOf(task.view().problem()))
+                .isEqualTo(Task.State.SUCCEEDED);
     }
 
     @Test
@@ -93,15 +95,25 @@ class MemoryTest {
         workers.startSlowly();
         workers.available = 4096 * MIB;
         List<Vm> machines = List.of(
-                vm("a", 1536 * MIB, null), vm("b", 1536 * MIB, null), vm("c", 1536 * MIB, null), vm("d", 1536 * MIB, null));
+                vm("a", 1536 * MIB, null),
+                vm("b", 1536 * MIB, null),
+                vm("c", 1536 * MIB, null),
+                vm("d", 1536 * MIB, null));
         List<Task> tasks = machines.stream().map(vm -> vm.start("me")).toList();
         // The others wait for workers that never come.
-        for (int i = 0; i < 3000 && tasks.stream().filter(task -> task.view().state().isEnd()).count() < 2; i++) {
+        for (int i = 0;
+                i < 3000
+                        && tasks.stream()
+                                        .filter(task -> task.view().state().isEnd())
+                                        .count()
+                                < 2;
+                i++) {
             Thread.sleep(10);
         }
         assertThat(tasks.stream().filter(task -> task.view().state() == Task.State.FAILED))
                 .hasSize(2)
-                .allSatisfy(task -> assertThat(String.valueOf(task.view().problem())).contains("--overcommit"));
+                .allSatisfy(task ->
+                        assertThat(String.valueOf(task.view().problem())).contains("--overcommit"));
         for (Vm vm : machines) {
             if (vm.view().state() != VmState.OFF) {
                 done(vm.turnOff("me"));
@@ -125,14 +137,22 @@ class MemoryTest {
         long total = vm.view().definition().hardware().memory();
         long assigned = memory.get("assigned") instanceof Long known ? known : total;
         memory.putAll(Map.of(
-                "total", total,
-                "assigned", assigned,
-                "wanted", assigned,
-                "dynamic", true,
-                "limited", false,
-                "guest-committed", demand + total - assigned,
-                "guest-available", Math.max(0, assigned - demand),
-                "guest-reports", reports));
+                "total",
+                total,
+                "assigned",
+                assigned,
+                "wanted",
+                assigned,
+                "dynamic",
+                true,
+                "limited",
+                false,
+                "guest-committed",
+                demand + total - assigned,
+                "guest-available",
+                Math.max(0, assigned - demand),
+                "guest-reports",
+                reports));
     }
 
     @Test
@@ -156,16 +176,18 @@ class MemoryTest {
         // Another service, which knows nothing of before.
         new MemoryControl(() -> List.of(vm, fixed), admission, now::get).look();
         assertThat(workers.of(vm).memory).containsEntry("wanted", 1200 * MIB);
-        host.change(vm, old -> new VmDefinition(
-                old.version(),
-                old.id(),
-                old.name(),
-                old.notes(),
-                old.hardware().fixed(),
-                old.processorLimit(),
-                old.automaticStart(),
-                old.savedState(),
-                old.checkpoints()));
+        host.change(
+                vm,
+                old -> new VmDefinition(
+                        old.version(),
+                        old.id(),
+                        old.name(),
+                        old.notes(),
+                        old.hardware().fixed(),
+                        old.processorLimit(),
+                        old.automaticStart(),
+                        old.savedState(),
+                        old.checkpoints()));
         assertThat(workers.of(vm).memory).containsEntry("wanted", 2048 * MIB);
         assertThat(vm.view().memory()).isNull();
         assertThat(workers.of(fixed).memory).isEmpty();
@@ -185,7 +207,8 @@ class MemoryTest {
             control.look();
             now.addAndGet(SECOND);
         }
-        assertThat(other.view().memory()).satisfies(use -> assertThat(use.wanted()).isLessThan(2048 * MIB));
+        assertThat(other.view().memory())
+                .satisfies(use -> assertThat(use.wanted()).isLessThan(2048 * MIB));
         done(vm.turnOff("me"));
         assertThat(vm.view().memory()).isNull();
     }

@@ -44,7 +44,8 @@ public final class HostCommand extends ServiceOptions {
         if (memory.isObject()) {
             lines.put(
                     "memory",
-                    Output.size(memory.path("total").asLong()) + ", " + Output.size(memory.path("available").asLong())
+                    Output.size(memory.path("total").asLong()) + ", "
+                            + Output.size(memory.path("available").asLong())
                             + " available; of that machines that run may still take "
                             + Output.size(memory.path("claimed").asLong()) + ", the host keeps "
                             + Output.size(memory.path("reserve").asLong()));

@@ -50,7 +50,8 @@ abstract class VmActionCommand extends ServiceOptions {
     static final class Start extends VmActionCommand {
         @Option(
                 names = "--overcommit",
-                description = "whether the host has the memory for it or not; when it runs out, the host ends processes")
+                description =
+                        "whether the host has the memory for it or not; when it runs out, the host ends processes")
         boolean overcommit;
 
         @Override

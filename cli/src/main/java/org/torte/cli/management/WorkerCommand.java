@@ -33,7 +33,10 @@ public final class WorkerCommand implements Callable<Integer> {
     @Option(names = "--control", required = true, paramLabel = "SOCKET", description = "where it is asked")
     Path control = Path.of("");
 
-    @Option(names = "--start", paramLabel = "ID", description = "which start of the machine this is, known to the service")
+    @Option(
+            names = "--start",
+            paramLabel = "ID",
+            description = "which start of the machine this is, known to the service")
     @Nullable
     String start;
 

@@ -44,11 +44,7 @@ class MemoryGuestTest {
             GuestImages.GuestKernel its = images.guestKernel(GuestImages.CLOUD_KERNEL);
             kernel = its.kernel();
             images.initrd(
-                    WORK,
-                    Map.of("torte/hv_balloon.ko", its.module("hv_balloon")),
-                    its,
-                    List.of("hv_utils"),
-                    initrd);
+                    WORK, Map.of("torte/hv_balloon.ko", its.module("hv_balloon")), its, List.of("hv_utils"), initrd);
         } catch (InputException e) {
             abort("no guest can be made from this system's packages: " + e.getMessage());
         }
@@ -68,7 +64,8 @@ class MemoryGuestTest {
     }
 
     private static void type(JsonNode vm, String line) {
-        Path control = WorkerRecord.control(new VmFolder(Path.of(vm.path("folder").asText())))
+        Path control = WorkerRecord.control(
+                        new VmFolder(Path.of(vm.path("folder").asText())))
                 .orElseThrow();
         try (ControlClient client = ControlClient.connect(control)) {
             Map<String, Object> _ = client.ask("console.write", Map.of("bytes", line + "\n"), _ -> {});
@@ -85,33 +82,42 @@ class MemoryGuestTest {
                     "POST",
                     "/api/v1/vms",
                     Map.of(
-                            "name", "web1",
-                            "memory", 448 * MIB,
-                            "dynamicMemory", Map.of("minimum", 64 * MIB, "startup", STARTUP),
+                            "name",
+                            "web1",
+                            "memory",
+                            448 * MIB,
+                            "dynamicMemory",
+                            Map.of("minimum", 64 * MIB, "startup", STARTUP),
                             "boot",
-                                    Map.of(
-                                            "kernel", kernel.toString(),
-                                            "initrds", List.of(initrd.toString()),
-                                            "commandLine", "console=ttyS0")));
+                            Map.of(
+                                    "kernel", kernel.toString(),
+                                    "initrds", List.of(initrd.toString()),
+                                    "commandLine", "console=ttyS0")));
             assertThat(made.status()).as(made.toString()).isEqualTo(201);
             JsonNode task = service.done("POST", "/api/v1/vms/web1/start", null);
             assertThat(task.path("problem").isNull()).isTrue();
-            awaitMemory(service, "started", use -> use.path("demand").isNumber()
-                    && use.path("assigned").asLong() <= STARTUP + 64 * MIB);
+            awaitMemory(
+                    service,
+                    "started",
+                    use -> use.path("demand").isNumber() && use.path("assigned").asLong() <= STARTUP + 64 * MIB);
             // A new service goes on with what it finds.
             service.kill();
             service.start();
-            JsonNode before = awaitMemory(service, "another service", use -> use.path("demand").isNumber());
+            JsonNode before = awaitMemory(
+                    service, "another service", use -> use.path("demand").isNumber());
             type(
                     service.get("/api/v1/vms/web1"),
                     "for i in 1 2 3 4 5 6 7 8; do dd if=/dev/zero of=/m/f$i bs=1M count=20 2>/dev/null; sleep 2; done");
             JsonNode full = awaitMemory(
                     service,
                     "160 MiB more in use",
-                    use -> use.path("assigned").asLong() >= before.path("demand").asLong() + 160 * MIB);
-            assertThat(full.path("assigned").asLong()).isGreaterThan(before.path("assigned").asLong());
+                    use -> use.path("assigned").asLong()
+                            >= before.path("demand").asLong() + 160 * MIB);
+            assertThat(full.path("assigned").asLong())
+                    .isGreaterThan(before.path("assigned").asLong());
             service.done("POST", "/api/v1/vms/web1/turn-off", null);
-            assertThat(service.get("/api/v1/vms/web1").path("memoryUse").isNull()).isTrue();
+            assertThat(service.get("/api/v1/vms/web1").path("memoryUse").isNull())
+                    .isTrue();
         }
     }
 }

@@ -131,6 +131,10 @@ final class ServiceProcess implements AutoCloseable {
             request.header("Content-Type", "application/json").method(method, BodyPublishers.ofString(Json.text(body)));
         }
         HttpResponse<byte[]> response = client.send(request.build(), BodyHandlers.ofByteArray());
+        if (response.statusCode() == 401) {
+            // The next service listens already, and nobody knows its token yet.
+            throw new IOException("another service answers");
+        }
         byte[] text = response.body();
         return new Answer(
                 response.statusCode(),

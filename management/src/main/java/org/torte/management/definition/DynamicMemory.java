@@ -77,8 +77,7 @@ public record DynamicMemory(
                 return null;
             }
             if (old == null && minimum == null) {
-                throw VmDefinition.invalid(
-                        "dynamicMemory has no minimum", "say what the guest is to have at least");
+                throw VmDefinition.invalid("dynamicMemory has no minimum", "say what the guest is to have at least");
             }
             return new DynamicMemory(
                     minimum != null ? minimum : old == null ? memory : old.minimum(),

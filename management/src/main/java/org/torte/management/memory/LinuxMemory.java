@@ -50,7 +50,8 @@ public final class LinuxMemory implements HostMemory {
 
     @Override
     public Resident of(long processId) {
-        Map<String, Long> status = numbers(proc.resolve(Long.toString(processId)).resolve("status"));
+        Map<String, Long> status =
+                numbers(proc.resolve(Long.toString(processId)).resolve("status"));
         // RAM of guests is in memory files, which count as shared memory.
         return new Resident(kibibytes(status, "RssShmem", 0), kibibytes(status, "RssAnon", 0));
     }
@@ -73,8 +74,7 @@ public final class LinuxMemory implements HostMemory {
                 Limits its = second
                         ? limits(at, "memory.max", "memory.current", "inactive_file")
                         : limits(at, "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file");
-                tightest = new Limits(
-                        Math.min(tightest.total(), its.total()), Math.min(tightest.free(), its.free()));
+                tightest = new Limits(Math.min(tightest.total(), its.total()), Math.min(tightest.free(), its.free()));
                 at = at.getParent();
             }
         }

@@ -9,7 +9,8 @@ import org.jspecify.annotations.Nullable;
  * @param wanted what it is to have
  * @param demand what it needs by its own words, if it has told
  */
-public record MemoryUse(long assigned, long wanted, @Nullable Long demand) {
+public record MemoryUse(
+        long assigned, long wanted, @Nullable Long demand) {
     /** What a worker has just said. */
     public static MemoryUse of(MemoryReport report) {
         return new MemoryUse(report.assigned(), report.wanted(), report.told() ? report.demand() : null);

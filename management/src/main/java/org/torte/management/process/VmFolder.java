@@ -153,7 +153,8 @@ public record VmFolder(Path path) {
                 continue;
             }
             try (DirectoryStream<Path> left = Files.newDirectoryStream(
-                    place, file -> PART.matcher(String.valueOf(file.getFileName())).matches())) {
+                    place,
+                    file -> PART.matcher(String.valueOf(file.getFileName())).matches())) {
                 for (Path file : left) {
                     Files.deleteIfExists(file);
                 }

@@ -88,11 +88,11 @@ public final class WorkerProcesses implements Workers {
                 .filter(control -> sockets.equals(control.getParent()))
                 .ifPresent(WorkerProcess::removeSocket);
         Optional<WorkerEnd> end = last.map(identity -> WorkerRecord.end(folder)
-                        .orElseGet(() -> new WorkerEnd(
-                                WorkerEnd.Cause.DIED,
-                                "the worker's process " + identity.processId()
-                                        + " ended without a word while no service ran"
-                                        + WorkerProcess.log(folder))));
+                .orElseGet(() -> new WorkerEnd(
+                        WorkerEnd.Cause.DIED,
+                        "the worker's process " + identity.processId()
+                                + " ended without a word while no service ran"
+                                + WorkerProcess.log(folder))));
         WorkerRecord.forget(folder);
         return end;
     }

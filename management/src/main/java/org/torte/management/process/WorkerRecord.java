@@ -142,7 +142,8 @@ public final class WorkerRecord implements AutoCloseable {
             for (int i = 0; i < IDENTITY_TRIES; i++) {
                 Optional<Identity> found = identity(folder);
                 String start = wanted(run);
-                if (found.isPresent() && (start == null || start.equals(found.get().start()))) {
+                if (found.isPresent()
+                        && (start == null || start.equals(found.get().start()))) {
                     return found;
                 }
                 Thread.sleep(10);

@@ -136,9 +136,15 @@ final class HostRoutes {
                 continue;
             }
             String name = "{vm=\"" + vm.definition().name() + "\"} ";
-            assigned.append("torte_vm_memory_assigned_bytes").append(name).append(use.assigned()).append('\n');
+            assigned.append("torte_vm_memory_assigned_bytes")
+                    .append(name)
+                    .append(use.assigned())
+                    .append('\n');
             if (use.demand() != null) {
-                demand.append("torte_vm_memory_demand_bytes").append(name).append(use.demand()).append('\n');
+                demand.append("torte_vm_memory_demand_bytes")
+                        .append(name)
+                        .append(use.demand())
+                        .append('\n');
             }
         }
         text.append("# HELP torte_vm_memory_assigned_bytes What guests with dynamic memory have.\n")

@@ -111,7 +111,8 @@ class DefinitionUpgradeTest {
             }
             """;
 
-    private static final String VERSION_4 = VERSION_3.replace("\"version\" : 3", "\"version\" : 4")
+    private static final String VERSION_4 = VERSION_3
+            .replace("\"version\" : 3", "\"version\" : 4")
             .replace("\"automaticStart\"", "\"processorLimit\" : 50, \"automaticStart\"");
 
     @TempDir
@@ -208,7 +209,16 @@ class DefinitionUpgradeTest {
 
     @ParameterizedTest
     @ValueSource(
-            strings = {"[]", "1", "{}", "{\"version\":0}", "{\"version\":99}", "{\"version\":2}", "{\"version\":4}", "{\"version\":5}"})
+            strings = {
+                "[]",
+                "1",
+                "{}",
+                "{\"version\":0}",
+                "{\"version\":99}",
+                "{\"version\":2}",
+                "{\"version\":4}",
+                "{\"version\":5}"
+            })
     void whatIsNoDefinitionIsRefused(String text) {
         assertThatThrownBy(() -> read(text)).isInstanceOf(Problem.class).hasMessageContaining("it");
     }

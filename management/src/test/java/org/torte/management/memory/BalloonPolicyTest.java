@@ -82,7 +82,9 @@ class BalloonPolicyTest {
         assertThat(guest.moves).isEmpty();
         guest.live(300, 500 * MIB);
         assertThat(guest.wanted).isEqualTo(600 * MIB);
-        assertThat(guest.moves).isSortedAccordingTo((a, b) -> Long.compare(b, a)).hasSizeGreaterThan(5);
+        assertThat(guest.moves)
+                .isSortedAccordingTo((a, b) -> Long.compare(b, a))
+                .hasSizeGreaterThan(5);
         int moves = guest.moves.size();
         guest.live(3600, 500 * MIB);
         assertThat(guest.moves).hasSize(moves);
@@ -160,9 +162,7 @@ class BalloonPolicyTest {
             guest.reports = random.nextInt(4) == 0 ? random.nextLong() : guest.reports + 1;
             guest.room = new Room(random.nextLong(), random.nextLong(1 << 30));
             guest.step(
-                    random.nextInt(20) != 0,
-                    words[random.nextInt(words.length)],
-                    words[random.nextInt(words.length)]);
+                    random.nextInt(20) != 0, words[random.nextInt(words.length)], words[random.nextInt(words.length)]);
         }
         assertThat(guest.moves).isNotEmpty();
     }
@@ -219,8 +219,8 @@ class BalloonPolicyTest {
         List<Guest> guests = List.of(new Guest(), new Guest(), new Guest());
         int moves = 0;
         for (int second = 0; second < 3600; second++) {
-            long free = host
-                    - guests.stream().mapToLong(guest -> guest.assigned).sum();
+            long free =
+                    host - guests.stream().mapToLong(guest -> guest.assigned).sum();
             for (Guest guest : guests) {
                 guest.room = new Room(free, 128 * MIB);
                 long before = guest.assigned;

@@ -150,7 +150,9 @@ class RestServerTest {
     void memoryIsMadeDynamicChangedWhileItRunsAndMadeStaticAgain() {
         make("web1");
         JsonNode made = json(send(
-                "PATCH", "/api/v1/vms/web1", Map.of("dynamicMemory", Map.of("minimum", 64 << 20, "startup", 128 << 20))));
+                "PATCH",
+                "/api/v1/vms/web1",
+                Map.of("dynamicMemory", Map.of("minimum", 64 << 20, "startup", 128 << 20))));
         assertThat(made.path("dynamicMemory").toString())
                 .isEqualTo("{\"minimum\":67108864,\"startup\":134217728,\"buffer\":20}");
         assertThat(act("web1", "start").path("state").asText()).isEqualTo("succeeded");
@@ -159,8 +161,7 @@ class RestServerTest {
         assertThat(changed.path("dynamicMemory").path("minimum").asLong()).isEqualTo(32 << 20);
         assertThat(changed.path("dynamicMemory").path("startup").asLong()).isEqualTo(128 << 20);
         refused(send("PATCH", "/api/v1/vms/web1", Map.of("memory", 1 << 30)), 409, "conflict", "needs a stop");
-        JsonNode fixed =
-                json(send("PATCH", "/api/v1/vms/web1", Map.of("dynamicMemory", Map.of("enabled", false))));
+        JsonNode fixed = json(send("PATCH", "/api/v1/vms/web1", Map.of("dynamicMemory", Map.of("enabled", false))));
         assertThat(fixed.path("dynamicMemory").isNull()).isTrue();
     }
 
