@@ -11,6 +11,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicLong;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -46,7 +47,7 @@ class MemoryTest {
         data.close();
     }
 
-    private Vm vm(String name, long memory, DynamicMemory.Wish dynamic) {
+    private Vm vm(String name, long memory, DynamicMemory.@Nullable Wish dynamic) {
         return host.create(new NewVm(
                 name,
                 null,

@@ -35,8 +35,8 @@ class MemoryGuestTest {
     @TempDir
     Path folder;
 
-    private Path kernel;
-    private Path initrd;
+    private Path kernel = Path.of("");
+    private Path initrd = Path.of("");
 
     private void makeGuest() throws IOException {
         try {

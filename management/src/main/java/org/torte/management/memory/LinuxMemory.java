@@ -7,6 +7,7 @@ import java.nio.file.Path;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.regex.Pattern;
 
 /**
  * The memory of a Linux host: proc(5), and the limits of the control groups that this process is in, of version 2 or 1
@@ -14,6 +15,7 @@ import java.util.Map;
  */
 public final class LinuxMemory implements HostMemory {
     private static final long KIB = 1 << 10;
+    private static final Pattern NUMBER = Pattern.compile("\\d{1,18}");
     /** What version 1 writes for no limit is a number of pages beyond any machine. */
     private static final long UNLIMITED = 1L << 60;
 
@@ -113,13 +115,8 @@ public final class LinuxMemory implements HostMemory {
         Map<String, Long> numbers = new HashMap<>();
         for (String line : lines(file)) {
             String[] words = line.strip().split("[:\\s]+", 3);
-            try {
-                if (words.length >= 2) {
-                    numbers.put(words[0], Long.parseLong(words[1]));
-                }
-            } catch (NumberFormatException e) {
-                // A line of text, which is not asked for.
-                continue;
+            if (words.length >= 2 && NUMBER.matcher(words[1]).matches()) {
+                numbers.put(words[0], Long.parseLong(words[1]));
             }
         }
         return numbers;
