@@ -13,6 +13,7 @@ module org.torte.management {
 
     exports org.torte.management;
     exports org.torte.management.definition;
+    exports org.torte.management.memory;
     exports org.torte.management.process;
     exports org.torte.management.rest;
 
@@ -20,6 +21,8 @@ module org.torte.management {
     opens org.torte.management to
             com.fasterxml.jackson.databind;
     opens org.torte.management.definition to
+            com.fasterxml.jackson.databind;
+    opens org.torte.management.memory to
             com.fasterxml.jackson.databind;
     opens org.torte.management.process to
             com.fasterxml.jackson.databind;
