@@ -1,5 +1,9 @@
 package org.torte.hypervisor.software;
 
+import static java.lang.foreign.ValueLayout.JAVA_INT;
+
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
 import java.lang.invoke.MethodHandles;
 import java.lang.invoke.VarHandle;
 import java.util.concurrent.locks.LockSupport;
@@ -29,6 +33,7 @@ final class Events {
     static final int RENDEZVOUS = 32;
 
     private static final VarHandle PENDING;
+    private static final VarHandle WORD = JAVA_INT.varHandle();
 
     static {
         try {
@@ -45,6 +50,9 @@ final class Events {
     boolean attention;
 
     private volatile @Nullable Thread waiting;
+
+    /** For translated code: 1 while something may be pending, be it masked or not. */
+    private @Nullable MemorySegment word;
 
     /** Whether an event that counts now is pending. */
     boolean due() {
@@ -67,10 +75,35 @@ final class Events {
 
     void raise(int events) {
         int before = (int) PENDING.getAndBitwiseOr(this, events);
+        MemorySegment seen = word;
+        if (seen != null) {
+            WORD.setRelease(seen, 0L, 1);
+        }
         if ((before & events) != events) {
             Thread thread = waiting;
             if (thread != null) {
                 LockSupport.unpark(thread);
+            }
+        }
+    }
+
+    /** An int that translated code may look at: 0 while nothing is pending. Before the processor runs. */
+    MemorySegment forCode() {
+        MemorySegment made = Arena.ofAuto().allocate(4, 64);
+        word = made;
+        refresh();
+        return made;
+    }
+
+    /** Lets translated code see what has been withdrawn; by the processor's own thread. */
+    void refresh() {
+        MemorySegment seen = word;
+        if (seen != null && (int) WORD.getOpaque(seen, 0L) != 0) {
+            WORD.setOpaque(seen, 0L, 0);
+            // Whoever raises an event does that first and then writes here; here it is the other way round.
+            VarHandle.fullFence();
+            if ((int) PENDING.getOpaque(this) != 0) {
+                WORD.setOpaque(seen, 0L, 1);
             }
         }
     }

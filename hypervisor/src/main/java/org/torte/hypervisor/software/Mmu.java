@@ -288,19 +288,21 @@ final class Mmu {
         return found;
     }
 
-    /** Makes the areas that translated code uses; the processor does not run yet. */
+    /** Makes the areas that translated code uses, by privilege; the processor does not run yet. */
     List<StateArea> createAreas() {
-        areas = new StateArea[] {new StateArea(), new StateArea(), new StateArea()};
+        areas = StateArea.create(cpu.events.forCode()).toArray(StateArea[]::new);
         return List.of(areas);
     }
 
     /** The area of the current privilege, or null when translated code must not run. */
     @Nullable
     StateArea area() {
-        if (checksAlignment) {
-            return null;
-        }
-        return switch (privilege) {
+        return checksAlignment ? null : area(privilege);
+    }
+
+    /** The area of a privilege. */
+    StateArea area(Privilege of) {
+        return switch (of) {
             case SUPERVISOR -> areas[0];
             case SUPERVISOR_OPEN -> areas[1];
             case USER -> areas[2];

@@ -54,7 +54,14 @@ final class SoftwareProcessor implements VirtualProcessor {
         translated = translator == null
                 ? null
                 : new TranslatedCode(
-                        cpu, memory, rendezvous, executor, builder, translator, always ? 1 : TranslatedCode.HOT);
+                        cpu,
+                        memory,
+                        rendezvous,
+                        executor,
+                        builder,
+                        translator,
+                        always ? 1 : TranslatedCode.HOT,
+                        TranslatedCode.BUDGET);
         interpreter = new Interpreter(cpu, executor, builder, translated);
     }
 

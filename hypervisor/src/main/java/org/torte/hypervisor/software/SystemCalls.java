@@ -11,6 +11,28 @@ final class SystemCalls {
 
     private final Cpu cpu;
 
+    /** Segments and privilege level of 64-bit code as SYSCALL (to level 0) and SYSRET (to level 3) leave them. */
+    static void cross(Cpu cpu, int codeSelector, int stackSelector, int level) {
+        set(cpu, Cpu.CS, codeSelector, CODE_64, level);
+        set(cpu, Cpu.SS, stackSelector, DATA, level);
+        cpu.setCpl(level);
+    }
+
+    /** The selector of CS after SYSCALL; that of SS follows 8 behind it. */
+    static int callSelector(Cpu cpu) {
+        return (int) (cpu.star >>> 32) & 0xfffc;
+    }
+
+    /** The selector of CS after a SYSRET to 64-bit code. */
+    static int returnSelector(Cpu cpu) {
+        return (int) (cpu.star >>> 48) + 16 & 0xfffc | 3;
+    }
+
+    /** The selector of SS after SYSRET. */
+    static int returnStackSelector(Cpu cpu) {
+        return (int) (cpu.star >>> 48) + 8 & 0xfffc | 3;
+    }
+
     SystemCalls(Cpu cpu) {
         this.cpu = cpu;
     }
@@ -26,6 +48,10 @@ final class SystemCalls {
 
     /** A flat segment: these instructions do not read descriptors. */
     private void set(int segment, int selector, int attributes, int level) {
+        set(cpu, segment, selector, attributes, level);
+    }
+
+    private static void set(Cpu cpu, int segment, int selector, int attributes, int level) {
         cpu.selector[segment] = selector;
         cpu.r[Cpu.BASE + segment] = 0;
         cpu.limit[segment] = -1;

@@ -3,6 +3,7 @@ package org.torte.hypervisor.software;
 import static java.lang.foreign.ValueLayout.JAVA_BYTE;
 
 import java.lang.invoke.VarHandle;
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 import org.torte.hypervisor.software.translator.Site;
 import org.torte.hypervisor.software.translator.StateArea;
@@ -20,7 +21,7 @@ final class TranslatedCode {
     static final int HOT = 40;
 
     /** Instructions after which code leaves to look for events: some ten microseconds. */
-    private static final int BUDGET = 20_000;
+    static final int BUDGET = 20_000;
 
     /** The heat of a block that cannot be translated. */
     private static final int NEVER = Integer.MIN_VALUE;
@@ -39,6 +40,7 @@ final class TranslatedCode {
     private final BlockBuilder builder;
     private final Translator translator;
     private final int threshold;
+    private final int budget;
     private final Site site = new Site();
 
     /** Instructions executed in translated code. */
@@ -53,8 +55,20 @@ final class TranslatedCode {
     /** Whether the code that executes now may use XMM registers. */
     private boolean vectors;
 
-    /** The system flags that the code which executes now has begun with. */
+    /** The state that code executes with, and where it goes on. */
+    private StateArea area;
+
+    private int at;
+
+    /** What {@link StateArea#system} was when the code that executes now began. */
     private int system;
+
+    // What the areas know about changes of privilege.
+    private long star;
+    private long lstar;
+    private long sfmask;
+    private long efer;
+    private long cr4;
 
     /** How often in a row a page was filled in for the code there, without progress. */
     private int fills;
@@ -65,7 +79,7 @@ final class TranslatedCode {
     private long resumeRip;
     private @Nullable Translation resumeIn;
 
-    /** Translates blocks that are come upon for the {@code threshold}th time. */
+    /** Translates blocks that are come upon for the {@code threshold}th time; leaves after {@code budget} instructions. */
     TranslatedCode(
             Cpu cpu,
             PhysicalMemory memory,
@@ -73,7 +87,8 @@ final class TranslatedCode {
             Executor executor,
             BlockBuilder builder,
             Translator translator,
-            int threshold) {
+            int threshold,
+            int budget) {
         this.cpu = cpu;
         this.mmu = cpu.mmu;
         this.memory = memory;
@@ -82,9 +97,10 @@ final class TranslatedCode {
         this.builder = builder;
         this.translator = translator;
         this.threshold = threshold;
-        for (StateArea area : mmu.createAreas()) {
-            translator.register(area);
-        }
+        this.budget = budget;
+        List<StateArea> areas = mmu.createAreas();
+        area = areas.getFirst();
+        areas.forEach(translator::register);
     }
 
     /** Whether it is time to call {@link #run} for a block that is about to be interpreted. */
@@ -100,17 +116,17 @@ final class TranslatedCode {
      */
     Block run(Block block, long rip) {
         cpu.rip = rip;
-        StateArea area = usableArea();
-        if (area == null) {
+        StateArea now = usableArea();
+        if (now == null) {
             return block;
         }
         Translation translation = translation(block, rip);
         if (translation == null) {
             return block;
         }
-        remember(area, translation);
-        load(area);
-        return execute(area, translator.start(translation));
+        load(now);
+        remember(translation);
+        return execute(translator.start(translation));
     }
 
     /** Goes on at an instruction pointer after the interpreter has executed one instruction; otherwise as {@link #run}. */
@@ -119,17 +135,17 @@ final class TranslatedCode {
         cpu.rip = rip;
         cpu.r[Cpu.START] = rip;
         Translation in = resumeIn;
-        StateArea area = usableArea();
+        StateArea now = usableArea();
         // The instruction may have changed what XMM registers may be used for.
         if (resumeAt != 0
                 && rip == resumeRip
                 && in != null
                 && translator.isValid(in)
-                && area != null
+                && now != null
                 && (!in.usesVectors || vectorsUsable())) {
             executed -= resumeUncounted;
-            load(area);
-            return execute(area, resumeAt);
+            load(now);
+            return execute(resumeAt);
         }
         Block block = builder.lookUp(rip);
         return isHot(block) ? run(block, rip) : block;
@@ -146,196 +162,279 @@ final class TranslatedCode {
                 && (cpu.fpu.mxcsr & MXCSR_MASKS) == MXCSR_MASKS;
     }
 
-    private void load(StateArea area) {
-        loadGeneral(area);
+    private void load(StateArea in) {
+        loadGeneral(in);
         vectors = vectorsUsable();
-        area.setVectors(vectors);
-        area.loadVectors(cpu.fpu.xmm, cpu.fpu.mxcsr | MXCSR_MASKS);
+        in.setVectors(vectors);
+        in.loadVectors(cpu.fpu.xmm, cpu.fpu.mxcsr | MXCSR_MASKS);
     }
 
-    private void loadGeneral(StateArea area) {
-        area.loadGeneral(cpu.r, cpu.r[Cpu.BASE + Cpu.FS], cpu.r[Cpu.BASE + Cpu.GS]);
-        area.loadSelectors(cpu.selector);
-        area.setFlags(cpu.alu.flags());
-        system = cpu.systemFlags | (cpu.cpl > cpu.iopl() ? StateArea.RESTRICTED : 0);
-        area.setSystem(system);
+    /** Makes an area the one that code executes with, and gives it everything but XMM registers. */
+    private void loadGeneral(StateArea in) {
+        area = in;
+        in.loadGeneral(cpu.r);
+        in.loadBases(cpu.r[Cpu.BASE + Cpu.FS], cpu.r[Cpu.BASE + Cpu.GS], cpu.kernelGsBase);
+        in.loadSelectors(cpu.selector);
+        in.setFlags(cpu.alu.flags());
+        system = cpu.systemFlags
+                | (cpu.cpl > cpu.iopl() ? StateArea.RESTRICTED : 0)
+                | (cpu.cpl > 0 ? StateArea.UNPRIVILEGED : 0)
+                | ((cpu.cr4 & Cpu.CR4_FSGSBASE) == 0 ? StateArea.NO_BASES : 0);
+        in.setSystem(system);
+        cpu.events.refresh();
+        if (cpu.star != star || cpu.lstar != lstar || cpu.sfmask != sfmask || cpu.efer != efer || cpu.cr4 != cr4) {
+            findCrossings();
+        }
     }
 
-    private void store(StateArea area, long rip) {
-        storeGeneral(area, rip);
-        storeVectors(area);
+    /** Tells the areas where SYSCALL, SYSRET, STAC and CLAC lead. */
+    private void findCrossings() {
+        star = cpu.star;
+        lstar = cpu.lstar;
+        sfmask = cpu.sfmask;
+        efer = cpu.efer;
+        cr4 = cpu.cr4;
+        StateArea supervisor = mmu.area(Mmu.Privilege.SUPERVISOR);
+        StateArea open = mmu.area(Mmu.Privilege.SUPERVISOR_OPEN);
+        StateArea user = mmu.area(Mmu.Privilege.USER);
+        boolean calls = (efer & Cpu.EFER_SCE) != 0;
+        int selector = SystemCalls.callSelector(cpu);
+        user.setSystemCall(calls ? supervisor : null, lstar, selector, selector + 8, (int) sfmask);
+        supervisor.setSystemReturn(
+                calls ? user : null, SystemCalls.returnSelector(cpu), SystemCalls.returnStackSelector(cpu));
+        boolean prevention = (cr4 & Cpu.CR4_SMAP) != 0;
+        supervisor.setUserAccess(prevention ? open : null, null);
+        open.setUserAccess(null, prevention ? supervisor : null);
     }
 
-    private void storeGeneral(StateArea area, long rip) {
+    private void store(long rip) {
+        storeGeneral(rip);
+        storeVectors();
+    }
+
+    private void storeGeneral(long rip) {
         area.storeGeneral(cpu.r);
         cpu.alu.setFlags(area.flags());
         cpu.rip = rip;
         cpu.r[Cpu.START] = rip;
     }
 
-    private void storeVectors(StateArea area) {
+    private void storeVectors() {
         if (vectors) {
             area.storeVectors(cpu.fpu.xmm);
             cpu.fpu.mxcsr = area.mxcsr();
         }
     }
 
-    private Block execute(StateArea first, int start) {
-        StateArea area = first;
-        int at = start;
+    /** Executes from here until something has to be interpreted, or an event is due. */
+    private Block execute(int start) {
+        at = start;
         while (true) {
-            area.setBudget(BUDGET);
-            translator.enter(at, area, site);
-            int flags = area.system();
-            if (flags != system) {
-                system = flags;
-                cpu.setSystemFlags(flags);
-            }
-            Translation from = translator.translation(site);
-            executed += BUDGET - area.budget() + site.uncounted;
-            exits[site.kind]++;
-            switch (site.kind) {
-                case Site.CHAIN, Site.JUMP -> {
-                    long rip = site.target;
-                    Block block;
-                    Translation to;
-                    if (cpu.events.due()) {
-                        store(area, rip);
-                        return Block.NONE;
-                    }
-                    try {
-                        block = builder.lookUp(rip);
-                        to = isHot(block) ? translation(block, rip) : null;
-                    } catch (GuestFault f) {
-                        store(area, rip);
-                        throw f;
-                    }
-                    if (to == null) {
-                        store(area, rip);
-                        return block;
-                    }
-                    if (site.kind == Site.CHAIN) {
-                        translator.chain(site, from, to);
-                    } else {
-                        remember(area, to);
-                    }
-                    at = translator.start(to);
-                }
-                case Site.VECTORS -> {
-                    store(area, site.target);
-                    return builder.lookUp(site.target);
-                }
-                case Site.LOST -> {
-                    if (cpu.events.due() || !find(area, area.missing())) {
-                        return interpret(area, from);
-                    }
-                    executed -= site.uncounted;
-                    at = site.resume;
-                }
-                case Site.BUDGET -> {
-                    if (cpu.events.due()) {
-                        store(area, from.rip + site.offset);
-                        return Block.NONE;
-                    }
-                    executed -= site.uncounted;
-                    at = site.resume;
-                }
-                case Site.INTERPRET -> {
-                    Instruction in = from.instruction(site);
-                    if (in == null || !translator.isValid(from)) {
-                        return interpret(area, from);
-                    }
-                    Block stop = perform(in, area, from.rip + site.offset);
-                    if (stop != null) {
-                        return stop;
-                    }
-                    // In the same code, or wherever the instruction has led to.
-                    StateArea now = usableArea();
-                    long rip = cpu.rip;
-                    boolean onward = site.next != 0
-                            && rip == from.rip + site.offset + in.length
-                            && translator.isValid(from)
-                            && (!from.usesVectors || vectorsUsable());
-                    if (onward && now == area) {
-                        executed -= site.uncounted;
-                        at = site.next;
-                        if (keepsVectors(in)) {
-                            loadGeneral(area);
-                        } else {
-                            load(area);
-                        }
-                        continue;
-                    }
-                    if (keepsVectors(in)) {
-                        storeVectors(area);
-                    }
-                    executed++;
-                    cpu.r[Cpu.START] = rip;
-                    Block block = builder.lookUp(rip);
-                    Translation to = now != null && isHot(block) ? translation(block, rip) : null;
-                    if (now == null || to == null) {
-                        return block;
-                    }
-                    remember(now, to);
-                    load(now);
-                    area = now;
-                    at = translator.start(to);
-                }
-                default -> {
-                    boolean filled = site.kind == Site.MISSING
-                            && !fillsInVain(area)
-                            && !site.isMisaligned(area.missing())
-                            && mmu.fill(area.missing(), site.accessSize(), site.isStore())
-                            && translator.isValid(from);
-                    if (!filled) {
-                        return interpret(area, from);
-                    }
-                    executed -= site.uncounted;
-                    at = site.resume;
-                }
+            enter();
+            Block block = answer(translator.translation(site));
+            if (block != null) {
+                return block;
             }
         }
+    }
+
+    /** Executes code until it leaves. */
+    private void enter() {
+        area.setBudget(budget);
+        area = translator.enter(at, area, site);
+        int flags = area.system();
+        if (flags != system) {
+            takeSystem(flags);
+        }
+        executed += budget - area.budget() + site.uncounted;
+        exits[site.kind]++;
+    }
+
+    /** Takes over what code has changed besides registers and arithmetic flags. */
+    private void takeSystem(int flags) {
+        if ((flags & StateArea.BASES_CHANGED) != 0) {
+            cpu.r[Cpu.BASE + Cpu.FS] = area.fsBase();
+            cpu.r[Cpu.BASE + Cpu.GS] = area.gsBase();
+            cpu.kernelGsBase = area.kernelGsBase();
+        }
+        cpu.setSystemFlags(flags);
+        if ((flags & StateArea.CROSSED) != 0) {
+            int level = (flags & StateArea.UNPRIVILEGED) != 0 ? 3 : 0;
+            SystemCalls.cross(cpu, area.selector(Cpu.CS), area.selector(Cpu.SS), level);
+        }
+        system = flags & ~(StateArea.CROSSED | StateArea.BASES_CHANGED);
+        area.setSystem(system);
+    }
+
+    /** Does what code was left for; null if code goes on, otherwise as {@link #run}. */
+    private @Nullable Block answer(Translation from) {
+        return switch (site.kind) {
+            case Site.CHAIN, Site.JUMP -> jump(site.target, from);
+            case Site.CROSSED -> jump(area.missing(), from);
+            case Site.VECTORS -> {
+                store(site.target);
+                yield builder.lookUp(site.target);
+            }
+            case Site.LOST -> lost(from);
+            case Site.BUDGET -> budgetUsed(from);
+            case Site.INTERPRET -> interpretOne(from);
+            default -> missing(from);
+        };
+    }
+
+    /** Whether an event is due before the instruction at an address. */
+    private boolean isDue(long rip) {
+        if (!cpu.events.due()) {
+            return false;
+        }
+        if (area.takeShadow(rip)) {
+            cpu.setInterruptShadow(true); // makes itself due
+        }
+        return true;
+    }
+
+    private @Nullable Block jump(long rip, Translation from) {
+        if (isDue(rip)) {
+            store(rip);
+            return Block.NONE;
+        }
+        Block block;
+        Translation to;
+        try {
+            block = builder.lookUp(rip);
+            to = isHot(block) ? translation(block, rip) : null;
+        } catch (GuestFault f) {
+            store(rip);
+            throw f;
+        }
+        if (to == null) {
+            store(rip);
+            return block;
+        }
+        if (site.kind == Site.CHAIN) {
+            translator.chain(site, from, to);
+        } else {
+            remember(to);
+        }
+        at = translator.start(to);
+        return null;
+    }
+
+    private @Nullable Block lost(Translation from) {
+        if (cpu.events.due() || !find(area.missing())) {
+            return interpret(from);
+        }
+        return again();
+    }
+
+    private @Nullable Block budgetUsed(Translation from) {
+        long rip = from.rip + site.offset;
+        if (isDue(rip)) {
+            store(rip);
+            return Block.NONE;
+        }
+        return again();
+    }
+
+    /** Code goes on where it was left. */
+    private @Nullable Block again() {
+        executed -= site.uncounted;
+        at = site.resume;
+        return null;
+    }
+
+    private @Nullable Block missing(Translation from) {
+        boolean filled = !fillsInVain()
+                && !site.isMisaligned(area.missing())
+                && mmu.fill(area.missing(), site.accessSize(), site.isStore())
+                && translator.isValid(from);
+        return filled ? again() : interpret(from);
+    }
+
+    /** Executes the instruction that code was left for, and has code go on behind it or wherever it leads. */
+    private @Nullable Block interpretOne(Translation from) {
+        Instruction in = from.instruction(site);
+        if (in == null || !translator.isValid(from)) {
+            return interpret(from);
+        }
+        boolean kept = keepsVectors(in);
+        long behind = from.rip + site.offset + in.length;
+        if (perform(in, kept, from.rip + site.offset)) {
+            return Block.NONE;
+        }
+        StateArea now = usableArea();
+        if (site.next != 0
+                && cpu.rip == behind
+                && now == area
+                && translator.isValid(from)
+                && (!from.usesVectors || vectorsUsable())) {
+            executed -= site.uncounted;
+            at = site.next;
+            if (kept) {
+                loadGeneral(now);
+            } else {
+                load(now);
+            }
+            return null;
+        }
+        if (kept) {
+            storeVectors();
+        }
+        executed++;
+        return goOn(now);
+    }
+
+    /** Goes on at {@link Cpu#rip} with everything in the processor; null for {@code now} if code must not be used. */
+    private @Nullable Block goOn(@Nullable StateArea now) {
+        long rip = cpu.rip;
+        cpu.r[Cpu.START] = rip;
+        Block block = builder.lookUp(rip);
+        Translation to = now != null && isHot(block) ? translation(block, rip) : null;
+        if (now == null || to == null) {
+            return block;
+        }
+        load(now);
+        remember(to);
+        at = translator.start(to);
+        return null;
     }
 
     /**
      * Whether the instruction has missed so often in a row that its operands must be putting each other out of the soft
      * TLB.
      */
-    private boolean fillsInVain(StateArea area) {
-        boolean again = site.resume == filledFor && area.budget() == BUDGET;
+    private boolean fillsInVain() {
+        boolean again = site.resume == filledFor && area.budget() == budget;
         fills = again ? fills + 1 : 1;
         filledFor = site.resume;
         return fills > 2;
     }
 
     /**
-     * Executes the instruction at {@code rip} by itself; {@link #storeVectors} is due if it {@link #keepsVectors} and
-     * null is returned.
-     *
-     * @return what is to be returned because an event is due, or null
+     * Executes the instruction at {@code rip} by itself; tells whether an event is due. With {@code kept} XMM registers stay
+     * where they are for the time being, unless true is returned.
      */
-    private @Nullable Block perform(Instruction in, StateArea area, long rip) {
-        storeGeneral(area, rip);
-        boolean kept = keepsVectors(in);
+    private boolean perform(Instruction in, boolean kept, long rip) {
+        storeGeneral(rip);
         if (!kept) {
-            storeVectors(area);
+            storeVectors();
         }
         try {
             executor.execute(in);
         } catch (GuestFault f) {
             if (kept) {
-                storeVectors(area);
+                storeVectors();
             }
             throw f;
         }
         if (!cpu.events.due()) {
-            return null;
+            return false;
         }
         if (kept) {
-            storeVectors(area);
+            storeVectors();
         }
         executed++;
-        return Block.NONE;
+        return true;
     }
 
     /** Whether an instruction leaves XMM registers, and whether they may be used, alone; only frequent ones are known. */
@@ -378,7 +477,7 @@ final class TranslatedCode {
     }
 
     /** Puts the translation at an indirect branch's target into the jump cache, if there is one by now. */
-    private boolean find(StateArea area, long target) {
+    private boolean find(long target) {
         if (target << 16 >> 16 != target) {
             return false;
         }
@@ -386,7 +485,7 @@ final class TranslatedCode {
             Block block = builder.lookUp(target);
             Translation translation = block.heat >= threshold ? translation(block, target) : null;
             if (translation != null) {
-                remember(area, translation);
+                remember(translation);
             }
             return translation != null && translator.isValid(translator.translation(site));
         } catch (GuestFault f) {
@@ -394,14 +493,14 @@ final class TranslatedCode {
         }
     }
 
-    private void remember(StateArea area, Translation translation) {
+    private void remember(Translation translation) {
         translator.remember(area, translation, mmu.isLocal(translation.rip));
     }
 
     /** Gives the instruction of the site to the interpreter. */
-    private Block interpret(StateArea area, Translation from) {
+    private Block interpret(Translation from) {
         long rip = from.rip + site.offset;
-        store(area, rip);
+        store(rip);
         Block block = builder.find(rip, cpu.mode | Cpu.MODE_SINGLE);
         resuming = true;
         resumeAt = site.next;

@@ -74,6 +74,11 @@ final class InterpreterUnderTest implements AutoCloseable {
 
     /** With {@code translate} all that can be is translated before it is executed. */
     InterpreterUnderTest(boolean translate) {
+        this(translate, TranslatedCode.BUDGET);
+    }
+
+    /** With so many instructions at most before translated code looks for events. */
+    InterpreterUnderTest(boolean translate, int budget) {
         CpuidTable cpuid = new CpuidTable.Builder()
                 .leaf(1, 0x0A20F12, 0, 0xFFFF_FFFF & ~(1 << 27), -1)
                 .subleaf(7, 0, 0, -1, -1, 0)
@@ -102,7 +107,7 @@ final class InterpreterUnderTest implements AutoCloseable {
         Translator translator = translate ? Translator.create(4 << 20) : null;
         translated = translator == null
                 ? null
-                : new TranslatedCode(cpu, physical, rendezvous, executor, builder, translator, 1);
+                : new TranslatedCode(cpu, physical, rendezvous, executor, builder, translator, 1, budget);
         interpreter = new Interpreter(cpu, executor, builder, translated);
         buildAddressSpace();
         enterUserMode();

@@ -16,9 +16,10 @@ import org.torte.hypervisor.TranslatorMode;
 /** Runs a {@link LitmusProgram} on as many processors as it has, in 64-bit mode, many times, and counts the outcomes. */
 final class LitmusMachine {
     private static final long TABLES = 0x1000, CODE = 0x1_0000, STACKS = 0x8_0000;
-    private static final long RESULTS = 0x20_0000, MEETINGS = 0x60_0000, AREAS = 0xa0_0000;
+    static final long RESULTS = 0x20_0000, AREAS = 0xa0_0000;
+    private static final long MEETINGS = 0x60_0000;
     private static final int ROUND = 10_000;
-    private static final long MEMORY = 16L << 20;
+    static final long MEMORY = 16L << 20;
 
     private LitmusMachine() {}
 
@@ -70,7 +71,16 @@ final class LitmusMachine {
     }
 
     private static void run(GuestMemory memory, LitmusProgram program, int iterations, TranslatorMode mode) {
-        int processors = program.processorCount();
+        List<byte[]> programs = new ArrayList<>();
+        for (int i = 0; i < program.processorCount(); i++) {
+            programs.add(program.code(i));
+        }
+        run(memory, programs, iterations, mode);
+    }
+
+    /** Runs one program on each processor until all have written to a port, with the registers of {@link LitmusProgram#code}. */
+    static void run(GuestMemory memory, List<byte[]> programs, int iterations, TranslatorMode mode) {
+        int processors = programs.size();
         memory.putLong(TABLES, TABLES + 0x1000 | 3);
         memory.putLong(TABLES + 0x1000, 0x83);
         Host host = new Host();
@@ -87,7 +97,7 @@ final class LitmusMachine {
             host.partition = partition;
             List<Thread> threads = new ArrayList<>();
             for (int i = 0; i < processors; i++) {
-                byte[] code = program.code(i);
+                byte[] code = programs.get(i);
                 memory.write(CODE + 0x1000L * i, code, 0, code.length);
                 partition.processor(i).setState(entry(i, iterations));
             }

@@ -83,7 +83,7 @@ final class LitmusProgram {
         code.hex("48ffc9"); // dec rcx
         code.hex("0f85").int32(loop - code.size() - 4); // jnz loop
         code.hex("e6f4f4ebfd"); // out 0xf4, al; hlt; jmp back
-        return code.bytes.toByteArray();
+        return code.bytes();
     }
 
     private void step(Code code, String step, List<Integer> results) {
@@ -122,7 +122,8 @@ final class LitmusProgram {
         }
     }
 
-    private static final class Code {
+    /** Machine code while it is written. */
+    static final class Code {
         private final ByteArrayOutputStream bytes = new ByteArrayOutputStream();
 
         int size() {
@@ -132,6 +133,10 @@ final class LitmusProgram {
         Code hex(String text) {
             bytes.writeBytes(java.util.HexFormat.of().parseHex(text));
             return this;
+        }
+
+        byte[] bytes() {
+            return bytes.toByteArray();
         }
 
         Code int32(int value) {

@@ -22,14 +22,19 @@ final class TranslatorProof {
     private TranslatorProof() {}
 
     /**
-     * {@code oracle SEED SINGLES SEQUENCES}, {@code sequences SEED PROGRAMS}, {@code kernel NAME PROCESSORS}, {@code litmus
-     * ITERATIONS} for a fifth of the litmus tests, or {@code litmus ITERATIONS all}.
+     * {@code oracle SEED SINGLES SEQUENCES}, {@code sequences SEED PROGRAMS}, {@code privileges SEED PROGRAMS}, {@code
+     * kernel NAME PROCESSORS}, {@code hammer PROCESSORS ROUNDS}, {@code litmus ITERATIONS} for a fifth of the litmus tests, or {@code litmus ITERATIONS all}.
      */
     public static void main(String[] args) throws IOException {
         if (args[0].equals("oracle")) {
             oracle(Long.parseLong(args[1]), Long.parseLong(args[2]), Long.parseLong(args[3]));
         } else if (args[0].equals("sequences")) {
             sequences(Long.parseLong(args[1]), Long.parseLong(args[2]));
+        } else if (args[0].equals("privileges")) {
+            privileges(Long.parseLong(args[1]), Long.parseLong(args[2]));
+        } else if (args[0].equals("hammer")) {
+            LockHammer.run(Integer.parseInt(args[1]), Integer.parseInt(args[2]), TranslatorMode.ONLY)
+                    .forEach(System.out::println);
         } else if (args[0].equals("litmus")) {
             litmus(args.length > 2 ? LitmusTest.tests() : LitmusTest.sample(), Integer.parseInt(args[1]));
         } else {
@@ -75,13 +80,39 @@ final class TranslatorProof {
                         break;
                     }
                 }
-                if (run.programs % 1_000_000 < 4 || run.programs >= programs) {
+                if (run.programs % 10_000 < 4 || run.programs >= programs) {
                     System.out.println(run.programs + " programs, " + run.faults + " faults, " + run.endless
                             + " endless, " + run.translatedInstructions() + " instructions translated");
                 }
             }
             if (run.translatedInstructions() < run.programs) {
                 System.out.println("only " + run.translatedInstructions() + " instructions were translated");
+            }
+        }
+    }
+
+    private static void privileges(long seed, long programs) {
+        Random random = new Random(seed);
+        int different = 0;
+        // In one of them code looks for events after a few instructions already.
+        try (PrivilegeSequences often = new PrivilegeSequences(5);
+                PrivilegeSequences seldom = new PrivilegeSequences(TranslatedCode.BUDGET)) {
+            while (often.programs < programs && different < 20) {
+                long state = random.nextLong();
+                for (PrivilegeSequences run : List.of(often, seldom)) {
+                    String difference = run.run(state);
+                    if (difference != null) {
+                        different++;
+                        System.out.println(difference);
+                    }
+                }
+                if (often.programs % 10_000 == 0 || often.programs == programs) {
+                    System.out.println(often.programs + " programs, " + often.endless + " endless, "
+                            + seldom.translatedInstructions() + " instructions translated");
+                }
+            }
+            if (seldom.translatedInstructions() < seldom.programs) {
+                System.out.println("only " + seldom.translatedInstructions() + " instructions were translated");
             }
         }
     }

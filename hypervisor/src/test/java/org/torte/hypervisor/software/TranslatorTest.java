@@ -50,10 +50,40 @@ class TranslatorTest {
                 .doesNotContain("state ", "only ");
     }
 
+    @Test
+    void translatedKernelsAnswerSystemCallsAsInterpretedOnesDo() throws Exception {
+        privileges(10_000);
+    }
+
+    @Tag("long")
+    @Test
+    void millionsOfTranslatedKernelsAnswerSystemCallsAsInterpretedOnesDo() throws Exception {
+        privileges(5_000_000);
+    }
+
+    private static void privileges(int programs) throws Exception {
+        System.out.println("repeat with -Dtorte.seed=" + SEED);
+        assertThat(child("privileges", Long.toString(SEED), Integer.toString(programs)))
+                .as("seed " + SEED)
+                .endsWith(TranslatorProof.DONE)
+                .doesNotContain("seed ", "only ");
+    }
+
     @ParameterizedTest
     @CsvSource({"paging,1", "long,1", "access,1", "registers,1"})
     void aKernelDoesNotNoticeThatItIsTranslated(String name, String processors) throws Exception {
         assertThat(child("kernel", name, processors)).isEqualTo(TranslatorProof.DONE);
+    }
+
+    @Test
+    void whatFourTranslatedProcessorsLockIsWhole() throws Exception {
+        assertThat(child("hammer", "4", "6400")).isEqualTo(TranslatorProof.DONE);
+    }
+
+    @Tag("long")
+    @Test
+    void whatFourTranslatedProcessorsLockIsWholeMillionsOfTimes() throws Exception {
+        assertThat(child("hammer", "4", "1280000")).isEqualTo(TranslatorProof.DONE);
     }
 
     @Test

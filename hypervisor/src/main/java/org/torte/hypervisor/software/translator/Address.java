@@ -79,7 +79,7 @@ record Address(int segment, int base, int index, int scale, long displacement, b
     }
 
     private static int in(Assembler code, int guest, int scratch) {
-        if (guest < R12) {
+        if (!Registers.inMemory(guest)) {
             return Registers.host(guest);
         }
         code.load(scratch, R14, Trampolines.gpr(guest));

@@ -9,7 +9,7 @@ import java.util.Arrays;
  */
 final class Assembler {
     static final int RAX = 0, RCX = 1, RDX = 2, RBX = 3, RSP = 4, RBP = 5, RSI = 6, RDI = 7;
-    static final int R8 = 8, R12 = 12, R13 = 13, R14 = 14, R15 = 15;
+    static final int R8 = 8, R11 = 11, R12 = 12, R13 = 13, R14 = 14, R15 = 15;
 
     /** No index register. */
     static final int NONE = -1;

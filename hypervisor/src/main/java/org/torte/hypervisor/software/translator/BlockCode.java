@@ -112,7 +112,7 @@ final class BlockCode {
 
     /** Charges for the block and leaves when the budget is used up. The flags must be dead or in the state. */
     void charge() {
-        hot.immediateMemory(SUBTRACT, R14, BUDGET, block.size());
+        hot.immediate(SUBTRACT, true, R11, block.size());
         charged = true;
         inHost = false;
         ColdStub stub = stub(hot, Site.BUDGET);
@@ -129,9 +129,7 @@ final class BlockCode {
             spillAlive(live());
             charge();
         } else {
-            hot.load(R12, R14, BUDGET);
-            hot.address(R12, R12, NONE, 0, -block.size());
-            hot.store(R14, BUDGET, R12);
+            hot.address(R11, R11, NONE, 0, -block.size());
             charged = true;
         }
     }
@@ -180,13 +178,7 @@ final class BlockCode {
     }
 
     void data(int kind, int resume, int next, int offset, int uncounted, long target) {
-        cold.four(translation);
-        cold.four(kind);
-        cold.four(resume);
-        cold.four(next);
-        cold.four(offset);
-        cold.four(uncounted);
-        cold.eight(target);
+        Site.write(cold, translation, kind, resume, next, offset, uncounted, target);
     }
 
     /**

@@ -24,6 +24,7 @@ final class BlockTranslator {
     private final PlainInstructions plain;
     private final StackInstructions stack;
     private final SystemState system;
+    private final PrivilegeInstructions privileges;
     private final RepeatedStrings strings;
     private final Branches branches;
 
@@ -36,14 +37,19 @@ final class BlockTranslator {
     /** Offset of the stub to which the entry jumps once the block is invalid. */
     int invalid;
 
+    /** Where the hot code of each instruction begins; one more for what follows the last. */
+    final int[] starts;
+
     BlockTranslator(Trampolines trampolines, GuestBlock block, int translation) {
         this.trampolines = trampolines;
         this.block = block;
+        starts = new int[block.size() + 1];
         code = new BlockCode(trampolines, block, translation);
         hot = code.hot;
         plain = new PlainInstructions(code);
         stack = new StackInstructions(code);
         system = new SystemState(code);
+        privileges = new PrivilegeInstructions(code, trampolines.crossings);
         strings = new RepeatedStrings(code);
         branches = new Branches(code);
     }
@@ -57,6 +63,7 @@ final class BlockTranslator {
         int chargeAt = firstWithDeadFlags();
         for (int i = 0; i < n; i++) {
             code.index = i;
+            starts[i] = hot.position();
             if (i == chargeAt) {
                 code.charge();
             }
@@ -68,6 +75,7 @@ final class BlockTranslator {
                 }
             }
         }
+        starts[n] = hot.position();
         if (GuestBlock.fallsThrough(block.lastWay())) {
             code.index = n;
             long behind = block.rip + block.length();
@@ -151,6 +159,12 @@ final class BlockTranslator {
             case LEAVE -> stack.leave(last);
             case PUSH_FLAGS -> system.pushFlags(last);
             case CLEAR_FLAG -> system.clearFlag(in, last);
+            case SET_INTERRUPTS -> privileges.setInterrupts(behind(), last);
+            case SYSTEM_CALL -> privileges.systemCall(behind());
+            case SYSTEM_RETURN -> privileges.systemReturn();
+            case USER_ACCESS -> privileges.userAccess(in, last);
+            case SWAP_BASES -> privileges.swapBases(last);
+            case BASE -> privileges.base(in, last);
             case MOVE_SELECTOR -> system.moveSelector(in);
             case REPEATED_STRING -> strings.repeatedString(in, last);
             case CALL -> branches.call(in);
@@ -158,6 +172,11 @@ final class BlockTranslator {
             case JUMP -> branches.jump(in);
             case CONDITIONAL_JUMP -> branches.jumpIf(in);
         }
+    }
+
+    /** The address behind the current instruction. */
+    private long behind() {
+        return block.rip + block.offsets[code.index + 1];
     }
 
     /** Leaves to have the instruction interpreted. */

@@ -102,18 +102,23 @@ final class Branches {
         return retry;
     }
 
-    /** Looks for the instruction pointer in r12; what is not in the jump cache is asked for. Entry's code.index in r13. */
+    /** Looks for the instruction pointer in r12; what is not in the jump cache is asked for. Entry's index in r13. */
     private void findJump(int retry) {
-        hot.move32(R13, R12);
-        hot.shift(5, false, R13, 5);
-        hot.registers(0, false, false, 0x33, R13, R12);
-        hot.registers(0, false, false, 0x81, 4, R13);
-        hot.four(JUMP_ENTRIES - 1);
-        hot.shift(4, false, R13, 4);
-        hot.memory(0, true, false, 0x3b, R12, R14, R13, 0, JUMP_KEY);
+        compareJump(hot);
         BlockCode.ColdStub stub = code.stub(hot, Site.LOST);
         stub.jumps.add(hot.jumpIf(NOT_EQUAL));
         stub.resume = retry;
+    }
+
+    /** Compares the instruction pointer in r12 with what its entry of the jump cache is for; the entry's index in r13. */
+    static void compareJump(Assembler to) {
+        to.move32(R13, R12);
+        to.shift(5, false, R13, 5);
+        to.registers(0, false, false, 0x33, R13, R12);
+        to.registers(0, false, false, 0x81, 4, R13);
+        to.four(JUMP_ENTRIES - 1);
+        to.shift(4, false, R13, 4);
+        to.memory(0, true, false, 0x3b, R12, R14, R13, 0, JUMP_KEY);
     }
 
     private boolean mayLoop(long target) {

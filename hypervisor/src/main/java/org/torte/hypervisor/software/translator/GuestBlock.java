@@ -21,8 +21,13 @@ import org.torte.hypervisor.x86.Operand;
  */
 final class GuestBlock {
     private static final int LOOK_AHEAD = 8;
-    private static final Set<Selection.Way> ENDS =
-            EnumSet.of(Selection.Way.CALL, Selection.Way.RETURN, Selection.Way.JUMP, Selection.Way.CONDITIONAL_JUMP);
+    private static final Set<Selection.Way> ENDS = EnumSet.of(
+            Selection.Way.CALL,
+            Selection.Way.RETURN,
+            Selection.Way.JUMP,
+            Selection.Way.CONDITIONAL_JUMP,
+            Selection.Way.SYSTEM_CALL,
+            Selection.Way.SYSTEM_RETURN);
 
     /** Whatever changes instructions that the virtual processor does not have into what it executes instead. */
     interface Filter {
@@ -96,7 +101,16 @@ final class GuestBlock {
         @Nullable Instruction[] those = new Instruction[size()];
         for (int i = 0; i < those.length; i++) {
             switch (ways[i]) {
-                case INTERPRETED, DIVISION, CLEAR_FLAG, REPEATED_STRING -> those[i] = instructions.get(i);
+                case INTERPRETED,
+                        DIVISION,
+                        CLEAR_FLAG,
+                        REPEATED_STRING,
+                        SET_INTERRUPTS,
+                        SYSTEM_CALL,
+                        SYSTEM_RETURN,
+                        USER_ACCESS,
+                        SWAP_BASES,
+                        BASE -> those[i] = instructions.get(i);
                 default -> {}
             }
         }
@@ -108,9 +122,14 @@ final class GuestBlock {
         return offsets[size()];
     }
 
+    /** Whether no instruction can follow in the same block. */
+    static boolean ends(Selection.Way way) {
+        return ENDS.contains(way);
+    }
+
     /** Whether a block that ends with such an instruction goes on behind it. */
     static boolean fallsThrough(Selection.Way last) {
-        return last != Selection.Way.INTERPRETED && !ENDS.contains(last);
+        return last != Selection.Way.INTERPRETED && !ends(last);
     }
 
     /** Whether it uses XMM registers. */
@@ -166,7 +185,7 @@ final class GuestBlock {
             case CONDITIONAL_JUMP -> liveAt(target()) | liveAt(rip + length());
             case JUMP, CALL ->
                 last.memory || last.form.operand(0).kind() != Operand.Kind.RELATIVE ? Flags.ALL : liveAt(target());
-            case RETURN, INTERPRETED -> Flags.ALL;
+            case RETURN, INTERPRETED, SYSTEM_CALL, SYSTEM_RETURN -> Flags.ALL;
             default -> liveAt(rip + length());
         };
         for (int i = n - 1; i >= 0; i--) {

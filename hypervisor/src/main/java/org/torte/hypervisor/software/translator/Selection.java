@@ -33,6 +33,12 @@ final class Selection {
         LEAVE,
         PUSH_FLAGS,
         CLEAR_FLAG,
+        SET_INTERRUPTS,
+        SYSTEM_CALL,
+        SYSTEM_RETURN,
+        USER_ACCESS,
+        SWAP_BASES,
+        BASE,
         MOVE_SELECTOR,
         BIT_STRING,
         REPEATED_STRING,
@@ -69,8 +75,9 @@ final class Selection {
     }
 
     private static Way way(Form form) {
-        if (form.operation() == CLI) {
-            return Way.CLEAR_FLAG;
+        Way system = systemWay(form.operation());
+        if (system != Way.INTERPRETED) {
+            return system;
         }
         if (form.isVex() || form.isPrivileged() || form.isIoPrivileged()) {
             return Way.INTERPRETED;
@@ -107,6 +114,20 @@ final class Selection {
         };
     }
 
+    /** Those that look at privileges themselves. */
+    private static Way systemWay(Operation operation) {
+        return switch (operation) {
+            case CLI -> Way.CLEAR_FLAG;
+            case STI -> Way.SET_INTERRUPTS;
+            case SYSCALL -> Way.SYSTEM_CALL;
+            case SYSRET -> Way.SYSTEM_RETURN;
+            case STAC, CLAC -> Way.USER_ACCESS;
+            case SWAPGS -> Way.SWAP_BASES;
+            case RDFSBASE, RDGSBASE, WRFSBASE, WRGSBASE -> Way.BASE;
+            default -> Way.INTERPRETED;
+        };
+    }
+
     /** Whether it has XMM registers as operands. */
     static boolean usesVectors(Form form) {
         return uses(form, Operand.Kind.XMM);
@@ -128,7 +149,9 @@ final class Selection {
             case PUSH -> in.operandSize == 8;
             case POP -> in.operandSize == 8 && !in.memory;
             case LEAVE, PUSH_FLAGS, CALL, RETURN, JUMP, CONDITIONAL_JUMP -> in.operandSize == 8;
-            case CLEAR_FLAG -> true;
+            case CLEAR_FLAG, SET_INTERRUPTS, SYSTEM_CALL, USER_ACCESS, SWAP_BASES -> true;
+            case SYSTEM_RETURN -> in.operandSize == 8;
+            case BASE -> !in.memory;
             case MOVE_SELECTOR -> !in.memory && in.reg <= 5;
             case BIT_STRING -> in.addressSize == 8;
             case REPEATED_STRING -> in.repeat != 0 && in.addressSize == 8 && in.segment < 4;

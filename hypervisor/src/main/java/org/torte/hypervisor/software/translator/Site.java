@@ -6,7 +6,7 @@ package org.torte.hypervisor.software.translator;
  * <pre>
  *  0 number of the translation   4 kind          8 where to go on          12 where to go on after the instruction
  * 16 instruction's distance from the block's start in bytes                20 instructions done but not counted yet
- * 24 target of a jump (for LOST only the state knows it); or the size of an access, with 100H for a store and 200H if
+ * 24 target of a jump (for LOST and CROSSED only the state knows it); or the size of an access, with 100H for a store and 200H if
  *    it must be aligned; or the number of the instruction to interpret (8 bytes)
  * </pre>
  *
@@ -22,10 +22,13 @@ public final class Site {
     public static final int VECTORS = 5;
 
     /** How many kinds there are. */
-    public static final int KINDS = 7;
+    public static final int KINDS = 8;
 
     /** Code is left because the jump cache does not know where an indirect branch goes. */
     public static final int LOST = 6;
+
+    /** Code is left because the jump cache does not know where SYSCALL or SYSRET has led; only the state knows it. */
+    public static final int CROSSED = 7;
 
     static final int STORE = 0x100, WHOLE = 0x200;
 
@@ -63,6 +66,18 @@ public final class Site {
     /** For MISSING: whether an access at this address has to be interpreted because it must be aligned and is not. */
     public boolean isMisaligned(long address) {
         return (target & WHOLE) != 0 && (address & accessSize() - 1) != 0;
+    }
+
+    /** Writes what stands behind the call of an exit. */
+    static void write(
+            Assembler to, int translation, int kind, int resume, int next, int offset, int uncounted, long target) {
+        to.four(translation);
+        to.four(kind);
+        to.four(resume);
+        to.four(next);
+        to.four(offset);
+        to.four(uncounted);
+        to.eight(target);
     }
 
     void read(CodeMemory memory, int at) {

@@ -7,14 +7,22 @@ import static java.lang.foreign.ValueLayout.JAVA_SHORT;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.invoke.VarHandle;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /**
  * What translated code works on, outside the heap: the registers of one processor while it executes translated code, its
- * soft TLB and its jump cache, all for one privilege. Register r14 points to it.
+ * soft TLB and its jump cache, all for one privilege. Register r14 points to it; code that changes the privilege lets it
+ * point to another one ({@link Crossings}).
  *
  * <pre>
+ *   -640  base of GS that SWAPGS brings      -632  address of an int, 0 while no event is pending
+ *   -624  where an STI has led to            -616  area that SYSCALL leads to; 0: interpret it
+ *   -608  the same for SYSRET                -600  for STAC                         -592  for CLAC
+ *   -584  instruction pointer of SYSCALL     -576  selectors of CS and SS after SYSCALL or SYSRET
+ *   -568  system flags that SYSCALL keeps    -564  arithmetic flags that it keeps, as in -88
  *   -512  XMM0 to XMM15
- *   -256  flags outside the arithmetic ones, and RESTRICTED       -248  selectors of ES to GS, two bytes each
+ *   -256  flags outside the arithmetic ones, and RESTRICTED to BASES_CHANGED     -248  selectors of ES to GS, two bytes each
  *   -224  RAX to R15
  *    -96  budget        instructions until the code must leave
  *    -88  flags         OF in bit 0, the low byte of RFLAGS above it
@@ -35,35 +43,79 @@ public final class StateArea {
     static final int SYSTEM = -256, SELECTORS = -248;
     static final int XMM = -512, GPR = -224, BUDGET = -96, FLAGS = -88, FS_BASE = -80, GS_BASE = -72;
     static final int SITE = -64, SCRATCH = -56, ENTRY = -48, MXCSR = -40, SCRATCH2 = -32, VECTORS = -24;
+    static final int KERNEL_GS = -640, EVENTS = -632, SHADOW = -624;
+    static final int SYSCALL_TO = -616, SYSRET_TO = -608, STAC_TO = -600, CLAC_TO = -592;
+    static final int SYSCALL_TARGET = -584, NEW_SELECTORS = -576, KEPT_SYSTEM = -568, KEPT_FLAGS = -564;
     static final int READ = 0, WRITE = 8, HOST = 16;
     static final int JUMP_CACHE = 32768, JUMP_KEY = JUMP_CACHE, JUMP_CODE = JUMP_CACHE + 8;
 
     /** Beside the system flags: CLI and STI fault. */
     public static final int RESTRICTED = 1 << 31;
 
-    private static final int BEFORE = 512;
+    /** Beside the system flags: the privilege level is not 0. */
+    public static final int UNPRIVILEGED = 1 << 30;
+
+    /** Beside the system flags: the instructions that access the bases of FS and GS do not exist. */
+    public static final int NO_BASES = 1 << 29;
+
+    /** Beside the system flags: code has executed SYSCALL or SYSRET, so that CS and SS are the selectors here, flat. */
+    public static final int CROSSED = 1 << 28;
+
+    /** Beside the system flags: code has changed bases of FS or GS. */
+    public static final int BASES_CHANGED = 1 << 27;
+
+    /** All that is beside the system flags. */
+    static final int BESIDE = RESTRICTED | UNPRIVILEGED | NO_BASES | CROSSED | BASES_CHANGED;
+
+    private static final int RF = 0x1_0000;
+    private static final int AREAS = 3;
+    private static final int BEFORE = 1024;
+
+    /** No instruction pointer of the guest. */
+    private static final long NOWHERE = Long.MIN_VALUE;
+
     private static final int TLB_ENTRIES = 1024, TLB_SHIFT = 5;
     static final int JUMP_ENTRIES = 8192;
     private static final int JUMP_SHIFT = 4;
     private static final VarHandle LONG = JAVA_LONG.varHandle();
 
-    private final Arena arena = Arena.ofAuto();
-    private final MemorySegment memory =
-            arena.allocate(BEFORE + JUMP_CACHE + ((long) JUMP_ENTRIES << JUMP_SHIFT), 4096);
+    private static final long SIZE = BEFORE + JUMP_CACHE + ((long) JUMP_ENTRIES << JUMP_SHIFT);
+
+    private final MemorySegment memory = Arena.ofAuto().allocate(SIZE, 4096);
+    private final StateArea[] all;
     private final SlotSet localPages = new SlotSet(TLB_ENTRIES);
     private final SlotSet localJumps = new SlotSet(JUMP_ENTRIES);
-    // What the code sees of these, and never changes.
-    private long selectorsSeen;
-
-    private long selectorsSeenToo;
-    private long fsSeen;
-    private long gsSeen;
-
     private boolean usedTlb = true;
     private boolean usedJumps = true;
 
-    public StateArea() {
+    private StateArea(StateArea[] all, MemorySegment events) {
+        this.all = all;
+        put(EVENTS, events.address());
+        put(SHADOW, NOWHERE);
         flush();
+    }
+
+    /**
+     * The areas of one processor, one for each privilege.
+     *
+     * @param events an aligned int, which whoever wants something from the processor makes other than 0; stays the caller's
+     */
+    public static List<StateArea> create(MemorySegment events) {
+        StateArea[] all = new StateArea[AREAS];
+        for (int i = 0; i < AREAS; i++) {
+            all[i] = new StateArea(all, events);
+        }
+        return List.of(all);
+    }
+
+    /** The one of the same processor that r14 pointed to. */
+    StateArea at(long address) {
+        for (StateArea area : all) {
+            if (area.address() == address) {
+                return area;
+            }
+        }
+        throw new AssertionError("r14 was " + address);
     }
 
     /** What register r14 is. */
@@ -73,15 +125,28 @@ public final class StateArea {
 
     // ---- registers
 
-    /** Takes the sixteen general registers from the start of an array, and the bases of FS and GS. */
-    public void loadGeneral(long[] registers, long fsBase, long gsBase) {
+    /** Takes the sixteen general registers from the start of an array. */
+    public void loadGeneral(long[] registers) {
         MemorySegment.copy(registers, 0, memory, JAVA_LONG, BEFORE + GPR, 16);
-        if (fsBase != fsSeen || gsBase != gsSeen) {
-            put(FS_BASE, fsBase);
-            put(GS_BASE, gsBase);
-            fsSeen = fsBase;
-            gsSeen = gsBase;
-        }
+    }
+
+    /** Takes the bases of FS and GS, and the one that SWAPGS brings. */
+    public void loadBases(long fs, long gs, long kernelGs) {
+        put(FS_BASE, fs);
+        put(GS_BASE, gs);
+        put(KERNEL_GS, kernelGs);
+    }
+
+    public long fsBase() {
+        return get(FS_BASE);
+    }
+
+    public long gsBase() {
+        return get(GS_BASE);
+    }
+
+    public long kernelGsBase() {
+        return get(KERNEL_GS);
     }
 
     /** Gives the sixteen general registers to the start of an array. */
@@ -89,26 +154,63 @@ public final class StateArea {
         MemorySegment.copy(memory, JAVA_LONG, BEFORE + GPR, registers, 0, 16);
     }
 
-    /** Takes the flags outside the arithmetic ones, with {@link #RESTRICTED} where IF must not be changed. */
+    /** Takes the flags outside the arithmetic ones and what is beside them. */
     public void setSystem(int flags) {
         memory.set(JAVA_INT, BEFORE + SYSTEM, flags);
     }
 
-    /** What {@link #setSystem} set; code changes IF and DF. */
+    /** What {@link #setSystem} set, as code has changed it. */
     public int system() {
         return memory.get(JAVA_INT, BEFORE + SYSTEM);
     }
 
     /** Takes the selectors of ES, CS, SS, DS, FS and GS. */
     public void loadSelectors(int[] selectors) {
-        long four = selectors[0] | (long) selectors[1] << 16 | (long) selectors[2] << 32 | (long) selectors[3] << 48;
-        long two = selectors[4] | (long) selectors[5] << 16;
-        if (four != selectorsSeen || two != selectorsSeenToo) {
-            put(SELECTORS, four);
-            put(SELECTORS + 8, two);
-            selectorsSeen = four;
-            selectorsSeenToo = two;
+        put(
+                SELECTORS,
+                selectors[0] | (long) selectors[1] << 16 | (long) selectors[2] << 32 | (long) selectors[3] << 48);
+        put(SELECTORS + 8, selectors[4] | (long) selectors[5] << 16);
+    }
+
+    /** The selector of a segment. */
+    public int selector(int segment) {
+        return memory.get(JAVA_SHORT, BEFORE + SELECTORS + 2L * segment) & 0xffff;
+    }
+
+    /**
+     * Lets code execute SYSCALL by itself.
+     *
+     * @param to where it leads, or null to have it interpreted
+     * @param target its instruction pointer
+     * @param mask the flags that it clears
+     */
+    public void setSystemCall(@Nullable StateArea to, long target, int codeSelector, int stackSelector, int mask) {
+        put(SYSCALL_TO, to == null ? 0 : to.address());
+        put(SYSCALL_TARGET, target);
+        put(NEW_SELECTORS, codeSelector | (long) stackSelector << 16);
+        memory.set(JAVA_INT, BEFORE + KEPT_SYSTEM, ~(mask & ~BESIDE | RF | RESTRICTED | UNPRIVILEGED));
+        memory.set(JAVA_INT, BEFORE + KEPT_FLAGS, word(~mask));
+    }
+
+    /** Lets code execute SYSRET by itself; null for {@code to} to have it interpreted. */
+    public void setSystemReturn(@Nullable StateArea to, int codeSelector, int stackSelector) {
+        put(SYSRET_TO, to == null ? 0 : to.address());
+        put(NEW_SELECTORS, codeSelector | (long) stackSelector << 16);
+    }
+
+    /** Lets code execute STAC and CLAC by itself; null to have them interpreted. */
+    public void setUserAccess(@Nullable StateArea open, @Nullable StateArea closed) {
+        put(STAC_TO, open == null ? 0 : open.address());
+        put(CLAC_TO, closed == null ? 0 : closed.address());
+    }
+
+    /** Whether an STI has just led to this instruction pointer, so that no event may come before the instruction there. */
+    public boolean takeShadow(long rip) {
+        boolean there = get(SHADOW) == rip;
+        if (there) {
+            put(SHADOW, NOWHERE);
         }
+        return there;
     }
 
     /** Takes XMM0 to XMM15 and MXCSR. */
@@ -133,7 +235,12 @@ public final class StateArea {
 
     /** Takes CF, PF, AF, ZF, SF and OF from their places in RFLAGS. */
     public void setFlags(int flags) {
-        memory.set(JAVA_SHORT, BEFORE + FLAGS, (short) (flags >> 11 & 1 | (flags & 0xd5 | 2) << 8));
+        memory.set(JAVA_SHORT, BEFORE + FLAGS, (short) word(flags));
+    }
+
+    /** What LAHF and SETO make of flags. */
+    private static int word(int flags) {
+        return flags >> 11 & 1 | (flags & 0xd5 | 2) << 8;
     }
 
     /** CF, PF, AF, ZF, SF and OF at their places in RFLAGS. */

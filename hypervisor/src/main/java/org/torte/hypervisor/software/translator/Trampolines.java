@@ -5,8 +5,9 @@ import static org.torte.hypervisor.software.translator.StateArea.*;
 
 /**
  * The ways into translated code and out of it: what exchanges the host's registers for the guest's and back. The entry
- * is a function of the System V ABI with the address of the code and that of the {@link StateArea}; the exits are called
- * by cold stubs, so that the return address says which one it was, and return from that function.
+ * is a function of the System V ABI with the address of the code and that of the {@link StateArea}, which returns the
+ * address of that which code was left with; the exits are called by cold stubs, so that the return address says which one
+ * it was, and return from that function.
  *
  * <p>On entry the flags are put both into the host's and, as they were, into the state. The host's MXCSR comes back on
  * every exit; DF is never set, x87 and MMX registers are never touched.
@@ -30,6 +31,9 @@ final class Trampolines {
     /** Leaves with the flags in the host's. */
     final int exitWithFlags;
 
+    /** Ways from one privilege to another. */
+    final Crossings crossings;
+
     /** Writes them; the assembler stands where they begin. */
     Trampolines(Assembler code, boolean vex) {
         this.code = code;
@@ -50,6 +54,7 @@ final class Trampolines {
         saveFlagsFromRax();
         code.jump(common);
         code.align(16, 0);
+        crossings = new Crossings(code, exitMissing);
     }
 
     /** Where the state has a general register. */
@@ -82,7 +87,8 @@ final class Trampolines {
         }
         code.memory(0, false, false, 0x0fb7, RAX, R14, NONE, 0, FLAGS);
         code.bytes(0x04, 0x7f, 0x9e); // add al, 7F: OF; sahf
-        for (int i = 1; i < R12; i++) {
+        code.load(R11, R14, BUDGET);
+        for (int i = 1; i < R11; i++) {
             code.load(i == RSP ? R15 : i, R14, gpr(i));
         }
         code.load(RAX, R14, gpr(RAX));
@@ -90,7 +96,8 @@ final class Trampolines {
     }
 
     private void leave() {
-        for (int i = 1; i < R12; i++) {
+        code.store(R14, BUDGET, R11);
+        for (int i = 1; i < R11; i++) {
             code.store(R14, gpr(i), i == RSP ? R15 : i);
         }
         for (int i = 0; i < 16; i++) {
@@ -99,6 +106,7 @@ final class Trampolines {
         code.memory(0, false, false, 0x0fae, STMXCSR, R14, NONE, 0, MXCSR);
         code.memory(0, false, false, 0x0fae, LDMXCSR, RSP, NONE, 0, SAVED_MXCSR);
         code.immediate(0, true, RSP, 24);
+        code.move(RAX, R14);
         code.bytes(0x41, 0x5f, 0x41, 0x5e, 0x41, 0x5d, 0x41, 0x5c, 0x5d, 0x5b, 0xc3);
     }
 }

@@ -24,7 +24,7 @@ public final class Translator implements AutoCloseable {
     public static final int DEFAULT_SIZE = 96 << 20;
 
     private static final MethodHandle ENTER =
-            Linker.nativeLinker().downcallHandle(FunctionDescriptor.ofVoid(JAVA_LONG, JAVA_LONG));
+            Linker.nativeLinker().downcallHandle(FunctionDescriptor.of(JAVA_LONG, JAVA_LONG, JAVA_LONG));
 
     /** More than any block needs: 64 instructions, each below 200 bytes hot, with at most five stubs. */
     private static final int LARGEST_BLOCK = 64 << 10;
@@ -195,17 +195,25 @@ public final class Translator implements AutoCloseable {
         return translation.entry;
     }
 
-    /** Executes code at this offset until it leaves, and says where that was. */
-    public void enter(int offset, StateArea area, Site site) {
+    /** Executes code at this offset until it leaves, and says where that was; returns the area it was left with. */
+    public StateArea enter(int offset, StateArea area, Site site) {
+        long address;
         try {
-            ENTER.invokeExact(entry, memory.address(offset), area.address());
+            address = (long) ENTER.invokeExact(entry, memory.address(offset), area.address());
         } catch (Throwable e) {
             throw new AssertionError(e);
         }
-        site.read(memory, memory.offset(area.site()));
+        StateArea left = address == area.address() ? area : area.at(address);
+        site.read(memory, memory.offset(left.site()));
+        return left;
     }
 
     // ---- looking at it
+
+    /** Whether code may call what lies at this offset. */
+    boolean isRoutine(int offset) {
+        return offset == trampolines.crossings.copy;
+    }
 
     /** The host code of a translation, and where it lies. */
     public synchronized byte[] hostCode(Translation translation) {

@@ -3,8 +3,8 @@
  * instructions and host memory, nothing of the processor around it: {@code TranslatedCode} runs it for one processor,
  * hands over from the interpreter when a block has become hot, and answers its exits.
  *
- * <p><b>Registers.</b> RAX to RDI and R8 to R11 are in the host's registers of the same names, RSP in r15 (the host's
- * stack stays valid for signals), R12 to R15 in memory. r12 and r13 are scratch, r14 points to the {@link
+ * <p><b>Registers.</b> RAX to RDI and R8 to R10 are in the host's registers of the same names, RSP in r15 (the host's
+ * stack stays valid for signals), R11 to R15 in memory. r11 is the budget, r12 and r13 are scratch, r14 points to the {@link
  * org.torte.hypervisor.software.translator.StateArea}: registers, soft TLB, jump cache, one for each privilege. XMM
  * registers and MXCSR are the guest's while code executes; without usable SSE, and with unmasked SIMD exceptions or
  * alignment checks, everything is interpreted. x87 and MMX are never touched, DF, TF, IF, AC live in the processor only.
@@ -14,6 +14,10 @@
  * itself, and the code goes on behind it. So do accesses across pages, to devices, to pages whose writes must be noticed,
  * misaligned LOCK and aligned SSE operands, divisions that might fault, returns and indirect jumps to places unknown.
  * Every check comes before the first architectural change of its instruction; the cold stub knows the instruction.
+ *
+ * <p><b>Privilege.</b> SYSCALL, SYSRET, STAC and CLAC go on with the state of another privilege, SWAPGS, STI, CLI and what
+ * accesses the bases of FS and GS change the state, and the processor hears of all that when code is left. They do so only
+ * in the usual case; faults, flags that need a closer look, and events that wait for interrupts to be on, have them interpreted.
  *
  * <p><b>Flags</b> live in the host's. They are saved before a check that would destroy them, unless they are dead: replaced
  * before they are read, within the block or the beginning of a successor in the same page. A fault in between therefore

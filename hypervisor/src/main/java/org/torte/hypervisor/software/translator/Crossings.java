@@ -1,0 +1,158 @@
+package org.torte.hypervisor.software.translator;
+
+import static org.torte.hypervisor.software.translator.Assembler.*;
+import static org.torte.hypervisor.software.translator.StateArea.*;
+
+/**
+ * What SYSCALL, SYSRET, STAC and CLAC have in common wherever they stand: code goes on with the {@link StateArea} of another
+ * privilege, which is in r12, and all that is the same there is copied. Whoever comes here has made sure that the instruction
+ * does nothing out of the ordinary; flags are in the state.
+ */
+final class Crossings {
+    private static final int OR = 1, AND = 4;
+    private static final int IF = 0x200, DF = 0x400, NT = 0x4000, RF = 0x1_0000, VM = 0x2_0000, ID = 0x20_0000;
+    private static final int ARITHMETIC = 0x8d5;
+
+    /** Flags that a SYSRET may load which is not interpreted; bit 1 is always set. */
+    static final int LOADABLE = ARITHMETIC | 2 | IF | DF | NT | ID;
+
+    private static final int[] KEPT = {
+        Trampolines.gpr(R11),
+        Trampolines.gpr(R12),
+        Trampolines.gpr(R13),
+        Trampolines.gpr(R14),
+        Trampolines.gpr(R15),
+        FS_BASE,
+        GS_BASE,
+        KERNEL_GS,
+        VECTORS,
+        SELECTORS,
+        SELECTORS + 8
+    };
+
+    private final Assembler code;
+    private final int exitMissing;
+
+    /** A routine: goes over to the area in r12 with everything as it is. */
+    final int copy;
+
+    /** SYSCALL with RCX in place, to where it leads. */
+    final int systemCall;
+
+    /** SYSRET, to where it leads. */
+    final int systemReturn;
+
+    Crossings(Assembler code, int exitMissing) {
+        this.code = code;
+        this.exitMissing = exitMissing;
+        copy = code.position();
+        copy();
+        code.align(16, 0);
+        systemCall = code.position();
+        systemCall();
+        code.align(16, 0);
+        systemReturn = code.position();
+        systemReturn();
+        code.align(16, 0);
+    }
+
+    private void copy() {
+        copyKept();
+        copy(FLAGS);
+        copy(SYSTEM);
+        code.move(R14, R12);
+        code.one(0xc3);
+    }
+
+    private void copyKept() {
+        for (int word : KEPT) {
+            copy(word);
+        }
+    }
+
+    private void copy(int word) {
+        code.load(R13, R14, word);
+        code.store(R12, word, R13);
+    }
+
+    private void systemCall() {
+        flagsOfState(code);
+        code.store(R14, Trampolines.gpr(R11), R13);
+        load32(R13, SYSTEM);
+        code.memory(0, false, false, 0x23, R13, R14, NONE, 0, KEPT_SYSTEM);
+        code.immediate(OR, false, R13, CROSSED);
+        store32(SYSTEM);
+        code.memory(0, false, false, 0x0fb7, R13, R14, NONE, 0, FLAGS);
+        code.memory(0, false, false, 0x23, R13, R14, NONE, 0, KEPT_FLAGS);
+        store32(FLAGS);
+        copyKept();
+        load32(R13, NEW_SELECTORS);
+        store32(SELECTORS + 2);
+        code.load(R13, R14, SYSCALL_TARGET);
+        code.move(R14, R12);
+        code.move(R12, R13);
+        go();
+    }
+
+    /**
+     * Leaves RFLAGS in r13: the arithmetic flags as {@link BlockCode#saveFlags} saved them, put back to their places, and the
+     * system flags.
+     */
+    static void flagsOfState(Assembler to) {
+        to.memory(0, false, false, 0x8b, R13, R14, NONE, 0, SYSTEM);
+        to.immediate(AND, false, R13, ~(BESIDE | RF | VM));
+        to.immediate(OR, false, R13, 2);
+        to.store(R14, SCRATCH2, R13);
+        to.memory(0, false, false, 0x0fb6, R13, R14, NONE, 0, FLAGS);
+        to.immediate(AND, false, R13, 1);
+        to.shift(4, false, R13, 11);
+        to.memory(0, true, false, 0x09, R13, R14, NONE, 0, SCRATCH2);
+        to.memory(0, false, false, 0x0fb6, R13, R14, NONE, 0, FLAGS + 1);
+        to.immediate(AND, false, R13, 0xd5);
+        to.memory(0, true, false, 0x0b, R13, R14, NONE, 0, SCRATCH2);
+    }
+
+    private void systemReturn() {
+        load32(R13, Trampolines.gpr(R11));
+        code.shift(5, false, R13, 11);
+        code.immediate(AND, false, R13, 1);
+        code.memory(0, false, true, 0x88, R13, R12, NONE, 0, FLAGS);
+        load32(R13, Trampolines.gpr(R11));
+        code.immediate(AND, false, R13, 0xd5);
+        code.immediate(OR, false, R13, 2);
+        code.memory(0, false, true, 0x88, R13, R12, NONE, 0, FLAGS + 1);
+        load32(R13, SYSTEM);
+        code.immediate(AND, false, R13, BESIDE);
+        code.immediate(OR, false, R13, CROSSED | UNPRIVILEGED | RESTRICTED);
+        store32(SYSTEM);
+        load32(R13, Trampolines.gpr(R11));
+        code.immediate(AND, false, R13, LOADABLE & ~(ARITHMETIC | 2));
+        code.memory(0, false, false, 0x09, R13, R12, NONE, 0, SYSTEM);
+        copyKept();
+        load32(R13, NEW_SELECTORS);
+        store32(SELECTORS + 2);
+        code.move(R14, R12);
+        code.move(R12, RCX);
+        go();
+    }
+
+    private void load32(int to, int word) {
+        code.memory(0, false, false, 0x8b, to, R14, NONE, 0, word);
+    }
+
+    /** Into the other area, from r13. */
+    private void store32(int word) {
+        code.memory(0, false, false, 0x89, R13, R12, NONE, 0, word);
+    }
+
+    /** Goes on at the instruction pointer in r12. */
+    private void go() {
+        Branches.compareJump(code);
+        int known = code.jumpIf(EQUAL);
+        code.call(exitMissing);
+        // No translation's: whoever reads it must not look for one.
+        Site.write(code, 0, Site.CROSSED, 0, 0, 0, 0, 0);
+        code.patch(known, code.position() - known - 4);
+        code.jumpMemory(R14, R13, JUMP_CODE);
+    }
+}
