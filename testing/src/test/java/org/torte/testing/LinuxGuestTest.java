@@ -2,6 +2,7 @@ package org.torte.testing;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.junit.jupiter.api.Assumptions.abort;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
@@ -14,6 +15,7 @@ import java.util.Map;
 import java.util.Random;
 import java.util.regex.Pattern;
 import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -137,6 +139,40 @@ class LinuxGuestTest {
             assertWorked(output(machine, "P:end"), processors);
             assertThat(machine.awaitExit(PATIENCE)).isEqualTo(new ExitReport.PoweredOff());
         }
+    }
+
+    @Test
+    void withTwoTranslatedProcessorsItWorksAsOnTheHost() throws Exception {
+        assertTranslatedWorks(2);
+    }
+
+    @Tag("long")
+    @ParameterizedTest(name = "with {0} processors")
+    @ValueSource(ints = {1, 4})
+    void withTranslatedProcessorsItWorksAsOnTheHost(int processors) throws Exception {
+        assertTranslatedWorks(processors);
+    }
+
+    private static void assertTranslatedWorks(int processors) throws IOException, InterruptedException {
+        Process process = new ProcessBuilder(
+                        Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+                        "--enable-native-access=ALL-UNNAMED",
+                        "-XX:+UseSerialGC",
+                        "-XX:-CreateCoredumpOnCrash",
+                        "-XX:ErrorFile=/dev/stdout",
+                        "-cp",
+                        System.getProperty("java.class.path"),
+                        TranslatedGuest.class.getName(),
+                        kernel.toString(),
+                        initrd.toString(),
+                        Integer.toString(processors))
+                .redirectErrorStream(true)
+                .start();
+        String console = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+        assertThat(process.waitFor()).as("the exit status with%n%s", console).isZero();
+        assertThat(console).contains("ended: " + new ExitReport.PoweredOff());
+        assumeTrue(console.contains("translated: true"), "this host does not allow translated code");
+        assertWorked(console, processors);
     }
 
     @Test
