@@ -12,22 +12,29 @@ import static org.assertj.core.api.Assertions.assertThat;
 import com.tngtech.archunit.base.DescribedPredicate;
 import com.tngtech.archunit.core.domain.JavaClass;
 import com.tngtech.archunit.core.domain.JavaClasses;
+import com.tngtech.archunit.core.domain.JavaModifier;
 import com.tngtech.archunit.core.importer.ClassFileImporter;
 import com.tngtech.archunit.core.importer.ImportOption;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemoryLayout;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.lang.module.ModuleDescriptor;
+import java.lang.module.ModuleFinder;
+import java.net.URISyntaxException;
+import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
 import java.util.Set;
 import java.util.concurrent.ThreadLocalRandom;
+import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
+import org.torte.management.Host;
 
 /** Holds the direction of the tiers that docs/architecture.md draws. */
 class ArchitectureTest {
@@ -162,5 +169,22 @@ class ArchitectureTest {
                 .orShould()
                 .accessField(System.class, "err")
                 .check(torte);
+    }
+
+    /** Tests run on a class path, where everything is open; a module has to say so. */
+    @Test
+    void whatTheServiceSaysAsJsonIsOpenToJackson() throws URISyntaxException {
+        Path management = Path.of(
+                Host.class.getProtectionDomain().getCodeSource().getLocation().toURI());
+        Set<String> open =
+                ModuleFinder.of(management).find("org.torte.management").orElseThrow().descriptor().opens().stream()
+                        .map(ModuleDescriptor.Opens::source)
+                        .collect(Collectors.toSet());
+        assertThat(torte.stream()
+                        .filter(one -> one.isRecord() && one.getModifiers().contains(JavaModifier.PUBLIC))
+                        .map(JavaClass::getPackageName)
+                        .filter(name -> name.startsWith("org.torte.management")))
+                .isNotEmpty()
+                .isSubsetOf(open);
     }
 }
