@@ -21,6 +21,8 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import java.util.function.Consumer;
 import java.util.function.Predicate;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 import org.torte.disk.operation.LiveDisk;
 import org.torte.management.definition.Checkpoint;
@@ -49,6 +51,8 @@ public final class Checkpoints {
     private static final Duration END_LIMIT = Duration.ofSeconds(20);
     /** For how long the guest's file systems are frozen at most, and how long it may take to freeze them; seconds. */
     private static final int HOLD = 60, FREEZE = 30;
+
+    private static final Pattern PERCENT = Pattern.compile("(\\d{1,3}) %");
 
     private static final DateTimeFormatter NAME =
             DateTimeFormatter.ofPattern("yyyyMMdd-HHmmss").withZone(ZoneOffset.UTC);
@@ -447,7 +451,8 @@ public final class Checkpoints {
                         running.get()
                                 .ask(
                                         "checkpoint.merge",
-                                        Map.of("file", files.real(link.child()).toString())),
+                                        Map.of("file", files.real(link.child()).toString()),
+                                        said -> percent(task, said)),
                         MERGE_LIMIT,
                         "merging",
                         "go on with torte checkpoint merge");
@@ -458,6 +463,14 @@ public final class Checkpoints {
                 });
             }
             commit(old -> CheckpointChange.merged(old, link));
+        }
+    }
+
+    /** A worker says "42 %". */
+    private static void percent(Task task, String said) {
+        Matcher number = PERCENT.matcher(said);
+        if (number.matches()) {
+            task.progress(Math.min(99, Integer.parseInt(number.group(1))));
         }
     }
 

@@ -385,6 +385,19 @@ class CheckpointsTest {
     }
 
     @Test
+    void howFarAMergeUnderARunningMachineIsShowsItsTask() throws Exception {
+        try (Place place = new Place(folder.resolve("place"))) {
+            done(place.vm().start("me"));
+            done(place.vm().checkpoints().create("me", "one", Kind.PRODUCTION));
+            long before = place.host.events().last();
+            done(place.vm().checkpoints().remove("me", "one"));
+            assertThat(place.host.events().after(before, 1000))
+                    .filteredOn(event -> event.type().equals("task.changed"))
+                    .anySatisfy(event -> assertThat(event.data()).contains("\"progress\":42"));
+        }
+    }
+
+    @Test
     void whatCannotBeIsRefused() throws Exception {
         try (Place place = new Place(folder.resolve("place"))) {
             Checkpoints checkpoints = place.vm().checkpoints();

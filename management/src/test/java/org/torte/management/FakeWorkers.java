@@ -157,7 +157,8 @@ public final class FakeWorkers implements Workers {
         }
 
         @Override
-        public synchronized CompletableFuture<JsonNode> ask(String command, Map<String, ?> arguments) {
+        public synchronized CompletableFuture<JsonNode> ask(
+                String command, Map<String, ?> arguments, Consumer<String> progress) {
             asked.add(command);
             if (failing.contains(command)) {
                 return CompletableFuture.failedFuture(new Problem(Problem.Kind.FAILED, "it fails", "mend it"));
@@ -188,6 +189,8 @@ public final class FakeWorkers implements Workers {
                     return CompletableFuture.completedFuture(Json.MAPPER.valueToTree(memory));
                 }
                 case "checkpoint.new", "checkpoint.merge", "checkpoint.disks" -> {
+                    progress.accept("merging");
+                    progress.accept("42 %");
                     return checkpoints(command, arguments);
                 }
                 default -> {}

@@ -542,7 +542,7 @@ class HostTest {
     @CsvSource(
             delimiter = '|',
             value = {
-                "\"version\" : 4|\"version\" : 5|has version 5, which this Torte does not know",
+                "\"version\" : 5|\"version\" : 6|has version 6, which this Torte does not know",
                 "\"processors\" : 1|\"processors\" : 65|processors is 65; give 1 to 64",
                 "\"processors\" : 1|\"processors\" : \"1\"|processors",
                 "\"notes\"|\"note\"|nothing is known of \"note\"",

@@ -25,7 +25,17 @@ public interface Worker {
      *
      * @return completes with the answer, or exceptionally with a {@link org.torte.management.Problem}
      */
-    CompletableFuture<JsonNode> ask(String command, Map<String, ?> arguments);
+    default CompletableFuture<JsonNode> ask(String command, Map<String, ?> arguments) {
+        return ask(command, arguments, _ -> {});
+    }
+
+    /**
+     * Asks it for something that takes a while.
+     *
+     * @param progress told what the worker says meanwhile, on a thread of the worker's
+     * @return as without
+     */
+    CompletableFuture<JsonNode> ask(String command, Map<String, ?> arguments, Consumer<String> progress);
 
     /**
      * Has somebody told when it stops answering, with what is known of its process, and when it answers again, with nothing.

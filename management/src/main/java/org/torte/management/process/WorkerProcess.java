@@ -33,11 +33,13 @@ final class WorkerProcess implements Worker {
 
     private final CompletableFuture<Void> ready = new CompletableFuture<>();
     private final CompletableFuture<WorkerEnd> end = new CompletableFuture<>();
-    private final Map<Long, CompletableFuture<JsonNode>> asked = new ConcurrentHashMap<>();
+    private final Map<Long, Question> asked = new ConcurrentHashMap<>();
     private final AtomicLong lastId = new AtomicLong();
     private volatile @Nullable ControlClient client;
     private volatile boolean detached;
     private final Pulse pulse;
+
+    private record Question(CompletableFuture<JsonNode> answer, Consumer<String> progress) {}
 
     WorkerProcess(VmFolder folder, Path control, ProcessHandle process, @Nullable Process child) {
         this.folder = folder;
@@ -93,7 +95,7 @@ final class WorkerProcess implements Worker {
                     e));
         } finally {
             client = null;
-            asked.values().forEach(one -> one.completeExceptionally(gone()));
+            asked.values().forEach(one -> one.answer().completeExceptionally(gone()));
         }
     }
 
@@ -137,13 +139,18 @@ final class WorkerProcess implements Worker {
         if (!(line.get("id") instanceof Number id)) {
             return;
         }
-        if (line.containsKey("progress")) {
+        if (line.get("progress") instanceof String said) {
+            Question question = asked.get(id.longValue());
+            if (question != null) {
+                question.progress().accept(said);
+            }
             return;
         }
-        CompletableFuture<JsonNode> waiting = asked.remove(id.longValue());
-        if (waiting == null) {
+        Question question = asked.remove(id.longValue());
+        if (question == null) {
             return;
         }
+        CompletableFuture<JsonNode> waiting = question.answer();
         if (line.get("error") instanceof Map<?, ?> error) {
             waiting.completeExceptionally(problem(error));
         } else {
@@ -166,14 +173,14 @@ final class WorkerProcess implements Worker {
     }
 
     @Override
-    public CompletableFuture<JsonNode> ask(String command, Map<String, ?> arguments) {
+    public CompletableFuture<JsonNode> ask(String command, Map<String, ?> arguments, Consumer<String> progress) {
         ControlClient to = client;
         if (to == null) {
             return CompletableFuture.failedFuture(gone());
         }
         long id = lastId.incrementAndGet();
         CompletableFuture<JsonNode> answer = new CompletableFuture<>();
-        asked.put(id, answer);
+        asked.put(id, new Question(answer, progress));
         try {
             synchronized (this) {
                 to.send(Json.text(Map.of("id", id, "method", command, "params", arguments)));
