@@ -95,6 +95,21 @@ hung_worker_is_turned_off() {
 }
 check 'a worker that hangs is shown, and turned off all the same' hung_worker_is_turned_off
 
+# The waiting kernel has no driver for it, so that nothing moves; the host has no memory for the other one.
+memory_is_shown_and_refused() {
+  torte_here vm set one --memory-minimum 2M && torte_here vm start one || return
+  torte_here vm get one | grep -q '^memory: *2 MiB to 4 MiB, starts with 4 MiB, buffer 20 %' || return
+  torte_here vm set one --memory-buffer 50% && torte_here vm set one --no-dynamic-memory || return
+  torte_here vm get one | grep -q '^memory: *4 MiB$' && torte_here vm stop one --turn-off || return
+  torte_here vm new huge --kernel "$scratch"/idle --memory 1T || return
+  torte_here host && torte_here host | grep -q '^for machines: .* free' || return
+  torte_here vm start huge 2>"$scratch"/err && return 1
+  cat "$scratch"/err
+  [[ $(wc -l <"$scratch"/err) == 1 ]] && grep -q '^torte: huge needs 1024 GiB of memory .*--overcommit$' "$scratch"/err || return
+  torte_here vm remove huge
+}
+check 'memory is dynamic if that is wanted, and a start that there is no memory for is refused' memory_is_shown_and_refused
+
 # A machine of the waiting kernel: what counts here are the files and processes.
 checkpoints_are_kept() {
   local folder
