@@ -4,6 +4,7 @@ import org.jspecify.annotations.NullMarked;
 @NullMarked
 module org.torte.network {
     requires transitive org.torte.base;
+    requires com.fasterxml.jackson.jr.ob;
     requires static org.jspecify;
 
     exports org.torte.network;
@@ -11,4 +12,5 @@ module org.torte.network {
     exports org.torte.network.capture;
     exports org.torte.network.gateway;
     exports org.torte.network.host;
+    exports org.torte.network.process;
 }

@@ -11,6 +11,8 @@ import org.torte.cli.management.DemoCommand;
 import org.torte.cli.management.EventCommand;
 import org.torte.cli.management.HostCommand;
 import org.torte.cli.management.ServiceCommand;
+import org.torte.cli.management.SwitchCommand;
+import org.torte.cli.management.SwitchProcessCommand;
 import org.torte.cli.management.TaskCommand;
 import org.torte.cli.management.TokenCommand;
 import org.torte.cli.management.VmCommand;
@@ -20,6 +22,7 @@ import org.torte.disk.DiskException;
 import org.torte.hypervisor.HypervisorException;
 import org.torte.machine.boot.BootException;
 import org.torte.management.Problem;
+import org.torte.network.NetworkException;
 import org.torte.worker.InputException;
 import picocli.CommandLine;
 
@@ -35,7 +38,8 @@ public final class Torte {
               image       makes disks with guests on them (torte image --help)
               service     looks after virtual machines, each in a process of its own (torte service --help)
               vm          makes, shows, changes, starts and stops those (torte vm --help)
-              adapter     looks at their network adapters (torte adapter --help)
+              adapter     shows, connects and sets their network adapters (torte adapter --help)
+              switch      makes, shows, changes and removes virtual switches (torte switch --help)
               checkpoint  keeps them as they are, and returns them to it (torte checkpoint --help)
               task        shows what goes on, and cancels it
               event       shows what has happened
@@ -55,6 +59,7 @@ public final class Torte {
             "service",
             "vm",
             "adapter",
+            "switch",
             "checkpoint",
             "task",
             "event",
@@ -93,6 +98,8 @@ public final class Torte {
             case "worker" -> execute(new WorkerCommand(), rest);
             case "vm" -> execute(new VmCommand(), rest);
             case "adapter" -> execute(new AdapterCommand(), rest);
+            case "switch" -> execute(new SwitchCommand(), rest);
+            case "switch-process" -> execute(new SwitchProcessCommand(), rest);
             case "checkpoint" -> execute(new CheckpointCommand(), rest);
             case "task" -> execute(new TaskCommand(), rest);
             case "event" -> execute(new EventCommand(), rest);
@@ -129,6 +136,7 @@ public final class Torte {
         });
         line.setExecutionExceptionHandler((e, _, _) -> switch (e) {
             case UsageException _,
+                    NetworkException _,
                     InputException _,
                     BootException _,
                     StateException _,

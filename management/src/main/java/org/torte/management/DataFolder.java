@@ -143,6 +143,11 @@ public final class DataFolder implements AutoCloseable {
         return path.resolve("service.db");
     }
 
+    /** The switches. */
+    Path switches() {
+        return path.resolve("switches.json");
+    }
+
     /** Folders of virtual machines that lie elsewhere. */
     Path registered() {
         return path.resolve("registered.json");

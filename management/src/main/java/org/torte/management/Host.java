@@ -26,17 +26,20 @@ import org.torte.disk.DiskFormat;
 import org.torte.disk.DiskOptions;
 import org.torte.disk.DiskType;
 import org.torte.disk.VirtualDisks;
+import org.torte.management.definition.Adapter;
 import org.torte.management.definition.Checkpoint;
 import org.torte.management.definition.Hardware;
 import org.torte.management.definition.Hardware.Disk;
 import org.torte.management.definition.Json;
 import org.torte.management.definition.VmDefinition;
+import org.torte.management.process.SwitchHost;
 import org.torte.management.process.VmFolder;
 import org.torte.management.process.WorkerEnd;
 import org.torte.management.process.Workers;
 import org.torte.management.store.Database;
 import org.torte.management.store.DurableFile;
 import org.torte.management.store.Reason;
+import org.torte.network.process.SwitchDefinition;
 
 /** The virtual machines of one data folder, with their tasks and events. Safe for several threads. */
 public final class Host implements AutoCloseable {
@@ -58,7 +61,9 @@ public final class Host implements AutoCloseable {
     private final Object changing = new Object();
     private final Set<Path> registered = new LinkedHashSet<>();
 
-    private Host(DataFolder data, Workers workers, InstantSource clock, Consumer<String> steps) {
+    private final Switches switches;
+
+    private Host(DataFolder data, Workers workers, SwitchHost network, InstantSource clock, Consumer<String> steps) {
         this.data = data;
         this.steps = steps;
         this.workers = workers;
@@ -69,6 +74,16 @@ public final class Host implements AutoCloseable {
         admission = new Admission(workers.memory(), machines::values);
         MemoryControl control = new MemoryControl(machines::values, admission, System::nanoTime);
         memory = Thread.ofVirtual().name("memory").unstarted(control::run);
+        try {
+            switches = new Switches(data, network, events, this::definitions);
+        } catch (RuntimeException e) {
+            database.close();
+            throw e;
+        }
+    }
+
+    private List<VmDefinition> definitions() {
+        return machines.values().stream().map(vm -> vm.view().definition()).toList();
     }
 
     /**
@@ -76,13 +91,14 @@ public final class Host implements AutoCloseable {
      *
      * @throws Problem when the folder cannot be used
      */
-    public static Host open(DataFolder data, Workers workers, InstantSource clock) {
-        return open(data, workers, clock, _ -> {});
+    public static Host open(DataFolder data, Workers workers, SwitchHost network, InstantSource clock) {
+        return open(data, workers, network, clock, _ -> {});
     }
 
     /** The same, with somebody who is told of each step of the work on checkpoints, and may throw. */
-    static Host open(DataFolder data, Workers workers, InstantSource clock, Consumer<String> steps) {
-        Host host = new Host(data, workers, clock, steps);
+    static Host open(
+            DataFolder data, Workers workers, SwitchHost network, InstantSource clock, Consumer<String> steps) {
+        Host host = new Host(data, workers, network, clock, steps);
         try {
             host.load();
         } catch (RuntimeException e) {
@@ -120,6 +136,7 @@ public final class Host implements AutoCloseable {
             workers.sweep();
         }
         machines.values().forEach(Host::settle);
+        switches.startByThemselves();
         machines.values().forEach(this::startByItself);
         memory.start();
     }
@@ -146,7 +163,7 @@ public final class Host implements AutoCloseable {
     }
 
     private Vm vm(VmFolder folder, VmDefinition definition) {
-        return new Vm(folder, definition, workers, tasks, events, clock, steps, this::dependent, admission);
+        return new Vm(folder, definition, workers, tasks, events, clock, steps, this::dependent, admission, switches);
     }
 
     /**
@@ -292,6 +309,7 @@ public final class Host implements AutoCloseable {
             }
             VmDefinition definition = wish.definition(id, disks);
             refuseTaken(definition);
+            refuseUnknownSwitches(null, definition);
             refuseMissing(folder, definition, image == null ? 0 : 1);
             if (definition.hardware().kernel().isEmpty() && disks.isEmpty()) {
                 throw new Problem(
@@ -579,13 +597,52 @@ public final class Host implements AutoCloseable {
      */
     public Vm.View change(Vm vm, UnaryOperator<VmDefinition> change) {
         synchronized (changing) {
-            vm.change(old -> {
+            VmDefinition before = vm.view().definition();
+            VmDefinition after = vm.change(old -> {
                 VmDefinition changed = change.apply(old);
                 refuseName(changed);
+                refuseUnknownSwitches(old, changed);
                 return changed;
             });
+            if (!after.equals(before)) {
+                movePorts(vm, before);
+            }
         }
         return vm.view();
+    }
+
+    /** Makes the ports of a machine that runs what its definition says, or takes that back. */
+    private void movePorts(Vm vm, VmDefinition before) {
+        try {
+            switches.changed(vm.id());
+        } catch (Problem e) {
+            VmDefinition _ = vm.change(_ -> before);
+            switches.changed(vm.id());
+            throw e;
+        }
+    }
+
+    /** What is new has to be there; what was there before may be missing, as disks may. */
+    private void refuseUnknownSwitches(@Nullable VmDefinition old, VmDefinition wanted) {
+        for (Adapter adapter : wanted.hardware().adapters()) {
+            if (old == null || !old.hardware().adapters().contains(adapter)) {
+                adapter.switchName().ifPresent(name -> {
+                    SwitchDefinition its = switches.find(name);
+                    if (!adapter.forwards().isEmpty() && its.type() != SwitchDefinition.Type.NAT) {
+                        throw new Problem(
+                                Problem.Kind.INVALID,
+                                "adapter " + adapter.name() + " has forwards, and the switch " + its.name()
+                                        + " is no nat",
+                                "leave them out, or connect it to one that is, such as " + SwitchDefinition.DEFAULT);
+                    }
+                });
+            }
+        }
+    }
+
+    /** The switches. */
+    public Switches switches() {
+        return switches;
     }
 
     /**

@@ -38,6 +38,7 @@ public final class Vm {
     private final InstantSource clock;
     private final Checkpoints checkpoints;
     private final Admission admission;
+    private final Ports ports;
 
     private VmDefinition definition;
     private VmState state = VmState.OFF;
@@ -87,7 +88,8 @@ public final class Vm {
             InstantSource clock,
             Consumer<String> steps,
             Dependents dependents,
-            Admission admission) {
+            Admission admission,
+            Ports ports) {
         this.folder = folder;
         this.definition = definition;
         this.workers = workers;
@@ -95,6 +97,7 @@ public final class Vm {
         this.events = events;
         this.clock = clock;
         this.admission = admission;
+        this.ports = ports;
         checkpoints = new Checkpoints(this, folder, events, clock, steps, dependents);
         if (folder.isSaved(definition)) {
             state = VmState.SAVED;
@@ -158,6 +161,7 @@ public final class Vm {
             return;
         }
         Worker running = found.get();
+        ports.found(id());
         synchronized (this) {
             attach(running);
             to(VmState.STARTING);
@@ -213,10 +217,7 @@ public final class Vm {
     }
 
     private void run(Task task) {
-        Worker started = workers.start(folder, definition());
-        synchronized (this) {
-            attach(started);
-        }
+        Worker started = startWorker();
         try {
             task.await(
                     started.ready(),
@@ -235,6 +236,23 @@ public final class Vm {
             }
         }
         throw ended();
+    }
+
+    private Worker startWorker() {
+        ports.begin(definition());
+        boolean done = false;
+        try {
+            Worker started = workers.start(folder, definition());
+            synchronized (this) {
+                attach(started);
+            }
+            done = true;
+            return started;
+        } finally {
+            if (!done) {
+                ports.end(id());
+            }
+        }
     }
 
     /** What the guest of a worker is known to have. */
@@ -415,11 +433,12 @@ public final class Vm {
             if (changed.equals(old)) {
                 return old;
             }
-            boolean rebuilt = !changed.hardware().fixed().equals(old.hardware().fixed());
+            boolean rebuilt = !changed.hardware().replaces(old.hardware());
             if (worker != null && rebuilt) {
                 throw conflict(
                         "runs, and what you change needs a stop",
-                        "stop it first; name, notes, processorLimit, dynamicMemory and automaticStart can be changed now");
+                        "stop it first; name, notes, processorLimit, dynamicMemory, automaticStart and adapters at"
+                                + " switches can be changed now");
             }
             if (state == VmState.SAVED && rebuilt) {
                 throw conflict(
@@ -586,6 +605,7 @@ public final class Vm {
             lastEnd = end;
             to(folder.isSaved(definition) ? VmState.SAVED : VmState.OFF);
         }
+        ports.end(id());
         events.add("vm.ended", id().toString(), Map.of("cause", Names.of(end.cause()), "detail", end.detail()));
     }
 

@@ -57,6 +57,7 @@ class CheckpointsTest {
         boolean serviceDies;
         boolean applying;
         String killed = "";
+        private final FakeSwitches switches = new FakeSwitches();
         private DataFolder data;
         private Host host;
         private int version;
@@ -71,7 +72,7 @@ class CheckpointsTest {
                     CreateOptions.dynamic(SIZE).withBlockSize(SIZE),
                     DiskOptions.readWrite());
             data = DataFolder.open(root.resolve("data"));
-            host = Host.open(data, workers, InstantSource.system(), step -> step(step, serviceDies));
+            host = Host.open(data, workers, switches, InstantSource.system(), step -> step(step, serviceDies));
             host.create(new NewVm(
                     "a",
                     null,
@@ -98,7 +99,7 @@ class CheckpointsTest {
             close();
             killAt = 0;
             data = DataFolder.open(root.resolve("data"));
-            host = Host.open(data, workers, InstantSource.system());
+            host = Host.open(data, workers, switches, InstantSource.system());
         }
 
         Vm vm() {

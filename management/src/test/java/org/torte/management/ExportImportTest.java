@@ -47,6 +47,7 @@ class ExportImportTest {
 
     private Path out;
     private FakeWorkers workers;
+    private final FakeSwitches switches = new FakeSwitches();
     private DataFolder data;
     private Host host;
     private Consumer<String> steps = _ -> {};
@@ -71,7 +72,7 @@ class ExportImportTest {
                 null,
                 VmDefinition.AutomaticStart.IF_IT_RAN,
                 List.of(new Adapter.Wish(
-                        null, null, "nat", List.of("2222:22"), List.of("80:" + folder.resolve("socket"))))));
+                        null, null, "nat", List.of("2222:22"), List.of("80:" + folder.resolve("socket")), null))));
         done(vm("a").checkpoints().create("me", "one", Checkpoint.Kind.STANDARD));
         write(disk(), 2);
     }
@@ -80,7 +81,7 @@ class ExportImportTest {
         workers = new FakeWorkers();
         workers.withDisks = true;
         data = DataFolder.open(folder.resolve("data"));
-        host = Host.open(data, workers, InstantSource.system(), step -> steps.accept(step));
+        host = Host.open(data, workers, switches, InstantSource.system(), step -> steps.accept(step));
     }
 
     @AfterEach

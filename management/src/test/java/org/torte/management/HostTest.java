@@ -36,6 +36,7 @@ class HostTest {
 
     private final FakeWorkers workers = new FakeWorkers();
     private Path kernel;
+    private final FakeSwitches switches = new FakeSwitches();
     private DataFolder data;
     private Host host;
 
@@ -53,7 +54,7 @@ class HostTest {
 
     private void open() {
         data = DataFolder.open(folder.resolve("data"));
-        host = Host.open(data, workers, InstantSource.system());
+        host = Host.open(data, workers, switches, InstantSource.system());
     }
 
     private void reopen() {
@@ -542,7 +543,7 @@ class HostTest {
     @CsvSource(
             delimiter = '|',
             value = {
-                "\"version\" : 5|\"version\" : 6|has version 6, which this Torte does not know",
+                "\"version\" : 6|\"version\" : 7|has version 7, which this Torte does not know",
                 "\"processors\" : 1|\"processors\" : 65|processors is 65; give 1 to 64",
                 "\"processors\" : 1|\"processors\" : \"1\"|processors",
                 "\"notes\"|\"note\"|nothing is known of \"note\"",

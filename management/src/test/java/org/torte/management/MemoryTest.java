@@ -38,7 +38,7 @@ class MemoryTest {
     void open() throws IOException {
         Files.writeString(folder.resolve("vmlinuz"), "kernel");
         data = DataFolder.open(folder.resolve("data"));
-        host = Host.open(data, workers, InstantSource.system());
+        host = Host.open(data, workers, new FakeSwitches(), InstantSource.system());
     }
 
     @AfterEach

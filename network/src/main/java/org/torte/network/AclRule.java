@@ -61,6 +61,10 @@ public record AclRule(
             }
         }
 
+        String text(String before) {
+            return isAll() ? "" : before + (first == last ? "" + first : first + "-" + last);
+        }
+
         boolean isAll() {
             return first == 0 && last == 65535;
         }
@@ -91,6 +95,113 @@ public record AclRule(
     /** A rule for the packets to or from some addresses. */
     public static AclRule remote(Direction direction, boolean allow, AddressPrefix remote) {
         return new AclRule(direction, allow, null, null, remote, ANY, PortRange.ALL, PortRange.ALL);
+    }
+
+    private static final String GRAMMAR =
+            "a rule is allow or deny, then in, out or both, then perhaps tcp, udp, sctp, icmp,"
+                    + " icmpv6 or a protocol's number, local PREFIX, local-port N[-M], remote PREFIX, remote-port N[-M],"
+                    + " remote-mac ADDRESS";
+
+    /**
+     * Reads what {@link #text} writes, such as {@code deny out tcp remote 10.0.0.0/8 remote-port 25}.
+     *
+     * @throws IllegalArgumentException when it is something else
+     */
+    public static AclRule parse(String text) {
+        String[] words = text.strip().toLowerCase(java.util.Locale.ROOT).split("\\s+", -1);
+        if (words.length < 2 || !words[0].matches("allow|deny")) {
+            throw wrong(text);
+        }
+        Direction direction = switch (words[1]) {
+            case "in" -> Direction.INBOUND;
+            case "out" -> Direction.OUTBOUND;
+            case "both" -> Direction.BOTH;
+            default -> throw wrong(text);
+        };
+        int at = 2;
+        int protocol = at < words.length ? protocol(words[at]) : ANY;
+        if (protocol != ANY) {
+            at++;
+        }
+        MacAddress mac = null;
+        AddressPrefix local = null;
+        AddressPrefix remote = null;
+        PortRange localPorts = PortRange.ALL;
+        PortRange remotePorts = PortRange.ALL;
+        for (; at + 1 < words.length; at += 2) {
+            String value = words[at + 1];
+            switch (words[at]) {
+                case "local" -> local = AddressPrefix.parse(value);
+                case "remote" -> remote = AddressPrefix.parse(value);
+                case "local-port" -> localPorts = ports(value, text);
+                case "remote-port" -> remotePorts = ports(value, text);
+                case "remote-mac" -> mac = MacAddress.parse(value);
+                default -> throw wrong(text);
+            }
+        }
+        if (at != words.length) {
+            throw wrong(text);
+        }
+        return new AclRule(direction, words[0].equals("allow"), mac, local, remote, protocol, localPorts, remotePorts);
+    }
+
+    private static int protocol(String word) {
+        return switch (word) {
+            case "tcp" -> TCP;
+            case "udp" -> UDP;
+            case "sctp" -> SCTP;
+            case "icmp" -> 1;
+            case "icmpv6" -> 58;
+            default -> word.matches("\\d{1,3}") ? Integer.parseInt(word) : ANY;
+        };
+    }
+
+    private static PortRange ports(String value, String text) {
+        if (!value.matches("\\d{1,5}(-\\d{1,5})?")) {
+            throw wrong(text);
+        }
+        int hyphen = value.indexOf('-');
+        int first = Integer.parseInt(hyphen < 0 ? value : value.substring(0, hyphen));
+        return new PortRange(first, hyphen < 0 ? first : Integer.parseInt(value.substring(hyphen + 1)));
+    }
+
+    private static IllegalArgumentException wrong(String text) {
+        return new IllegalArgumentException(GRAMMAR + "; not \"" + text + "\"");
+    }
+
+    /** In words that {@link #parse} reads. */
+    public String text() {
+        StringBuilder text = new StringBuilder(allow ? "allow " : "deny ");
+        text.append(
+                switch (direction) {
+                    case INBOUND -> "in";
+                    case OUTBOUND -> "out";
+                    case BOTH -> "both";
+                });
+        if (protocol != ANY) {
+            text.append(' ')
+                    .append(
+                            switch (protocol) {
+                                case TCP -> "tcp";
+                                case UDP -> "udp";
+                                case SCTP -> "sctp";
+                                case 1 -> "icmp";
+                                case 58 -> "icmpv6";
+                                default -> Integer.toString(protocol);
+                            });
+        }
+        if (local != null) {
+            text.append(" local ").append(local.text());
+        }
+        text.append(localPorts.text(" local-port "));
+        if (remote != null) {
+            text.append(" remote ").append(remote.text());
+        }
+        text.append(remotePorts.text(" remote-port "));
+        if (remoteMac != null) {
+            text.append(" remote-mac ").append(remoteMac);
+        }
+        return text.toString();
     }
 
     boolean applies(boolean outbound) {

@@ -47,6 +47,18 @@ public record AddressPrefix(long high, long low, int length, boolean ipv6) {
         }
     }
 
+    /** As {@link #parse} reads it. */
+    public String text() {
+        ByteBuffer bytes = ipv6
+                ? ByteBuffer.allocate(16).putLong(high).putLong(low)
+                : ByteBuffer.allocate(4).putInt((int) low);
+        try {
+            return InetAddress.getByAddress(bytes.array()).getHostAddress() + "/" + length;
+        } catch (UnknownHostException e) {
+            throw new IllegalStateException(e);
+        }
+    }
+
     boolean contains(boolean isIpv6, long addressHigh, long addressLow) {
         return isIpv6 == ipv6
                 && (ipv6

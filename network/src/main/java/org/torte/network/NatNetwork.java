@@ -9,6 +9,7 @@ import java.nio.file.AccessDeniedException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
+import java.util.Collection;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 import org.torte.base.RandomSource;
@@ -144,6 +145,15 @@ public final class NatNetwork implements AutoCloseable {
      * @throws NetworkException when there is no address left or a port of the host is taken; then nothing has changed
      */
     public SwitchPort addMachine(String name, MacAddress station, List<PortForward> forwards) {
+        return addMachine(name, station, forwards, PortSettings.named(name).withGuards(true, true));
+    }
+
+    /**
+     * The same, with settings of its own.
+     *
+     * @throws NetworkException when there is no address left or a port of the host is taken; then nothing has changed
+     */
+    public SwitchPort addMachine(String name, MacAddress station, List<PortForward> forwards, PortSettings settings) {
         Lease lease = gateway.register(name, station)
                 .orElseThrow(() -> new NetworkException("the network has no address left for " + name));
         int done = 0;
@@ -157,7 +167,30 @@ public final class NatNetwork implements AutoCloseable {
             gateway.unregister(name);
             throw e;
         }
-        return network.addPort(PortSettings.named(name).withGuards(true, true));
+        return network.addPort(settings);
+    }
+
+    /** Takes a machine out: its port and forwards are gone, its lease stays. */
+    public void removeMachine(String name, SwitchPort port, Collection<PortForward> forwards) {
+        forwards.forEach(nat::removeForward);
+        port.close();
+        gateway.unregister(name);
+    }
+
+    /**
+     * Lets one more port of the host lead to a machine.
+     *
+     * @throws NetworkException when that port is taken, or there is no such machine
+     */
+    public void addForward(String name, PortForward forward) {
+        Lease lease = gateway.leaseOf(name)
+                .orElseThrow(() -> new NetworkException("there is no machine " + name + " in the network"));
+        nat.addForward(forward, lease.address());
+    }
+
+    /** Stops listening at a port of the host; connections that exist go on. */
+    public void removeForward(PortForward forward) {
+        nat.removeForward(forward);
     }
 
     /**

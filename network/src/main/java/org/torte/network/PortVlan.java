@@ -33,6 +33,11 @@ public sealed interface PortVlan {
         public boolean contains(int other) {
             return other == vlan;
         }
+
+        @Override
+        public String text() {
+            return vlan == 0 ? "" : Integer.toString(vlan);
+        }
     }
 
     /** Several VLANs, with tags, and one without. */
@@ -53,6 +58,20 @@ public sealed interface PortVlan {
         @Override
         public boolean contains(int vlan) {
             return vlan == untagged || tagged.get(vlan);
+        }
+
+        @Override
+        public String text() {
+            StringBuilder text = new StringBuilder("trunk ");
+            for (int first = tagged.nextSetBit(0); first >= 0; ) {
+                int end = tagged.nextClearBit(first);
+                text.append(text.length() > 6 ? "," : "").append(first);
+                if (end - first > 1) {
+                    text.append('-').append(end - 1);
+                }
+                first = tagged.nextSetBit(end);
+            }
+            return untagged == 0 ? text.toString() : text + " untagged " + untagged;
         }
 
         @Override
@@ -85,6 +104,53 @@ public sealed interface PortVlan {
         }
         return new Trunk(untagged, (BitSet) tagged.clone());
     }
+
+    /**
+     * Reads what {@link #text} writes: nothing for {@link #UNTAGGED}, {@code 10} for a port of one VLAN, {@code trunk
+     * 10,20-29} for several, perhaps with {@code untagged 5} after it.
+     *
+     * @throws IllegalArgumentException when it is something else
+     */
+    static PortVlan parse(String text) {
+        String[] words = text.strip().split("\\s+", -1);
+        if (words.length == 1 && words[0].isEmpty()) {
+            return UNTAGGED;
+        }
+        if (words.length == 1) {
+            return new Access(number(words[0], text));
+        }
+        boolean withUntagged = words.length == 4 && words[2].equals("untagged");
+        if (!words[0].equals("trunk") || (words.length != 2 && !withUntagged)) {
+            throw wrong(text);
+        }
+        BitSet tagged = new BitSet();
+        for (String part : words[1].split(",", -1)) {
+            int hyphen = part.indexOf('-');
+            int first = number(hyphen < 0 ? part : part.substring(0, hyphen), text);
+            int last = hyphen < 0 ? first : number(part.substring(hyphen + 1), text);
+            if (first < 1 || last < first || last > LARGEST) {
+                throw wrong(text);
+            }
+            tagged.set(first, last + 1);
+        }
+        return trunk(withUntagged ? number(words[3], text) : 0, tagged);
+    }
+
+    private static int number(String word, String text) {
+        if (!word.matches("\\d{1,4}")) {
+            throw wrong(text);
+        }
+        return Integer.parseInt(word);
+    }
+
+    private static IllegalArgumentException wrong(String text) {
+        return new IllegalArgumentException(
+                "VLANs are a number from 1 to 4094, or \"trunk 10,20-29\", perhaps with \"untagged 5\" after it, not \""
+                        + text + "\"");
+    }
+
+    /** In words that {@link #parse} reads. */
+    String text();
 
     /** The VLAN of frames without a tag. */
     int untagged();

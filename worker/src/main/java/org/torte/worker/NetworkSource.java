@@ -7,6 +7,7 @@ import org.torte.base.net.LinkState;
 import org.torte.base.net.MacAddress;
 import org.torte.network.host.HostService;
 import org.torte.network.host.PortForward;
+import org.torte.network.process.SwitchStarter;
 
 /**
  * What an adapter of a machine is plugged into.
@@ -24,6 +25,14 @@ public record NetworkSource(Plug plug, Optional<MacAddress> address, int mtu) {
 
     /** Nothing: the guest sees an adapter whose cable is not plugged in. */
     public record Unplugged() implements Plug {}
+
+    /**
+     * A port of a switch in the switch process, which looks after what is there.
+     *
+     * @param process where that process is, and what starts it when it is missing
+     * @param port the id of the port
+     */
+    public record Switch(SwitchStarter process, String port) implements Plug {}
 
     /** Gives back every frame; for tests. */
     public record Loopback() implements Plug {}

@@ -19,6 +19,8 @@ import org.torte.network.cable.CableEnd;
 import org.torte.network.cable.CableException;
 import org.torte.network.cable.LoopbackPort;
 import org.torte.network.capture.TappedPort;
+import org.torte.network.process.SwitchLink;
+import org.torte.network.process.SwitchStarter;
 
 /** The network adapters of a machine and the ports they are plugged into. Safe for several threads. */
 final class Networks implements AutoCloseable {
@@ -30,7 +32,7 @@ final class Networks implements AutoCloseable {
     /** The most adapters of a machine, as many as Hyper-V has. */
     private static final int MAX_ADAPTERS = 8;
 
-    private static final int CABLE = 1, LOOPBACK = 2, NAT = 3, UNPLUGGED = 4;
+    private static final int CABLE = 1, LOOPBACK = 2, NAT = 3, UNPLUGGED = 4, SWITCH = 5;
     private static final long LOCAL = 2L << 40, GROUP = 1L << 40, BITS_48 = 0xffff_ffff_ffffL;
 
     /** A source, the address that it means, and what identifies the adapter to the guest. */
@@ -128,6 +130,7 @@ final class Networks implements AutoCloseable {
                     case LOOPBACK -> new NetworkSource.Loopback();
                     case NAT -> NatPlug.parse(path);
                     case UNPLUGGED -> new NetworkSource.Unplugged();
+                    case SWITCH -> switchPort(path);
                     default ->
                         throw new InputException("the saved machine has a network of kind " + kind
                                 + ", which needs a newer version of Torte");
@@ -165,6 +168,7 @@ final class Networks implements AutoCloseable {
             case NetworkSource.Loopback() -> new LoopbackPort(source.mtu());
             case NetworkSource.Nat _ -> Objects.requireNonNull(nat).port();
             case NetworkSource.Unplugged() -> null;
+            case NetworkSource.Switch(SwitchStarter process, String id) -> SwitchLink.open(process, id);
         };
         Attached attached = new Attached(source, address, instance, port, nat);
         adapters.put(number, attached);
@@ -173,6 +177,15 @@ final class Networks implements AutoCloseable {
 
     private UUID derived(String what, int number) {
         return UUID.nameUUIDFromBytes((identity + "/" + what + "/" + number).getBytes(StandardCharsets.UTF_8));
+    }
+
+    /** Who has saved it knows what starts the process, and usually says so again when the machine goes on. */
+    private static NetworkSource.Plug switchPort(String saved) {
+        String[] lines = saved.split("\n", 2);
+        if (lines.length < 2) {
+            throw new InputException("the saved machine has a switch without a folder: it is damaged");
+        }
+        return new NetworkSource.Switch(new SwitchStarter(Path.of(lines[1]), List.of()), lines[0]);
     }
 
     private static NetworkPort cable(Path path, int mtu) {
@@ -295,6 +308,8 @@ final class Networks implements AutoCloseable {
                     state.putInt(CABLE).putString(path.toAbsolutePath().toString());
                 case NetworkSource.Loopback() -> state.putInt(LOOPBACK).putString("");
                 case NetworkSource.Unplugged() -> state.putInt(UNPLUGGED).putString("");
+                case NetworkSource.Switch(SwitchStarter process, String id) ->
+                    state.putInt(SWITCH).putString(id + "\n" + process.folder().toAbsolutePath());
                 case NetworkSource.Nat _ ->
                     state.putInt(NAT)
                             .putString(Objects.requireNonNull(attached.nat).text());

@@ -23,9 +23,20 @@ import picocli.CommandLine.Parameters;
 /** {@code torte adapter}. */
 @Command(
         name = "torte adapter",
-        description = "Looks at the network adapters of virtual machines; torte vm set changes them.",
+        description = {
+            "Shows, connects and sets the network adapters of virtual machines; torte vm set --network gives a machine",
+            "others. What is changed of adapters at switches holds at once."
+        },
         sortOptions = false,
-        subcommands = {AdapterCommand.CaptureFrames.class})
+        subcommands = {
+            AdapterChangeCommands.ListAdapters.class,
+            AdapterChangeCommands.Get.class,
+            AdapterChangeCommands.Connect.class,
+            AdapterChangeCommands.Disconnect.class,
+            AdapterChangeCommands.Set.class,
+            AdapterChangeCommands.Forward.class,
+            AdapterCommand.CaptureFrames.class
+        })
 public final class AdapterCommand extends GroupCommand {
     @Command(
             name = "capture",

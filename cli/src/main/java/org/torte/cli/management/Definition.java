@@ -79,8 +79,9 @@ final class Definition {
             names = "--network",
             paramLabel = "NETWORK[,OPTION...]",
             description = {
-                "a network adapter: nat, cable:PATH or none; for nat also forward=HOST-PORT:GUEST-PORT and",
-                "service=PORT:SOCKET, which may be repeated; name= and mac= unless those are to be chosen. May be repeated"
+                "a network adapter: nat, switch:NAME, cable:PATH or none; for nat, and for switches of that type, also",
+                "forward=HOST-PORT:GUEST-PORT, for nat service=PORT:SOCKET too, which may be repeated; name= and mac= unless",
+                "those are to be chosen. May be repeated"
             })
     List<String> networks = new ArrayList<>();
 

@@ -15,6 +15,7 @@ import org.torte.cli.UsageException;
 import org.torte.management.DataFolder;
 import org.torte.management.Host;
 import org.torte.management.Problem;
+import org.torte.management.process.SwitchProcess;
 import org.torte.management.process.WorkerProcesses;
 import org.torte.management.rest.Access;
 import org.torte.management.rest.RestServer;
@@ -75,8 +76,15 @@ public final class ServiceCommand implements Callable<Integer> {
                         folder,
                         new WorkerProcesses(
                                 folder.path(),
-                                (machine, control) ->
-                                        SelfCommand.of("worker", machine.toString(), "--control", control.toString())),
+                                (machine, control) -> SelfCommand.of(
+                                        "worker",
+                                        machine.toString(),
+                                        "--control",
+                                        control.toString(),
+                                        "--switches",
+                                        SwitchProcess.folder(folder.path()).toString())),
+                        new SwitchProcess(
+                                folder.path(), SwitchProcessCommand.command(SwitchProcess.folder(folder.path()))),
                         clock)) {
             Access access = new Access(folder.tokens(), clock);
             String token = access.owner();

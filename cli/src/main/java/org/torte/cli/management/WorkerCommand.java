@@ -40,6 +40,10 @@ public final class WorkerCommand implements Callable<Integer> {
     @Nullable
     String start;
 
+    @Option(names = "--switches", paramLabel = "FOLDER", description = "where the switches are")
+    @Nullable
+    Path switches;
+
     @Override
     public Integer call() throws IOException {
         VmFolder machine = new VmFolder(folder.toAbsolutePath().normalize());
@@ -64,7 +68,7 @@ public final class WorkerCommand implements Callable<Integer> {
                 ? VirtualMachine.builder().savedState(machine.savedState(definition))
                 : describe(machine, definition);
         addDisks(builder, machine, definition);
-        WorkerNetworks.of(machine, definition).forEach(builder::network);
+        WorkerNetworks.of(machine, definition, switches).forEach(builder::network);
         builder.identity(definition.id());
         builder.hypervisor(definition.hardware().hypervisor());
         builder.onGuestFailure(line -> System.out.println("torte: the guest's system has failed: " + line));

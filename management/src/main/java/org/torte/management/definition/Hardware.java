@@ -10,8 +10,8 @@ import java.util.function.UnaryOperator;
 import org.jspecify.annotations.Nullable;
 
 /**
- * What a virtual machine is made of, which checkpoints keep, and of which only {@link #dynamicMemory} changes while it runs.
- * Paths are absolute, or relative to the folder of the virtual machine.
+ * What a virtual machine is made of, which checkpoints keep, and of which only {@link #dynamicMemory} and ports of switches
+ * change while it runs. Paths are absolute, or relative to the folder of the virtual machine.
  *
  * @param processors virtual processors, 1 to 64
  * @param memory RAM in bytes, a multiple of 1 MiB, 2 MiB to 1 TiB
@@ -159,7 +159,7 @@ public record Hardware(
                 adapters);
     }
 
-    /** The same without what can change while it runs. */
+    /** The same with all of its memory all the time. */
     public Hardware fixed() {
         return new Hardware(processors, memory, null, boot, disks, hypervisor, adapters);
     }
@@ -167,6 +167,20 @@ public record Hardware(
     /** The same with other adapters. */
     public Hardware withAdapters(List<Adapter> others) {
         return new Hardware(processors, memory, dynamicMemory, boot, disks, hypervisor, others);
+    }
+
+    /** Whether a machine that runs with another one can have this instead: only what can change meanwhile differs. */
+    public boolean replaces(Hardware running) {
+        boolean same = fixed().withAdapters(List.of()).equals(running.fixed().withAdapters(List.of()));
+        if (!same || adapters.size() != running.adapters.size()) {
+            return false;
+        }
+        for (int i = 0; i < adapters.size(); i++) {
+            if (!adapters.get(i).replaces(running.adapters.get(i))) {
+                return false;
+            }
+        }
+        return true;
     }
 
     /** The files of its kernel and initial RAM disks. */

@@ -45,7 +45,7 @@ public record VmDefinition(
         String savedState,
         CheckpointTree checkpoints) {
     /** The version written. */
-    public static final int VERSION = 5;
+    public static final int VERSION = 6;
 
     /** The file of a machine's memory and devices, until a checkpoint is applied. */
     public static final String SAVED_STATE = "saved.state";
@@ -148,6 +148,11 @@ public record VmDefinition(
         return with(name, other, saved, checkpoints);
     }
 
+    /** The same made of something else. */
+    public VmDefinition withHardware(Hardware other) {
+        return withHardware(other, savedState);
+    }
+
     VmDefinition withDisks(List<Disk> others) {
         return withHardware(hardware.withDisks(others), savedState);
     }
@@ -165,7 +170,8 @@ public record VmDefinition(
         return hardware.disks();
     }
 
-    private static String printable(String text) {
+    /** A text of somebody else's in one line of an error. */
+    public static String printable(String text) {
         String line = text.length() > 80 ? text.substring(0, 80) + "..." : text;
         return line.replaceAll("\\p{Cntrl}", "?");
     }

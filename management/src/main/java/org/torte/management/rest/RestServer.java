@@ -75,6 +75,8 @@ public final class RestServer implements AutoCloseable {
         config.routes.after(repetition::remember);
         new VmRoutes(host).add(config.routes);
         new CheckpointRoutes(host).add(config.routes);
+        new AdapterRoutes(host).add(config.routes);
+        new SwitchRoutes(host).add(config.routes);
         new TaskRoutes(host).add(config.routes);
         events.add(config.routes);
         new HostRoutes(host, access).add(config.routes);

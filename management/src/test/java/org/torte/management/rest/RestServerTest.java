@@ -38,6 +38,7 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.torte.management.DataFolder;
+import org.torte.management.FakeSwitches;
 import org.torte.management.FakeWorkers;
 import org.torte.management.Host;
 import org.torte.management.definition.Json;
@@ -48,6 +49,7 @@ class RestServerTest {
 
     private final HttpClient client = HttpClient.newHttpClient();
     private final FakeWorkers workers = new FakeWorkers();
+    private final FakeSwitches switches = new FakeSwitches();
     private DataFolder data;
     private Host host;
     private Access access;
@@ -60,7 +62,7 @@ class RestServerTest {
     void startServer() throws IOException {
         kernel = Files.writeString(folder.resolve("vmlinuz"), "kernel").toString();
         data = DataFolder.open(folder.resolve("data"));
-        host = Host.open(data, workers, InstantSource.system());
+        host = Host.open(data, workers, switches, InstantSource.system());
         access = new Access(data.tokens(), InstantSource.system());
         token = access.owner();
         server = new RestServer(host, access, InstantSource.system());
@@ -394,8 +396,8 @@ class RestServerTest {
                 "PATCH|/api/v1/vms/web1|{\"processors\":0}|400|give 1 to 64",
                 "PATCH|/api/v1/vms/web1|{\"automaticStart\":\"soon\"}|400|automaticStart",
                 "PATCH|/api/v1/vms/web1|{\"adapters\":[{}]}|400|network",
-                "PATCH|/api/v1/vms/web1|{\"adapters\":[{\"network\":\"wifi\"}]}|400|give nat, none or cable:",
-                "PATCH|/api/v1/vms/web1|{\"adapters\":[{\"network\":\"cable:a\"}]}|400|give nat, none or cable:",
+                "PATCH|/api/v1/vms/web1|{\"adapters\":[{\"network\":\"wifi\"}]}|400|give nat, switch:NAME, none or cable:",
+                "PATCH|/api/v1/vms/web1|{\"adapters\":[{\"network\":\"cable:a\"}]}|400|give nat, switch:NAME, none or cable:",
                 "PATCH|/api/v1/vms/web1|{\"adapters\":[{\"network\":\"none\",\"address\":\"ff:ff:ff:ff:ff:ff\"}]}|400|single station",
                 "PATCH|/api/v1/vms/web1|{\"adapters\":[{\"network\":\"none\",\"address\":\"no\"}]}|400|single station",
                 "PATCH|/api/v1/vms/web1|{\"adapters\":[{\"network\":\"none\",\"forwards\":[\"1:2\"]}]}|400|without nat",

@@ -16,6 +16,7 @@ import java.lang.invoke.MethodType;
 import java.nio.ByteBuffer;
 import org.torte.network.NetworkException;
 import org.torte.network.gateway.Subnet;
+import org.torte.network.posix.Posix;
 
 /**
  * One TCP/IP stack of libslirp 4 (libslirp.h, configuration version 4; layouts for 64-bit hosts). All calls come from one

@@ -14,6 +14,8 @@ import org.torte.base.net.MacAddress;
 import org.torte.base.net.NetworkAdapter;
 import org.torte.base.net.NetworkPort;
 import org.torte.network.NetworkException;
+import org.torte.network.posix.Posix;
+import org.torte.network.posix.Wakeup;
 
 /**
  * A network interface of the host whose other end is a port: what the host sends there comes in, what comes out the host

@@ -25,6 +25,8 @@ import org.torte.base.net.MacAddress;
 import org.torte.network.NetworkException;
 import org.torte.network.gateway.Subnet;
 import org.torte.network.gateway.Upstream;
+import org.torte.network.posix.Posix;
+import org.torte.network.posix.Wakeup;
 import org.torte.network.wire.Packets;
 
 /**

@@ -27,6 +27,10 @@ final class NetworkStatus {
                 case NetworkSource.Cable(var path) -> shown.put("network", "cable:" + path.toAbsolutePath());
                 case NetworkSource.Loopback() -> shown.put("network", "loopback");
                 case NetworkSource.Unplugged() -> shown.put("network", "none");
+                case NetworkSource.Switch at -> {
+                    shown.put("network", "switch");
+                    shown.put("port", at.port());
+                }
                 case NetworkSource.Nat nat -> {
                     shown.put("network", "nat");
                     shown.put("name", nat.name());

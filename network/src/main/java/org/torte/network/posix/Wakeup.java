@@ -1,4 +1,4 @@
-package org.torte.network.host;
+package org.torte.network.posix;
 
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
@@ -8,7 +8,7 @@ import java.lang.foreign.MemorySegment;
 import java.util.concurrent.atomic.AtomicBoolean;
 
 /** Wakes a thread that waits in poll(2). A wake before the thread waits is not lost; several count as one. */
-final class Wakeup {
+public final class Wakeup {
     private final int fd;
     private final AtomicBoolean signalled = new AtomicBoolean();
     private final MemorySegment one = Arena.ofAuto().allocate(JAVA_LONG);
@@ -16,18 +16,19 @@ final class Wakeup {
     private final Posix.Errno drainErrno = new Posix.Errno(Arena.ofAuto());
     private boolean closed;
 
-    Wakeup() throws IOException {
+    /** A new one. */
+    public Wakeup() throws IOException {
         fd = Posix.eventfd();
         one.set(JAVA_LONG, 0, 1);
     }
 
     /** What to poll for input. */
-    int fd() {
+    public int fd() {
         return fd;
     }
 
     /** Any thread: wakes. */
-    void signal() {
+    public void signal() {
         if (signalled.compareAndSet(false, true)) {
             write();
         }
@@ -42,14 +43,15 @@ final class Wakeup {
     }
 
     /** The thread that polled: from here on wakes count again. Call it before looking for what there is to do. */
-    void clear() {
+    public void clear() {
         if (signalled.get()) {
             long ignored = Posix.read(drainErrno, fd, drain, Long.BYTES);
             signalled.set(false);
         }
     }
 
-    synchronized void close() {
+    /** Gives it up; signals do nothing any more. */
+    public synchronized void close() {
         if (!closed) {
             closed = true;
             Posix.close(fd);

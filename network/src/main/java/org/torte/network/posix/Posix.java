@@ -1,4 +1,4 @@
-package org.torte.network.host;
+package org.torte.network.posix;
 
 import static java.lang.foreign.ValueLayout.ADDRESS;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
@@ -14,12 +14,16 @@ import java.lang.foreign.StructLayout;
 import java.lang.invoke.MethodHandle;
 import java.lang.invoke.VarHandle;
 
-/** The system calls that the host's ends need. Each thread that calls brings its own {@link Errno}. */
-final class Posix {
-    static final int O_RDWR = 2, O_NONBLOCK = 0x800, O_CLOEXEC = 0x80000;
-    static final int EPERM = 1, ENOENT = 2, EINTR = 4, EAGAIN = 11, EACCES = 13, EBUSY = 16, EADDRINUSE = 98;
-    static final short POLLIN = 1, POLLPRI = 2, POLLOUT = 4, POLLERR = 8, POLLHUP = 16;
-    static final int EFD_NONBLOCK = O_NONBLOCK, EFD_CLOEXEC = O_CLOEXEC;
+/** The system calls that networks need. Each thread that calls brings its own {@link Errno}. */
+public final class Posix {
+    /** Flags of {@link #open}. */
+    public static final int O_RDWR = 2, O_NONBLOCK = 0x800, O_CLOEXEC = 0x80000;
+    /** Error numbers. */
+    public static final int EPERM = 1, ENOENT = 2, EINTR = 4, EAGAIN = 11, EACCES = 13, EBUSY = 16, EADDRINUSE = 98;
+    /** What {@link #poll} waits for and tells. */
+    public static final short POLLIN = 1, POLLPRI = 2, POLLOUT = 4, POLLERR = 8, POLLHUP = 16;
+    /** Flags of {@link #eventfd}. */
+    public static final int EFD_NONBLOCK = O_NONBLOCK, EFD_CLOEXEC = O_CLOEXEC;
 
     private static final Linker LINKER = Linker.nativeLinker();
     private static final StructLayout CAPTURE = Linker.Option.captureStateLayout();
@@ -48,28 +52,32 @@ final class Posix {
     private Posix() {}
 
     /** Where the error number of a failed call goes. For one thread at a time. */
-    static final class Errno {
+    public static final class Errno {
         private final MemorySegment state;
 
-        Errno(Arena arena) {
+        /** In memory of this arena. */
+        public Errno(Arena arena) {
             state = arena.allocate(CAPTURE);
         }
 
-        int value() {
+        /** The number. */
+        public int value() {
             return (int) ERRNO.get(state, 0L);
         }
 
-        MemorySegment segment() {
+        /** Where it is. */
+        public MemorySegment segment() {
             return state;
         }
     }
 
-    static Linker.Option captureErrno() {
+    /** The option by which other calls give their error number to an {@link Errno}. */
+    public static Linker.Option captureErrno() {
         return Linker.Option.captureCallState("errno");
     }
 
     /** The file descriptor, or -1. */
-    static int open(Errno errno, String path, int flags) {
+    public static int open(Errno errno, String path, int flags) {
         try (Arena arena = Arena.ofConfined()) {
             return (int) OPEN.invokeExact(errno.state, arena.allocateFrom(path), flags, 0);
         } catch (Throwable e) {
@@ -77,7 +85,8 @@ final class Posix {
         }
     }
 
-    static void close(int fd) {
+    /** Closes a descriptor. */
+    public static void close(int fd) {
         try (Arena arena = Arena.ofConfined()) {
             int ignored = (int) CLOSE.invokeExact(new Errno(arena).state, fd);
         } catch (Throwable e) {
@@ -86,7 +95,7 @@ final class Posix {
     }
 
     /** Bytes read, or -1. */
-    static long read(Errno errno, int fd, MemorySegment memory, long length) {
+    public static long read(Errno errno, int fd, MemorySegment memory, long length) {
         try {
             return (long) READ.invokeExact(errno.state, fd, memory, length);
         } catch (Throwable e) {
@@ -95,7 +104,7 @@ final class Posix {
     }
 
     /** Bytes written, or -1. */
-    static long write(Errno errno, int fd, MemorySegment memory, long length) {
+    public static long write(Errno errno, int fd, MemorySegment memory, long length) {
         try {
             return (long) WRITE.invokeExact(errno.state, fd, memory, length);
         } catch (Throwable e) {
@@ -104,7 +113,7 @@ final class Posix {
     }
 
     /** Bytes read into the {@code count} pieces of the {@code struct iovec} array, or -1. */
-    static long readv(Errno errno, int fd, MemorySegment pieces, int count) {
+    public static long readv(Errno errno, int fd, MemorySegment pieces, int count) {
         try {
             return (long) READV.invokeExact(errno.state, fd, pieces, count);
         } catch (Throwable e) {
@@ -113,7 +122,7 @@ final class Posix {
     }
 
     /** Bytes written from the {@code count} pieces of the {@code struct iovec} array, or -1. */
-    static long writev(Errno errno, int fd, MemorySegment pieces, int count) {
+    public static long writev(Errno errno, int fd, MemorySegment pieces, int count) {
         try {
             return (long) WRITEV.invokeExact(errno.state, fd, pieces, count);
         } catch (Throwable e) {
@@ -122,7 +131,7 @@ final class Posix {
     }
 
     /** A datagram socket, only to ask about interfaces; or -1. */
-    static int datagramSocket(Errno errno) {
+    public static int datagramSocket(Errno errno) {
         try {
             return (int) SOCKET.invokeExact(errno.state, 2, 2 | O_CLOEXEC, 0);
         } catch (Throwable e) {
@@ -130,7 +139,8 @@ final class Posix {
         }
     }
 
-    static int ioctl(Errno errno, int fd, long request, MemorySegment argument) {
+    /** Asks something of a device; -1 when it refuses. */
+    public static int ioctl(Errno errno, int fd, long request, MemorySegment argument) {
         try {
             return (int) IOCTL.invokeExact(errno.state, fd, request, argument);
         } catch (Throwable e) {
@@ -139,7 +149,7 @@ final class Posix {
     }
 
     /** How many of the {@code struct pollfd} have something, or -1. */
-    static int poll(Errno errno, MemorySegment descriptors, long count, int timeoutMillis) {
+    public static int poll(Errno errno, MemorySegment descriptors, long count, int timeoutMillis) {
         try {
             return (int) POLL.invokeExact(errno.state, descriptors, count, timeoutMillis);
         } catch (Throwable e) {
@@ -148,7 +158,7 @@ final class Posix {
     }
 
     /** A counter to wake a thread that polls. */
-    static int eventfd() throws IOException {
+    public static int eventfd() throws IOException {
         try (Arena arena = Arena.ofConfined()) {
             Errno errno = new Errno(arena);
             int fd = (int) EVENTFD.invokeExact(errno.state, 0, EFD_NONBLOCK | EFD_CLOEXEC);
@@ -163,16 +173,17 @@ final class Posix {
         }
     }
 
-    private static MethodHandle downcall(String name, FunctionDescriptor type) {
+    static MethodHandle downcall(String name, FunctionDescriptor type) {
         return LINKER.downcallHandle(LINKER.defaultLookup().findOrThrow(name), type, captureErrno());
     }
 
-    private static MethodHandle variadic(String name, int fixed, FunctionDescriptor type) {
+    static MethodHandle variadic(String name, int fixed, FunctionDescriptor type) {
         return LINKER.downcallHandle(
                 LINKER.defaultLookup().findOrThrow(name), type, captureErrno(), Linker.Option.firstVariadicArg(fixed));
     }
 
-    static RuntimeException unexpected(Throwable e) {
+    /** What a call by a method handle has thrown, as an exception that need not be declared. */
+    public static RuntimeException unexpected(Throwable e) {
         if (e instanceof Error error) {
             throw error;
         }

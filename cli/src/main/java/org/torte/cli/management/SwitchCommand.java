@@ -1,0 +1,194 @@
+package org.torte.cli.management;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
+import org.torte.cli.GroupCommand;
+import org.torte.cli.Quantities;
+import org.torte.cli.UsageException;
+import org.torte.cli.output.Output;
+import org.torte.management.definition.Json;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+
+/** {@code torte switch}. */
+@Command(
+        name = "torte switch",
+        description = {
+            "Makes, shows, changes and removes virtual switches. Machines are connected to them with --network switch:NAME of",
+            "torte vm new, or with torte adapter connect. Default is always there: it gives machines addresses and names, and",
+            "lets them reach what the host reaches."
+        },
+        sortOptions = false,
+        subcommands = {
+            SwitchCommand.New.class,
+            SwitchCommand.ListSwitches.class,
+            SwitchCommand.Get.class,
+            SwitchCommand.Set.class,
+            SwitchCommand.Remove.class
+        })
+public final class SwitchCommand extends GroupCommand {
+    private static final String PATH = "/api/v1/switches";
+
+    private static String path(String name) {
+        return PATH + "/" + ServiceClient.segment(name);
+    }
+
+    @Command(name = "new", description = "Makes a switch.", sortOptions = false)
+    static final class New extends ServiceOptions {
+        @Parameters(index = "0", paramLabel = "NAME", description = "what it is to be called")
+        String name = "";
+
+        @Option(
+                names = "--type",
+                required = true,
+                paramLabel = "TYPE",
+                description = {
+                    "private (machines among themselves) or nat (they get addresses and names, and reach what the host",
+                    "reaches)"
+                })
+        String type = "";
+
+        @Option(names = "--mtu", paramLabel = "BYTES", description = "576 to 65535; 1500 for nat (default: 1500)")
+        @Nullable
+        String mtu;
+
+        @Option(names = "--what-if", description = "says what would be done, and does nothing")
+        boolean whatIf;
+
+        @Override
+        public Integer call() {
+            Map<String, Object> body = new LinkedHashMap<>();
+            body.put("name", name);
+            body.put("type", type);
+            if (mtu != null) {
+                body.put("mtu", Quantities.integer("--mtu", mtu));
+            }
+            if (whatIf) {
+                show(
+                        Json.MAPPER.valueToTree(body),
+                        "would make the " + Output.printable(type) + " switch " + Output.printable(name) + "\n");
+                return 0;
+            }
+            JsonNode made = service().call("POST", PATH, body);
+            show(made, Output.list(text(made)));
+            return 0;
+        }
+    }
+
+    @Command(name = "list", description = "Lists switches.", sortOptions = false)
+    static final class ListSwitches extends ServiceOptions {
+        @Override
+        public Integer call() {
+            JsonNode all = service().get(PATH);
+            List<List<String>> rows = new ArrayList<>();
+            rows.add(List.of("NAME", "TYPE", "MTU", "SUBNET", "ADAPTERS"));
+            for (JsonNode one : all) {
+                rows.add(List.of(
+                        one.path("name").asText(),
+                        one.path("type").asText(),
+                        one.path("mtu").asText(),
+                        one.path("subnet").asText("-"),
+                        Integer.toString(one.path("adapters").size())));
+            }
+            show(all, Output.table(rows));
+            return 0;
+        }
+    }
+
+    @Command(name = "get", description = "Shows a switch, and which adapters are connected to it.", sortOptions = false)
+    static final class Get extends ServiceOptions {
+        @Parameters(index = "0", paramLabel = "NAME", description = "which")
+        String name = "";
+
+        @Override
+        public Integer call() {
+            JsonNode one = service().get(path(name));
+            show(one, Output.list(text(one)));
+            return 0;
+        }
+    }
+
+    @Command(
+            name = "set",
+            description = "Changes a switch; machines at it lose their link for a moment.",
+            sortOptions = false)
+    static final class Set extends ServiceOptions {
+        @Parameters(index = "0", paramLabel = "NAME", description = "which")
+        String name = "";
+
+        @Option(names = "--mtu", paramLabel = "BYTES", description = "576 to 65535")
+        @Nullable
+        String mtu;
+
+        @Option(names = "--what-if", description = "says what would be done, and does nothing")
+        boolean whatIf;
+
+        @Override
+        public Integer call() {
+            if (mtu == null) {
+                throw new UsageException("there is nothing to change; torte switch set --help lists what can be");
+            }
+            Map<String, Object> body = Map.of("mtu", Quantities.integer("--mtu", mtu));
+            if (whatIf) {
+                JsonNode one = service().get(path(name));
+                show(
+                        Json.MAPPER.valueToTree(body),
+                        "would change the switch " + one.path("name").asText() + ": " + body + "\n");
+                return 0;
+            }
+            JsonNode changed = service().call("PATCH", path(name), body);
+            show(changed, Output.list(text(changed)));
+            return 0;
+        }
+    }
+
+    @Command(name = "remove", description = "Removes a switch that no adapter is connected to.", sortOptions = false)
+    static final class Remove extends ServiceOptions {
+        @Parameters(index = "0", paramLabel = "NAME", description = "which")
+        String name = "";
+
+        @Option(names = "--what-if", description = "says what would be done, and does nothing")
+        boolean whatIf;
+
+        @Override
+        public Integer call() {
+            if (whatIf) {
+                JsonNode one = service().get(path(name));
+                show(
+                        one,
+                        "would remove the switch " + one.path("name").asText() + ", which has "
+                                + one.path("adapters").size() + " adapters\n");
+                return 0;
+            }
+            show(service().call("DELETE", path(name), null), "");
+            return 0;
+        }
+    }
+
+    private static Map<String, String> text(JsonNode one) {
+        Map<String, String> lines = new LinkedHashMap<>();
+        lines.put("name", one.path("name").asText());
+        lines.put("type", one.path("type").asText());
+        if (one.path("interface").isTextual()) {
+            lines.put("interface", one.path("interface").asText());
+        }
+        lines.put("MTU", one.path("mtu").asText());
+        for (String name : List.of("subnet", "gateway", "domain", "problem")) {
+            if (one.path(name).isTextual()) {
+                lines.put(name, one.path(name).asText());
+            }
+        }
+        for (JsonNode adapter : one.path("adapters")) {
+            lines.merge(
+                    "adapters",
+                    adapter.path("vm").asText() + " (" + adapter.path("adapter").asText() + ")",
+                    (a, b) -> a + ", " + b);
+        }
+        return lines;
+    }
+}

@@ -1,0 +1,223 @@
+package org.torte.management;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.time.InstantSource;
+import java.util.List;
+import java.util.function.BooleanSupplier;
+import java.util.function.UnaryOperator;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.torte.management.definition.Adapter;
+import org.torte.management.definition.Hardware;
+import org.torte.management.definition.Port;
+import org.torte.management.definition.VmDefinition;
+import org.torte.network.process.PortDefinition;
+import org.torte.network.process.SwitchDefinition;
+
+class SwitchesTest {
+    @TempDir
+    Path folder;
+
+    private final FakeWorkers workers = new FakeWorkers();
+    private final FakeSwitches process = new FakeSwitches();
+    private Path kernel;
+    private DataFolder data;
+    private Host host;
+
+    @BeforeEach
+    void openHost() throws IOException {
+        kernel = Files.writeString(folder.resolve("vmlinuz"), "kernel");
+        open();
+    }
+
+    @AfterEach
+    void closeHost() {
+        host.close();
+        data.close();
+    }
+
+    private void open() {
+        data = DataFolder.open(folder.resolve("data"));
+        host = Host.open(data, workers, process, InstantSource.system());
+    }
+
+    private Vm make(String name, String network, String... forwards) {
+        return host.create(new NewVm(
+                name,
+                null,
+                null,
+                null,
+                null,
+                new Hardware.Boot(kernel.toString(), List.of(), ""),
+                null,
+                null,
+                null,
+                null,
+                null,
+                List.of(new Adapter.Wish(null, null, network, List.of(forwards), null, null))));
+    }
+
+    private static void start(Vm vm) {
+        end(vm.start("me"));
+        assertThat(vm.view().state()).isEqualTo(VmState.RUNNING);
+    }
+
+    private static void end(Task task) {
+        try {
+            assertThat(task.await(20, java.util.concurrent.TimeUnit.SECONDS)).isTrue();
+        } catch (InterruptedException e) {
+            throw new AssertionError(e);
+        }
+    }
+
+    private static void await(BooleanSupplier condition) {
+        long until = System.nanoTime() + Duration.ofSeconds(20).toNanos();
+        while (!condition.getAsBoolean()) {
+            assertThat(System.nanoTime()).isLessThan(until);
+            Thread.onSpinWait();
+        }
+    }
+
+    private void change(Vm vm, UnaryOperator<Adapter> change) {
+        Vm.View _ = host.change(
+                vm,
+                old -> old.withHardware(old.hardware()
+                        .withAdapters(
+                                old.hardware().adapters().stream().map(change).toList())));
+    }
+
+    private List<PortDefinition> ports() {
+        return process.configuration.ports();
+    }
+
+    private SwitchDefinition create(String name, String type) {
+        return host.switches().create(new Switches.Wish(name, type, null, null));
+    }
+
+    @Test
+    void defaultIsThereFromTheStartAndStays() {
+        assertThat(host.switches().list()).containsExactly(SwitchDefinition.standard());
+        assertThatThrownBy(() -> host.switches().remove("default")).hasMessageContaining("is always there");
+    }
+
+    @Test
+    void switchesOutliveTheService() {
+        create("lab", "private");
+        SwitchDefinition _ = host.switches().change("LAB", 9000, null);
+        closeHost();
+        open();
+        assertThat(host.switches().find("lab").mtu()).isEqualTo(9000);
+        host.switches().remove("Lab");
+        assertThatThrownBy(() -> host.switches().find("lab")).hasMessageContaining("torte switch list");
+    }
+
+    @Test
+    void whatCannotBeASwitchIsRefused() {
+        create("lab", "private");
+        assertThatThrownBy(() -> create("Lab", "private")).hasMessageContaining("already");
+        assertThatThrownBy(() -> create("x", "wired")).hasMessageContaining("private, internal, external or nat");
+        assertThatThrownBy(() -> create("../x", "private")).hasMessageContaining("the name of a switch");
+        assertThatThrownBy(() -> create("x", "internal")).hasMessageContaining("an interface of the host");
+        assertThatThrownBy(() -> host.switches().change("Default", 9000, null)).hasMessageContaining("1500");
+        assertThat(host.switches().list()).hasSize(2);
+    }
+
+    @Test
+    void aMachineHasAPortFromItsStartToItsEnd() {
+        Vm vm = make("Web.1", "switch:Default", "2222:22");
+        assertThat(ports()).isEmpty();
+        start(vm);
+        assertThat(process.running).isTrue();
+        assertThat(ports()).singleElement().satisfies(port -> {
+            assertThat(port.id()).isEqualTo(vm.id() + "/net1");
+            assertThat(port.network()).isEqualTo("Default");
+            assertThat(port.machine()).isEqualTo("web-1");
+            assertThat(port.forwards()).hasToString("[127.0.0.1:2222:22]");
+        });
+        end(vm.turnOff("me"));
+        await(() -> ports().isEmpty());
+    }
+
+    @Test
+    void aNewServiceKnowsThePortsOfMachinesThatRun() {
+        Vm vm = make("web1", "switch:Default");
+        start(vm);
+        closeHost();
+        open();
+        create("lab", "private");
+        assertThat(ports()).hasSize(1);
+        end(host.find("web1").turnOff("me"));
+    }
+
+    @Test
+    void adaptersAtSwitchesChangeWhileTheirMachineRuns() {
+        create("lab", "private");
+        Vm vm = make("web1", "switch:Default", "2222:22");
+        start(vm);
+        change(vm, one -> one.withForwards(List.of("2222:22", "8080:80")));
+        assertThat(ports().getFirst().forwards()).hasSize(2);
+        change(vm, one -> one.withForwards(List.of()).withNetwork("switch:lab"));
+        assertThat(ports().getFirst().network()).isEqualTo("lab");
+        change(
+                vm,
+                one -> one.withPort(
+                        new Port(false, "10", true, false, false, List.of("deny both udp"), 1000, "source")));
+        assertThat(ports().getFirst().options().vlan().text()).isEqualTo("10");
+        change(vm, one -> one.withPort(new Port(true, "", false, false, false, List.of(), 0, "none")));
+        assertThat(ports()).isEmpty();
+        assertThatThrownBy(() -> change(vm, one -> one.withNetwork("nat"))).hasMessageContaining("needs a stop");
+        assertThatThrownBy(() -> change(vm, one -> one.withNetwork("switch:nowhere")))
+                .hasMessageContaining("there is no switch");
+        assertThatThrownBy(() -> host.switches().remove("lab")).hasMessageContaining("web1");
+        end(vm.turnOff("me"));
+    }
+
+    @Test
+    void aForwardThatCannotBeIsTakenBack() {
+        process.taken.add(2222);
+        Vm vm = make("web1", "switch:Default");
+        start(vm);
+        VmDefinition before = vm.view().definition();
+        assertThatThrownBy(() -> change(vm, one -> one.withForwards(List.of("2222:22"))))
+                .hasMessageContaining("port 2222 of the host is in use; forward another one");
+        assertThat(vm.view().definition()).isEqualTo(before);
+        assertThat(ports().getFirst().forwards()).isEmpty();
+        end(vm.turnOff("me"));
+    }
+
+    @Test
+    void aMachineWhosePortCannotBeDoesNotStart() {
+        process.taken.add(2222);
+        Vm vm = make("web1", "switch:Default", "2222:22");
+        Task task = vm.start("me");
+        end(task);
+        assertThat(String.valueOf(task.view().problem())).contains("port 2222 of the host is in use");
+        assertThat(vm.view().state()).isEqualTo(VmState.OFF);
+        assertThat(workers.running).isEmpty();
+        assertThat(ports()).isEmpty();
+    }
+
+    @Test
+    void forwardsNeedASwitchThatTranslates() {
+        create("lab", "private");
+        assertThatThrownBy(() -> make("web1", "switch:lab", "2222:22")).hasMessageContaining("is no nat");
+        assertThatThrownBy(() -> make("web1", "switch:nowhere")).hasMessageContaining("there is no switch");
+        assertThat(host.list()).isEmpty();
+    }
+
+    @Test
+    void aMachineWithoutSwitchesStartsNoProcess() {
+        Vm vm = make("web1", "nat");
+        start(vm);
+        assertThat(process.running).isFalse();
+        end(vm.turnOff("me"));
+    }
+}

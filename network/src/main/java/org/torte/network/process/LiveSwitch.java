@@ -1,0 +1,153 @@
+package org.torte.network.process;
+
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Collection;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+import org.torte.base.RandomSource;
+import org.torte.base.Timers;
+import org.torte.network.NatNetwork;
+import org.torte.network.NetworkException;
+import org.torte.network.SwitchPort;
+import org.torte.network.VirtualSwitch;
+import org.torte.network.host.PortForward;
+
+/** A switch that runs. Its caller sees to it that one thread at a time uses it. */
+final class LiveSwitch implements AutoCloseable {
+    private final SwitchDefinition definition;
+    private final VirtualSwitch network;
+    /** Null when it is none that translates addresses. */
+    private final @Nullable NatNetwork nat;
+
+    private List<VirtualSwitch.Mirror> mirrors = List.of();
+    private List<SwitchPort> sources = List.of();
+    private List<SwitchPort> destinations = List.of();
+
+    private LiveSwitch(SwitchDefinition definition, VirtualSwitch network, @Nullable NatNetwork nat) {
+        this.definition = definition;
+        this.network = network;
+        this.nat = nat;
+    }
+
+    /**
+     * Starts it.
+     *
+     * @param folder where a network that translates addresses keeps them
+     * @throws NetworkException why it cannot be
+     */
+    static LiveSwitch open(SwitchDefinition definition, Path folder, Timers timers, RandomSource random) {
+        return switch (definition.type()) {
+            case PRIVATE -> new LiveSwitch(definition, new VirtualSwitch(definition.name(), timers, random), null);
+            case NAT -> {
+                NatNetwork nat = NatNetwork.open(folder, false, timers, random);
+                if (!nat.folder().equals(folder)) {
+                    nat.close();
+                    throw new NetworkException("the network of " + folder + " is in use by another process; end that");
+                }
+                yield new LiveSwitch(definition, nat.network(), nat);
+            }
+            case INTERNAL, EXTERNAL ->
+                throw new NetworkException(definition.type().text() + " switches are not supported yet");
+        };
+    }
+
+    SwitchDefinition definition() {
+        return definition;
+    }
+
+    VirtualSwitch network() {
+        return network;
+    }
+
+    @Nullable
+    NatNetwork nat() {
+        return nat;
+    }
+
+    /**
+     * Makes a port, without forwards.
+     *
+     * @throws NetworkException when there is no address or room for it
+     */
+    SwitchPort add(PortDefinition port) {
+        NatNetwork gateway = nat;
+        try {
+            return gateway == null
+                    ? network.addPort(port.settings(definition.mtu(), false))
+                    : gateway.addMachine(
+                            port.machine(), port.address(), List.of(), port.settings(definition.mtu(), true));
+        } catch (IllegalStateException e) {
+            throw new NetworkException(String.valueOf(e.getMessage()), e);
+        }
+    }
+
+    void configure(SwitchPort live, PortDefinition port) {
+        live.configure(port.settings(definition.mtu(), nat != null));
+    }
+
+    void remove(PortDefinition port, SwitchPort live, Collection<PortForward> forwards) {
+        NatNetwork gateway = nat;
+        forgetMirrors();
+        if (gateway == null) {
+            live.close();
+        } else {
+            gateway.removeMachine(port.machine(), live, forwards);
+        }
+    }
+
+    /**
+     * Lets a port of the host lead to a machine.
+     *
+     * @throws NetworkException why it cannot
+     */
+    void addForward(PortDefinition port, PortForward forward) {
+        NatNetwork gateway = nat;
+        if (gateway == null) {
+            throw new NetworkException("ports of the host are forwarded by switches of type nat only, which "
+                    + definition.name() + " is not");
+        }
+        gateway.addForward(port.machine(), forward);
+    }
+
+    void removeForward(PortForward forward) {
+        NatNetwork gateway = nat;
+        if (gateway != null) {
+            gateway.removeForward(forward);
+        }
+    }
+
+    private void forgetMirrors() {
+        mirrors.forEach(VirtualSwitch.Mirror::close);
+        mirrors = List.of();
+        sources = List.of();
+        destinations = List.of();
+    }
+
+    /** Shows each of the one to each of the others, and nothing else any more. */
+    void mirror(List<SwitchPort> from, List<SwitchPort> to) {
+        if (from.equals(sources) && to.equals(destinations)) {
+            return;
+        }
+        forgetMirrors();
+        sources = List.copyOf(from);
+        destinations = List.copyOf(to);
+        List<VirtualSwitch.Mirror> made = new ArrayList<>();
+        for (SwitchPort source : sources) {
+            for (SwitchPort destination : destinations) {
+                made.add(network.mirror(source, destination));
+            }
+        }
+        mirrors = made;
+    }
+
+    @Override
+    public void close() {
+        forgetMirrors();
+        if (nat == null) {
+            network.close();
+        } else {
+            nat.close();
+        }
+    }
+}

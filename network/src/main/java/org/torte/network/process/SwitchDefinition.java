@@ -1,0 +1,108 @@
+package org.torte.network.process;
+
+import java.util.LinkedHashMap;
+import java.util.Locale;
+import java.util.Map;
+import org.torte.base.net.LinkState;
+import org.torte.network.NetworkException;
+
+/**
+ * A switch, as an administrator wants it.
+ *
+ * @param name what people call it; unique, whatever the case of letters
+ * @param type who is at it besides machines
+ * @param hostInterface the host's interface: what an internal switch gives the host, or what an external one is joined with;
+ *     empty for the others
+ * @param mtu of its ports, 576 to 65535; 1500 for NAT
+ */
+public record SwitchDefinition(String name, Type type, String hostInterface, int mtu) {
+    /** The switch that is there from the start. */
+    public static final String DEFAULT = "Default";
+
+    private static final String NAME = "[A-Za-z0-9][A-Za-z0-9._-]{0,62}";
+    private static final String INTERFACE = "[A-Za-z0-9][A-Za-z0-9._-]{0,14}";
+
+    /** Who is at a switch besides machines, after New-VMSwitch. */
+    public enum Type {
+        /** Nobody. */
+        PRIVATE,
+        /** The host, by an interface that it gets. */
+        INTERNAL,
+        /** The host's network, by an interface that it has. */
+        EXTERNAL,
+        /** A gateway with DHCP and DNS that translates addresses. */
+        NAT;
+
+        /** As people and files write it. */
+        public String text() {
+            return name().toLowerCase(Locale.ROOT);
+        }
+
+        /**
+         * Reads {@link #text}.
+         *
+         * @throws NetworkException when there is no such type
+         */
+        public static Type parse(String text) {
+            for (Type type : values()) {
+                if (type.text().equals(text)) {
+                    return type;
+                }
+            }
+            throw new NetworkException("a switch is private, internal, external or nat, not \"" + text + "\"");
+        }
+    }
+
+    /** Checks it. */
+    public SwitchDefinition {
+        if (!name.matches(NAME)) {
+            throw new NetworkException("the name of a switch has 1 to 63 letters, digits, dots, hyphens and"
+                    + " underscores, and begins with a letter or digit; not \"" + name + "\"");
+        }
+        boolean needs = type == Type.INTERNAL || type == Type.EXTERNAL;
+        if (needs && !hostInterface.matches(INTERFACE)) {
+            throw new NetworkException(
+                    "an " + type.text() + " switch needs the name of an interface of the host, 1 to 15"
+                            + " characters, not \"" + hostInterface + "\"");
+        }
+        if (!needs && !hostInterface.isEmpty()) {
+            throw new NetworkException("a " + type.text() + " switch has no interface of the host");
+        }
+        if (mtu < LinkState.MIN_MTU || mtu > LinkState.MAX_MTU) {
+            throw new NetworkException(
+                    "the MTU of a switch is " + LinkState.MIN_MTU + " to " + LinkState.MAX_MTU + " bytes, not " + mtu);
+        }
+        if (type == Type.NAT && mtu != LinkState.DEFAULT_MTU) {
+            throw new NetworkException("the MTU of a NAT switch is " + LinkState.DEFAULT_MTU + " bytes");
+        }
+    }
+
+    /** The switch that is there from the start. */
+    public static SwitchDefinition standard() {
+        return new SwitchDefinition(DEFAULT, Type.NAT, "", LinkState.DEFAULT_MTU);
+    }
+
+    /** What two names must not share. */
+    public static String key(String name) {
+        return name.toLowerCase(Locale.ROOT);
+    }
+
+    static SwitchDefinition read(JsonFields from) {
+        return new SwitchDefinition(
+                from.string("name"),
+                Type.parse(from.string("type")),
+                from.string("interface", ""),
+                Math.toIntExact(from.number("mtu", LinkState.DEFAULT_MTU)));
+    }
+
+    Map<String, Object> toMap() {
+        Map<String, Object> map = new LinkedHashMap<>();
+        map.put("name", name);
+        map.put("type", type.text());
+        if (!hostInterface.isEmpty()) {
+            map.put("interface", hostInterface);
+        }
+        map.put("mtu", mtu);
+        return map;
+    }
+}

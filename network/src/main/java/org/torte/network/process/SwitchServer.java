@@ -1,0 +1,244 @@
+package org.torte.network.process;
+
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.lang.foreign.Arena;
+import java.nio.channels.FileChannel;
+import java.nio.channels.OverlappingFileLockException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.nio.file.StandardOpenOption;
+import java.nio.file.attribute.PosixFilePermissions;
+import java.time.Duration;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.function.Consumer;
+import org.jspecify.annotations.Nullable;
+import org.torte.base.RandomSource;
+import org.torte.base.Timers;
+import org.torte.network.NetworkException;
+import org.torte.network.posix.PollSet;
+import org.torte.network.posix.UnixSocket;
+import org.torte.network.posix.Wakeup;
+
+/**
+ * The switches of a folder, for machines in other processes. One process at a time has a folder; it begins with what the
+ * configuration there says, and needs nobody to tell it. Safe for several threads; has one for itself and one for each who
+ * is connected.
+ */
+public final class SwitchServer implements AutoCloseable {
+    /** The most who are connected at a time; others are sent away. */
+    public static final int MAX_CONNECTIONS = 2048;
+
+    private static final long LOOK_AGAIN_MILLIS = 250;
+
+    private final Path folder;
+    private final FileChannel lock;
+    private final Path path;
+    private final UnixSocket listener;
+    private final int owner;
+    private final HostSwitches switches;
+    private final Consumer<String> log;
+    private final Wakeup wakeup;
+    private final Thread acceptor;
+    private final Set<SwitchConnection> connections = ConcurrentHashMap.newKeySet();
+    private volatile boolean closed;
+
+    private SwitchServer(
+            Path folder, FileChannel lock, UnixSocket listener, int owner, HostSwitches switches, Consumer<String> log)
+            throws IOException {
+        this.folder = folder;
+        this.lock = lock;
+        path = socket(folder);
+        this.listener = listener;
+        this.owner = owner;
+        this.switches = switches;
+        this.log = log;
+        wakeup = new Wakeup();
+        acceptor = Thread.ofPlatform().name("torte-switch").daemon().unstarted(this::accept);
+    }
+
+    /** Where the process of a folder listens. */
+    public static Path socket(Path folder) {
+        return folder.resolve("switch.sock");
+    }
+
+    /** The configuration of a folder. */
+    public static Path configuration(Path folder) {
+        return folder.resolve("config.json");
+    }
+
+    /**
+     * Makes the configuration of a folder true, and begins to listen.
+     *
+     * @param folder of this user's own; nobody else may enter it
+     * @param log is told, in a line, what people may want to know
+     * @throws NetworkException when another process has the folder, or it cannot be used, or its configuration is wrong
+     */
+    public static SwitchServer open(Path folder, Timers timers, RandomSource random, Consumer<String> log) {
+        FileChannel lock = null;
+        HostSwitches switches = null;
+        UnixSocket listener = null;
+        try {
+            lock = lock(folder);
+            switches = new HostSwitches(folder.resolve("networks"), timers, random);
+            tell(log, switches.apply(NetworkConfiguration.read(configuration(folder))));
+            Path made = Files.createTempDirectory(folder, ".s");
+            int owner;
+            try {
+                // Nobody else can open it before its permissions are set: its folder is new, and private.
+                Path socket = made.resolve("s");
+                listener = UnixSocket.listen(socket);
+                Files.setPosixFilePermissions(socket, PosixFilePermissions.fromString("rw-------"));
+                owner = (Integer) Files.getAttribute(socket, "unix:uid");
+                Files.move(socket, socket(folder), StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
+            } finally {
+                Files.deleteIfExists(made.resolve("s"));
+                Files.deleteIfExists(made);
+            }
+            SwitchServer server = new SwitchServer(folder, lock, listener, owner, switches, log);
+            lock = null;
+            listener = null;
+            switches = null;
+            server.acceptor.start();
+            return server;
+        } catch (IOException e) {
+            throw new NetworkException("the folder " + folder + " cannot be used for switches: " + e.getMessage(), e);
+        } finally {
+            if (listener != null) {
+                listener.close();
+            }
+            if (switches != null) {
+                switches.close();
+            }
+            if (lock != null) {
+                unlock(lock);
+            }
+        }
+    }
+
+    private static FileChannel lock(Path folder) throws IOException {
+        FileChannel file =
+                FileChannel.open(folder.resolve("lock"), StandardOpenOption.CREATE, StandardOpenOption.WRITE);
+        boolean held = false;
+        try {
+            held = file.tryLock() != null;
+        } catch (OverlappingFileLockException e) {
+            held = false; // this process has it already
+        } finally {
+            if (!held) {
+                file.close();
+            }
+        }
+        if (!held) {
+            throw new NetworkException("another process has the switches of " + folder);
+        }
+        return file;
+    }
+
+    private static void unlock(FileChannel lock) {
+        try {
+            lock.close();
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+
+    private static void tell(Consumer<String> log, List<ConfigurationProblem> problems) {
+        problems.forEach(one -> log.accept(
+                (one.port().isEmpty() ? "switch " + one.network() : "port " + one.port()) + ": " + one.message()));
+    }
+
+    private void accept() {
+        try (Arena arena = Arena.ofConfined()) {
+            PollSet polls = new PollSet(arena, listener.fd(), wakeup.fd());
+            while (!closed) {
+                polls.await(-1);
+                wakeup.clear();
+                try {
+                    admit(listener.accept());
+                } catch (IOException e) {
+                    // No descriptor is left, perhaps: those who are there go on, and one may go.
+                    log.accept(String.valueOf(e.getMessage()));
+                    pause();
+                }
+            }
+        }
+    }
+
+    private static void pause() {
+        try {
+            Thread.sleep(LOOK_AGAIN_MILLIS);
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        }
+    }
+
+    private void admit(@Nullable UnixSocket client) throws IOException {
+        if (client == null) {
+            return;
+        }
+        boolean welcome = false;
+        try {
+            int user = client.peerUser();
+            welcome = !closed && connections.size() < MAX_CONNECTIONS && (user == owner || user == 0);
+        } finally {
+            if (!welcome) {
+                client.close();
+            }
+        }
+        if (welcome) {
+            SwitchConnection connection = new SwitchConnection(client, switches, this::reload, log);
+            connections.add(connection);
+            connection.start(() -> connections.remove(connection));
+        }
+    }
+
+    private Map<String, Object> reload() {
+        List<ConfigurationProblem> problems = switches.apply(NetworkConfiguration.read(configuration(folder)));
+        tell(log, problems);
+        return Map.of("problems", StatusText.problems(problems));
+    }
+
+    /**
+     * Waits until nobody has needed this process for a while.
+     *
+     * @param howLong there has been no machine and nobody else connected, and no switch that the host has a part in
+     */
+    public void awaitIdle(Duration howLong) throws InterruptedException {
+        long since = System.nanoTime();
+        while (!closed && System.nanoTime() - since < howLong.toNanos()) {
+            Thread.sleep(LOOK_AGAIN_MILLIS);
+            if (!connections.isEmpty() || switches.servesHost()) {
+                since = System.nanoTime();
+            }
+        }
+    }
+
+    /** Lets go of everything: machines find their link gone. */
+    @Override
+    public void close() {
+        closed = true;
+        wakeup.signal();
+        try {
+            acceptor.join();
+            Files.deleteIfExists(path);
+            connections.forEach(SwitchConnection::close);
+            switches.close();
+            for (SwitchConnection connection : connections) {
+                connection.join();
+            }
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        } finally {
+            listener.close();
+            wakeup.close();
+            unlock(lock);
+        }
+    }
+}
