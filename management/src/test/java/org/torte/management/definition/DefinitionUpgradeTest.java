@@ -115,9 +115,8 @@ class DefinitionUpgradeTest {
             .replace("\"version\" : 3", "\"version\" : 4")
             .replace("\"automaticStart\"", "\"processorLimit\" : 50, \"automaticStart\"");
 
-    private static final String VERSION_5 = VERSION_4
-            .replace("\"version\" : 4", "\"version\" : 5")
-            .replace("\"memory\" : 536870912,", """
+    private static final String VERSION_5 =
+            VERSION_4.replace("\"version\" : 4", "\"version\" : 5").replace("\"memory\" : 536870912,", """
                     "memory" : 536870912,
                         "dynamicMemory" : { "minimum" : 268435456, "startup" : 536870912, "buffer" : 20 },""");
 
@@ -194,7 +193,8 @@ class DefinitionUpgradeTest {
     @ParameterizedTest
     @ValueSource(ints = {1, 2, 3, 4, 5})
     void anOlderFileIsKeptBesideTheOneThatReplacesIt(int version) throws IOException {
-        String old = List.of(VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5).get(version - 1);
+        String old =
+                List.of(VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5).get(version - 1);
         VmFolder place = new VmFolder(folder);
         Files.writeString(place.definition(), old);
 
