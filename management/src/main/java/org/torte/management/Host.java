@@ -129,7 +129,7 @@ public final class Host implements AutoCloseable {
         }
         folders.forEach(this::load);
         events.add("service.started", "", Map.of("machines", machines.size(), "unreadable", unreadable.size()));
-        machines.values().forEach(Vm::adopt);
+        machines.values().forEach(this::adopt);
         // A machine whose definition cannot be read may run.
         if (unreadable.isEmpty()
                 && machines.values().stream().noneMatch(vm -> vm.worker().isPresent())) {
@@ -139,6 +139,17 @@ public final class Host implements AutoCloseable {
         switches.startByThemselves();
         machines.values().forEach(this::startByItself);
         memory.start();
+    }
+
+    /** One of which nobody can tell whether it runs is not said to be off. */
+    private void adopt(Vm vm) {
+        try {
+            vm.adopt();
+        } catch (Problem e) {
+            machines.remove(vm.id());
+            unreadable.put(vm.view().folder().path(), e);
+            LOG.log(Level.WARNING, e.line());
+        }
     }
 
     private static void settle(Vm vm) {

@@ -87,6 +87,9 @@ public final class FakeWorkers implements Workers {
 
     @Override
     public Optional<Worker> find(VmFolder folder, VmDefinition definition) {
+        if (failing.contains("find " + definition.name())) {
+            throw new Problem(Problem.Kind.UNAVAILABLE, "its folder cannot be used", "make it writable");
+        }
         return Optional.ofNullable(running.get(folder));
     }
 

@@ -324,6 +324,17 @@ class HostTest {
                 .isEqualTo("WEB2");
     }
 
+    @Test
+    void aFolderOfWhichNobodyCanTellWhetherItRunsHindersNobody() throws InterruptedException {
+        Vm odd = vm("odd");
+        vm("web1");
+        workers.failing.add("find odd");
+        reopen();
+        assertThat(host.list()).extracting(view -> view.definition().name()).containsExactly("web1");
+        assertThat(host.unreadable()).containsOnlyKeys(odd.view().folder().path());
+        done(host.find("web1").start("me"));
+    }
+
     private static VmDefinition limited(VmDefinition old, int percent) {
         return new VmDefinition(
                 old.version(),
