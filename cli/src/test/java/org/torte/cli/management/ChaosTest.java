@@ -443,7 +443,7 @@ class ChaosTest {
                     .isIn(model.kept.get(name));
             model.now = model.kept.getOrDefault(name, Set.of());
         }
-        service.done("POST", model.path() + "/start", null);
+        service.startMachine(model.path());
         service.done("POST", model.path() + "/turn-off", null);
         removeAll(service, model);
         vm = service.get(model.path());

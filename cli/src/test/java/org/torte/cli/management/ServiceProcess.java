@@ -23,6 +23,7 @@ import org.torte.management.definition.Json;
 /** {@code torte service} as a process of its own, and its REST interface. Safe for several threads. */
 final class ServiceProcess implements AutoCloseable {
     private static final Duration PATIENCE = Duration.ofMinutes(5);
+    private static final int STARTS = 5;
 
     private final Path data;
     private final List<String> options;
@@ -169,6 +170,20 @@ final class ServiceProcess implements AutoCloseable {
             throw new AssertionError(method + " " + path + ": " + answer + ", then " + task);
         }
         return task;
+    }
+
+    /** Starts a machine. A host that is busy enough does not come to it within the service's own deadline. */
+    void startMachine(String path) throws IOException, InterruptedException {
+        JsonNode task = Json.MAPPER.createObjectNode();
+        for (int i = 0; i < STARTS; i++) {
+            task = await(call("POST", path + "/start", null).body());
+            if (!task.path("problem").path("kind").asText().equals("timeout")) {
+                break;
+            }
+        }
+        if (!task.path("state").asText().equals("succeeded")) {
+            throw new AssertionError(path + " does not start: " + task);
+        }
     }
 
     /** Processes that have the data folder on their command line, this service's own included. */
