@@ -615,7 +615,8 @@ public final class Host implements AutoCloseable {
                 refuseUnknownSwitches(old, changed);
                 return changed;
             });
-            if (!after.equals(before)) {
+            if (!after.name().equals(before.name())
+                    || !after.hardware().adapters().equals(before.hardware().adapters())) {
                 movePorts(vm, before);
             }
         }
@@ -627,7 +628,10 @@ public final class Host implements AutoCloseable {
         try {
             switches.changed(vm.id());
         } catch (Problem e) {
-            VmDefinition _ = vm.change(_ -> before);
+            // Only what the ports are made of: a checkpoint may have come in the meantime.
+            VmDefinition _ = vm.change(now -> now.withName(before.name())
+                    .withHardware(
+                            now.hardware().withAdapters(before.hardware().adapters())));
             switches.changed(vm.id());
             throw e;
         }

@@ -13,7 +13,7 @@ interface Ports {
     void begin(VmDefinition machine);
 
     /** A machine runs already, with the ports it has. */
-    void found(UUID machine);
+    void found(VmDefinition machine);
 
     /** A machine has ended, or has not come to run. Does not wait. */
     void end(UUID machine);

@@ -14,6 +14,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.UUID;
+import java.util.function.Consumer;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 import org.torte.base.net.LinkState;
@@ -45,8 +46,11 @@ public final class Switches implements Ports {
     private final SwitchHost host;
     private final Events events;
     private final Supplier<List<VmDefinition>> machines;
-    /** In the order in which they were made. */
-    private final List<SwitchDefinition> switches = new ArrayList<>();
+    /**
+     * In the order in which they were made; exchanged as a whole, so that nobody who looks has to wait for a change. A
+     * change asks all machines, so whoever holds a machine must never wait for one.
+     */
+    private volatile List<SwitchDefinition> switches = List.of();
     /** Machines that run, or are about to: how many of their workers have not been told of as ended. */
     private final Map<UUID, Integer> active = new HashMap<>();
 
@@ -98,7 +102,7 @@ public final class Switches implements Ports {
 
     private void load() {
         if (!Files.exists(data.switches())) {
-            switches.add(SwitchDefinition.standard());
+            switches = List.of(SwitchDefinition.standard());
             return;
         }
         try {
@@ -112,7 +116,7 @@ public final class Switches implements Ports {
                         data.switches() + " has version " + stored.version() + ", which this Torte does not know",
                         "use the Torte that wrote it");
             }
-            stored.switches().forEach(one -> switches.add(one.definition()));
+            switches = stored.switches().stream().map(Wish::definition).toList();
         } catch (IOException e) {
             throw new Problem(
                     Problem.Kind.UNAVAILABLE,
@@ -138,8 +142,8 @@ public final class Switches implements Ports {
     }
 
     /** All of them. */
-    public synchronized List<SwitchDefinition> list() {
-        return List.copyOf(switches);
+    public List<SwitchDefinition> list() {
+        return switches;
     }
 
     /**
@@ -147,7 +151,7 @@ public final class Switches implements Ports {
      *
      * @throws Problem NOT_FOUND
      */
-    public synchronized SwitchDefinition find(String name) {
+    public SwitchDefinition find(String name) {
         return named(name)
                 .orElseThrow(() -> new Problem(
                         Problem.Kind.NOT_FOUND,
@@ -178,7 +182,7 @@ public final class Switches implements Ports {
         if (switches.size() >= MOST) {
             throw new Problem(Problem.Kind.CONFLICT, "there are " + MOST + " switches", "remove one first");
         }
-        replace(() -> switches.add(definition), definition.name());
+        replace(now -> now.add(definition), definition.name());
         events.add(
                 "switch.created",
                 definition.name(),
@@ -202,7 +206,7 @@ public final class Switches implements Ports {
                         mtu == null ? old.mtu() : mtu)
                 .definition();
         if (!changed.equals(old)) {
-            replace(() -> switches.set(switches.indexOf(old), changed), old.name());
+            replace(now -> now.set(now.indexOf(old), changed), old.name());
             events.add("switch.changed", changed.name(), Map.of("mtu", changed.mtu()));
         }
         return changed;
@@ -231,7 +235,7 @@ public final class Switches implements Ports {
                     "adapters of " + String.join(", ", users) + " are connected to " + definition.name(),
                     "connect them to another switch with torte adapter connect, or remove them");
         }
-        replace(() -> switches.remove(definition), "");
+        replace(now -> now.remove(definition), "");
         events.add("switch.removed", definition.name(), Map.of());
     }
 
@@ -242,11 +246,13 @@ public final class Switches implements Ports {
     }
 
     /** Changes the list, durably, or not at all when the switch that it is about cannot be. */
-    private void replace(Runnable change, String about) {
-        List<SwitchDefinition> before = List.copyOf(switches);
+    private void replace(Consumer<List<SwitchDefinition>> change, String about) {
+        List<SwitchDefinition> before = switches;
+        List<SwitchDefinition> changed = new ArrayList<>(before);
+        change.accept(changed);
         boolean done = false;
         try {
-            change.run();
+            switches = List.copyOf(changed);
             boolean ofHost = switches.stream().anyMatch(Switches::servesHost);
             for (ConfigurationProblem one : apply(Set.of(), ofHost)) {
                 if (one.network().equals(about) && one.port().isEmpty()) {
@@ -257,8 +263,7 @@ public final class Switches implements Ports {
             done = true;
         } finally {
             if (!done) {
-                switches.clear();
-                switches.addAll(before);
+                switches = before;
                 List<ConfigurationProblem> _ = apply(Set.of(), false);
             }
         }
@@ -341,11 +346,14 @@ public final class Switches implements Ports {
         return label.substring(0, Math.min(label.length(), MAX_LABEL)).replaceAll("^-+|-+$", "");
     }
 
+    private static boolean uses(VmDefinition machine) {
+        return machine.hardware().adapters().stream()
+                .anyMatch(one -> one.switchName().isPresent());
+    }
+
     @Override
     public synchronized void begin(VmDefinition machine) {
-        boolean uses = machine.hardware().adapters().stream()
-                .anyMatch(one -> one.switchName().isPresent());
-        if (!uses) {
+        if (!uses(machine)) {
             return;
         }
         String own = machine.id() + "/";
@@ -366,8 +374,10 @@ public final class Switches implements Ports {
     }
 
     @Override
-    public synchronized void found(UUID machine) {
-        active.merge(machine, 1, Integer::sum);
+    public synchronized void found(VmDefinition machine) {
+        if (uses(machine)) {
+            active.merge(machine.id(), 1, Integer::sum);
+        }
     }
 
     @Override

@@ -161,7 +161,7 @@ public final class Vm {
             return;
         }
         Worker running = found.get();
-        ports.found(id());
+        ports.found(definition());
         synchronized (this) {
             attach(running);
             to(VmState.STARTING);

@@ -15,8 +15,12 @@ public final class FakeSwitches implements SwitchHost {
     /** Forwarded ports of the host that are taken. */
     final List<Integer> taken = new CopyOnWriteArrayList<>();
 
+    /** What happens before each configuration. */
+    volatile Runnable before = () -> {};
+
     @Override
     public void configure(NetworkConfiguration wanted) {
+        before.run();
         configuration = wanted;
     }
 

@@ -9,6 +9,8 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.time.InstantSource;
 import java.util.List;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
 import java.util.function.BooleanSupplier;
 import java.util.function.UnaryOperator;
 import org.junit.jupiter.api.AfterEach;
@@ -203,6 +205,49 @@ class SwitchesTest {
         assertThat(vm.view().state()).isEqualTo(VmState.OFF);
         assertThat(workers.running).isEmpty();
         assertThat(ports()).isEmpty();
+    }
+
+    @Test
+    void whoLooksForASwitchDoesNotWaitForAChangeOfThem() throws InterruptedException {
+        CountDownLatch under = new CountDownLatch(1);
+        CountDownLatch goOn = new CountDownLatch(1);
+        process.before = () -> {
+            under.countDown();
+            try {
+                assertThat(goOn.await(20, TimeUnit.SECONDS)).isTrue();
+            } catch (InterruptedException e) {
+                throw new AssertionError(e);
+            }
+        };
+        Thread other = Thread.ofVirtual().start(() -> create("lab", "private"));
+        assertThat(under.await(20, TimeUnit.SECONDS)).isTrue();
+        process.before = () -> {};
+        assertThat(host.switches().find("default")).isEqualTo(SwitchDefinition.standard());
+        assertThat(host.switches().list()).contains(SwitchDefinition.standard());
+        goOn.countDown();
+        other.join();
+        assertThat(host.switches().find("lab").name()).isEqualTo("lab");
+    }
+
+    @Test
+    void whatIsNotOfItsPortsChangesWhateverThePortsAre() {
+        Vm vm = make("one", "switch:Default", "2222:22");
+        start(vm);
+        process.taken.add(2222);
+        Vm.View changed = host.change(
+                vm,
+                old -> new VmDefinition(
+                        old.version(),
+                        old.id(),
+                        old.name(),
+                        "seen",
+                        old.hardware(),
+                        old.processorLimit(),
+                        old.automaticStart(),
+                        old.savedState(),
+                        old.checkpoints()));
+        assertThat(changed.definition().notes()).isEqualTo("seen");
+        end(vm.turnOff("me"));
     }
 
     @Test

@@ -78,6 +78,10 @@ class DebianGuestTest {
             machine.console().waitForText(Pattern.compile("web1 login: "), PATIENCE);
             machine.console().type("admin\n");
             GuestShell shell = GuestShell.await(machine.console(), "$ ", PATIENCE);
+            // The login is there before all services are; the kernel's words would be among the answers.
+            shell.run("sudo dmesg -n 1");
+            shell.run("n=0; until systemctl -q is-active ssh && systemctl -q is-active systemd-networkd"
+                    + " || [ $n -gt 600 ]; do n=$((n + 1)); sleep 1; done");
             assertThat(shell.output("systemctl is-active ssh systemd-networkd").lines())
                     .containsOnly("active");
             for (String service : List.of("kvp", "vss")) {

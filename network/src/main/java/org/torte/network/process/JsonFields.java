@@ -12,7 +12,12 @@ import org.torte.network.NetworkException;
 record JsonFields(Map<?, ?> values, String what) {
     static JsonFields parse(String text, String what) {
         try {
-            return new JsonFields(JSON.std.mapFrom(text), what);
+            // The text "null" is read as no map at all.
+            Map<String, Object> values = JSON.std.mapFrom(text);
+            if (values == null) {
+                throw new NetworkException(what + " is no JSON object");
+            }
+            return new JsonFields(values, what);
         } catch (IOException e) {
             throw new NetworkException(what + " is no JSON object: " + e.getMessage(), e);
         }

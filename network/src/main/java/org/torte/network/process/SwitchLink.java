@@ -7,6 +7,7 @@ import java.time.Duration;
 import java.util.Map;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.LongAdder;
+import java.util.concurrent.locks.LockSupport;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
@@ -32,6 +33,13 @@ public final class SwitchLink implements NetworkPort {
 
     private static final System.Logger LOG = System.getLogger(SwitchLink.class.getName());
     private static final int RETRY_MILLIS = 100;
+
+    /** After a connection that has not lasted longer than this the next one waits. */
+    private static final Duration SHORT = Duration.ofSeconds(1);
+
+    /** How long to wait after a start of the process that failed, the first time and at most. */
+    private static final Duration FIRST_WAIT = Duration.ofSeconds(1), LONGEST_WAIT = Duration.ofSeconds(60);
+
     private static final int FRAMES = 256, BYTES = 512 << 10;
     private static final int BATCHES = 64;
 
@@ -61,6 +69,8 @@ public final class SwitchLink implements NetworkPort {
     private final FrameBatch batch = new FrameBatch(FRAMES, BYTES);
     private int given;
     private final AtomicBoolean starting = new AtomicBoolean();
+    /** Changed by whoever has set {@link #starting}. */
+    private volatile Duration startWait = FIRST_WAIT;
 
     private volatile boolean roomAgain;
     private final LongAdder framesReceived = new LongAdder();
@@ -216,9 +226,13 @@ public final class SwitchLink implements NetworkPort {
             while (!closed) {
                 PortConnection made = connect();
                 if (made != null) {
+                    long began = System.nanoTime();
                     converse(made);
                     lost = System.nanoTime();
-                    continue;
+                    if (lost - began >= SHORT.toNanos()) {
+                        continue;
+                    }
+                    // Somebody else may want the same port: not at full speed.
                 }
                 if (link.up() && System.nanoTime() - lost >= PATIENCE.toNanos()) {
                     link = link.withUp(false);
@@ -246,12 +260,26 @@ public final class SwitchLink implements NetworkPort {
             Thread _ = Thread.ofVirtual().name("torte-switch-start").start(() -> {
                 try {
                     starter.start();
+                    startWait = FIRST_WAIT;
                 } catch (NetworkException e) {
-                    LOG.log(Level.WARNING, e.getMessage());
+                    LOG.log(startWait.equals(FIRST_WAIT) ? Level.WARNING : Level.DEBUG, e.getMessage());
+                    rest();
                 } finally {
                     starting.set(false);
                 }
             });
+        }
+    }
+
+    /** After a start that failed: the next try comes later each time. */
+    private void rest() {
+        long end = System.nanoTime() + startWait.toNanos();
+        startWait = startWait.multipliedBy(2);
+        if (startWait.compareTo(LONGEST_WAIT) > 0) {
+            startWait = LONGEST_WAIT;
+        }
+        while (!closed && end - System.nanoTime() > 0) {
+            LockSupport.parkNanos(RETRY_MILLIS * 1_000_000L);
         }
     }
 
