@@ -3,6 +3,7 @@ package org.torte.worker;
 import java.util.ServiceLoader;
 import org.torte.hypervisor.Hypervisor;
 import org.torte.hypervisor.HypervisorException;
+import org.torte.machine.MachineConfiguration;
 
 /** Chooses a back-end: by the name that users give it, or the one that suits this host. */
 public final class Backends {
@@ -46,18 +47,25 @@ public final class Backends {
     private static Choice suitable() {
         Hypervisor kvm = load("kvm");
         try {
-            long speed = KvmSpeed.ofHost(kvm);
-            String measured = speed / 1_000_000 + " million instructions a second in a loop";
-            // No operating system has been seen to run on KVM to its end yet: users say so if they want it.
-            return software(
-                    speed >= ENOUGH
-                            ? "KVM reaches " + measured
-                                    + ", but no operating system has been proved on it yet; --hypervisor kvm tries it"
-                            : "KVM reaches only " + measured
-                                    + ", so it emulates and is slower than Torte's own processor");
+            return suitable(kvm, KvmSpeed.ofHost(kvm));
         } catch (HypervisorException e) {
             return software(String.valueOf(e.getMessage()));
         }
+    }
+
+    /** KVM if it is as fast as hardware and has what a machine cannot do without. */
+    static Choice suitable(Hypervisor kvm, long speed) {
+        String measured = speed / 1_000_000 + " million instructions a second in a loop";
+        if (speed < ENOUGH) {
+            return software("KVM reaches only " + measured
+                    + ", so it emulates and is slower than Torte's own processor");
+        }
+        try {
+            MachineConfiguration _ = new MachineConfiguration(MachineConfiguration.MIN_MEMORY, 1).fittedTo(kvm);
+        } catch (HypervisorException e) {
+            return software(String.valueOf(e.getMessage()));
+        }
+        return new Choice(kvm, "KVM reaches " + measured);
     }
 
     private static Choice software(String reason) {

@@ -23,6 +23,7 @@ import org.torte.base.net.MacAddress;
 import org.torte.disk.DiskStorage;
 import org.torte.disk.operation.LiveDisk;
 import org.torte.hypervisor.Hypervisor;
+import org.torte.hypervisor.HypervisorException;
 import org.torte.hypervisor.PartitionConfiguration;
 import org.torte.hypervisor.TranslatorMode;
 import org.torte.hypervisor.TranslatorStatistics;
@@ -722,8 +723,24 @@ public final class VirtualMachine implements AutoCloseable {
 
         /** A machine that is restored is exactly as it was; a new one is fitted to the back-end. */
         private Machine create(MachineConfiguration configuration, ExitCounter exits, boolean exactly) {
-            Hypervisor backend =
-                    hypervisor == null ? Backends.choose(hypervisorName).hypervisor() : hypervisor;
+            if (hypervisor != null) {
+                return create(configuration, exits, exactly, hypervisor);
+            }
+            Hypervisor chosen = Backends.choose(hypervisorName).hypervisor();
+            try {
+                return create(configuration, exits, exactly, chosen);
+            } catch (HypervisorException e) {
+                // A saved machine may have more features than this KVM, or the host no room in it.
+                if (!hypervisorName.equals("auto") || chosen.name().equals("software")) {
+                    throw e;
+                }
+                return create(
+                        configuration, exits, exactly, Backends.choose("software").hypervisor());
+            }
+        }
+
+        private Machine create(
+                MachineConfiguration configuration, ExitCounter exits, boolean exactly, Hypervisor backend) {
             try {
                 return Machine.create(
                         exactly ? configuration : configuration.fittedTo(backend),
