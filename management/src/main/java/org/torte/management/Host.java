@@ -630,8 +630,7 @@ public final class Host implements AutoCloseable {
         } catch (Problem e) {
             // Only what the ports are made of: a checkpoint may have come in the meantime.
             VmDefinition _ = vm.change(now -> now.withName(before.name())
-                    .withHardware(
-                            now.hardware().withAdapters(before.hardware().adapters())));
+                    .withHardware(now.hardware().withAdapters(before.hardware().adapters())));
             switches.changed(vm.id());
             throw e;
         }

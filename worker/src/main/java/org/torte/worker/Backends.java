@@ -57,8 +57,8 @@ public final class Backends {
     static Choice suitable(Hypervisor kvm, long speed) {
         String measured = speed / 1_000_000 + " million instructions a second in a loop";
         if (speed < ENOUGH) {
-            return software("KVM reaches only " + measured
-                    + ", so it emulates and is slower than Torte's own processor");
+            return software(
+                    "KVM reaches only " + measured + ", so it emulates and is slower than Torte's own processor");
         }
         try {
             MachineConfiguration _ = new MachineConfiguration(MachineConfiguration.MIN_MEMORY, 1).fittedTo(kvm);

@@ -735,7 +735,10 @@ public final class VirtualMachine implements AutoCloseable {
                     throw e;
                 }
                 return create(
-                        configuration, exits, exactly, Backends.choose("software").hypervisor());
+                        configuration,
+                        exits,
+                        exactly,
+                        Backends.choose("software").hypervisor());
             }
         }
 
