@@ -4,10 +4,13 @@ import com.fasterxml.jackson.annotation.JsonProperty;
 import com.fasterxml.jackson.databind.JsonNode;
 import java.io.IOException;
 import java.lang.System.Logger.Level;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.HashMap;
 import java.util.HashSet;
+import java.util.HexFormat;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -16,6 +19,7 @@ import java.util.Set;
 import java.util.UUID;
 import java.util.function.Consumer;
 import java.util.function.Supplier;
+import java.util.zip.CRC32C;
 import org.jspecify.annotations.Nullable;
 import org.torte.base.net.LinkState;
 import org.torte.base.net.MacAddress;
@@ -303,9 +307,16 @@ public final class Switches implements Ports {
         Set<UUID> wanted = new HashSet<>(active.keySet());
         wanted.addAll(more);
         List<PortDefinition> ports = new ArrayList<>();
-        for (VmDefinition machine : machines.get()) {
+        Map<String, Set<String>> labels = new HashMap<>();
+        List<VmDefinition> all = machines.get().stream()
+                .sorted(Comparator.comparing(VmDefinition::id))
+                .toList();
+        for (VmDefinition machine : all) {
+            // Always in this order, and those that do not run, too: a label must not change when another machine
+            // starts.
+            List<PortDefinition> its = ports(machine, labels);
             if (wanted.contains(machine.id())) {
-                ports.addAll(ports(machine));
+                ports.addAll(its);
             }
         }
         host.configure(new NetworkConfiguration(switches, ports));
@@ -315,18 +326,24 @@ public final class Switches implements Ports {
         return host.runs() ? host.reload() : List.of();
     }
 
-    /** The ports of a machine. */
-    private static List<PortDefinition> ports(VmDefinition machine) {
+    /** The ports of a machine; {@code labels} are those that are in use at each switch. */
+    private static List<PortDefinition> ports(VmDefinition machine, Map<String, Set<String>> labels) {
         List<PortDefinition> ports = new ArrayList<>();
         Set<String> networks = new HashSet<>();
         for (Adapter adapter : machine.hardware().adapters()) {
             Optional<String> network = adapter.switchName();
-            if (network.isPresent() && !adapter.port().disconnected()) {
-                boolean first = networks.add(SwitchDefinition.key(network.get()));
+            if (network.isEmpty()) {
+                continue;
+            }
+            String key = SwitchDefinition.key(network.get());
+            String id = portId(machine.id(), adapter);
+            String suffix = networks.add(key) ? "" : "-" + label(adapter.name());
+            String label = label(machine.name(), suffix, id, labels.computeIfAbsent(key, _ -> new HashSet<>()));
+            if (!adapter.port().disconnected()) {
                 ports.add(new PortDefinition(
-                        portId(machine.id(), adapter),
+                        id,
                         network.get(),
-                        label(first ? machine.name() : machine.name() + "-" + adapter.name()),
+                        label,
                         MacAddress.parse(adapter.address()),
                         adapter.port().options(),
                         adapter.forwards().stream().map(PortForward::parse).toList()));
@@ -338,6 +355,25 @@ public final class Switches implements Ports {
     /** What the port of an adapter is called between the service, its worker and the switch process. */
     public static String portId(UUID machine, Adapter adapter) {
         return machine + "/" + adapter.name();
+    }
+
+    /** A label that no other port at this switch has: names may differ in what labels do not have. */
+    private static String label(String name, String suffix, String port, Set<String> used) {
+        String label = joined(label(name), suffix);
+        if (!label.isEmpty() && !used.add(label)) {
+            CRC32C sum = new CRC32C();
+            sum.update(port.getBytes(StandardCharsets.UTF_8));
+            label = joined(label(name), suffix + "-" + HexFormat.of().toHexDigits((int) sum.getValue()));
+            used.add(label);
+        }
+        return label;
+    }
+
+    private static String joined(String base, String suffix) {
+        String end = suffix.substring(Math.max(0, suffix.length() - MAX_LABEL));
+        return (base.substring(0, Math.min(base.length(), MAX_LABEL - end.length())) + end)
+                .replaceAll("^-+|-+$", "")
+                .replaceAll("--+", "-");
     }
 
     /** The name of a machine as it can be in the domain of its network (RFC 1123, section 2.1). */

@@ -230,6 +230,24 @@ class SwitchesTest {
     }
 
     @Test
+    void labelsAtASwitchDiffer() {
+        Vm one = make("web.1", "switch:Default");
+        Vm other = make("web_1", "switch:Default");
+        start(other);
+        String alone = ports().getFirst().machine();
+        start(one);
+        assertThat(ports())
+                .extracting(PortDefinition::machine)
+                .contains("web-1", alone)
+                .doesNotHaveDuplicates();
+        assertThat(ports())
+                .extracting(PortDefinition::machine)
+                .allMatch(label -> label.matches("web-1(-[0-9a-f]{8})?"));
+        end(one.turnOff("me"));
+        end(other.turnOff("me"));
+    }
+
+    @Test
     void whatIsNotOfItsPortsChangesWhateverThePortsAre() {
         Vm vm = make("one", "switch:Default", "2222:22");
         start(vm);

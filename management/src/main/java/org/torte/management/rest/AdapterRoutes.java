@@ -45,12 +45,9 @@ final class AdapterRoutes {
             @Nullable Long bandwidth,
             @Nullable String mirroring) {
         Adapter apply(Adapter old) {
-            Adapter changed = network == null ? old : old.withNetwork(network);
-            if (forwards != null || addForwards != null || removeForwards != null) {
-                changed = changed.withForwards(forwards(old.forwards()));
-            }
-            Port was = changed.port();
-            return changed.withPort(new Port(
+            String to = network == null ? old.network() : network;
+            Port was = to.startsWith(Adapter.SWITCH) ? old.port() : Port.STANDARD;
+            Port wanted = new Port(
                     disconnected == null ? was.disconnected() : disconnected,
                     vlan == null ? was.vlan() : vlan,
                     macSpoofing == null ? was.macSpoofing() : macSpoofing,
@@ -58,7 +55,9 @@ final class AdapterRoutes {
                     routerGuard == null ? was.routerGuard() : routerGuard,
                     rules == null ? was.rules() : rules,
                     bandwidth == null ? was.bandwidth() : bandwidth,
-                    mirroring == null ? was.mirroring() : mirroring));
+                    mirroring == null ? was.mirroring() : mirroring);
+            // In one piece: what goes together is given together, such as a network without forwards and none of them.
+            return new Adapter(old.name(), old.address(), to, forwards(old.forwards()), old.services(), wanted);
         }
 
         private List<String> forwards(List<String> old) {
