@@ -62,11 +62,12 @@ final class Doorbells implements AutoCloseable {
         @Override
         public void close() {
             synchronized (Doorbells.this) {
-                if (!removed) {
-                    removed = true;
+                // When all are closed their descriptors may already be somebody else's.
+                if (!removed && !closed) {
                     connect(this, TAKE_BACK);
                     Linux.raiseEvent(wake);
                 }
+                removed = true;
             }
         }
     }

@@ -364,12 +364,14 @@ class PartitionContractTest {
         int descriptors = descriptors();
         int threads = Thread.activeCount();
         for (int i = 0; i < 20; i++) {
+            Optional<Doorbell> left;
             try (ContractGuest guest =
                     new ContractGuest(backend, 2).load(Task.PORTS).begin()) {
-                guest.partition.doorbell(0xee, i, () -> {});
+                left = guest.partition.doorbell(0xee, i, () -> {});
                 guest.partition.doorbell(0xef, i, () -> {}).ifPresent(Doorbell::close);
                 complete(guest);
             }
+            left.ifPresent(Doorbell::close);
         }
         assertThat(descriptors()).isEqualTo(descriptors);
         assertThat(Thread.activeCount()).isLessThanOrEqualTo(threads);
