@@ -1,5 +1,9 @@
 package org.torte.cli.management;
 
+import java.io.IOException;
+import java.nio.charset.Charset;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Set;
@@ -18,11 +22,9 @@ final class SelfCommand {
      * @throws UsageException when this process was started in another way
      */
     static List<String> of(String... arguments) {
-        ProcessHandle.Info self = ProcessHandle.current().info();
-        String[] own = self.arguments().orElse(new String[0]);
         List<String> command = new ArrayList<>(List.of("setsid", "--"));
-        command.add(self.command().orElse("java"));
-        for (String argument : own) {
+        command.add(ProcessHandle.current().info().command().orElse("java"));
+        for (String argument : own()) {
             command.add(argument);
             if (MAIN.contains(argument)) {
                 command.addAll(List.of(arguments));
@@ -30,5 +32,17 @@ final class SelfCommand {
             }
         }
         throw new UsageException("Torte cannot start itself from here; start it with the torte command of a checkout");
+    }
+
+    /** This process's arguments. {@link ProcessHandle} has none where they are longer than a page of memory. */
+    private static List<String> own() {
+        try {
+            String all = Files.readString(
+                    Path.of("/proc/self/cmdline"), Charset.forName(System.getProperty("sun.jnu.encoding", "UTF-8")));
+            List<String> words = List.of(all.split("\0"));
+            return words.subList(1, words.size());
+        } catch (IOException e) {
+            return List.of();
+        }
     }
 }
