@@ -84,7 +84,16 @@ class RestServerTest {
 
     private HttpResponse<String> send(HttpRequest.Builder request) {
         try {
-            return client.send(request.build(), BodyHandlers.ofString());
+            try {
+                return client.send(request.build(), BodyHandlers.ofString());
+            } catch (IOException e) {
+                // The server closes the connection of a request that it refused unread, maybe while the next one is
+                // sent.
+                if (!String.valueOf(e.getMessage()).contains("received no bytes")) {
+                    throw e;
+                }
+                return client.send(request.build(), BodyHandlers.ofString());
+            }
         } catch (IOException | InterruptedException e) {
             throw new AssertionError(e);
         }
@@ -368,7 +377,7 @@ class RestServerTest {
         for (String role : roles) {
             JsonNode made = json(send("POST", "/api/v1/tokens", Map.of("name", role, "role", role)));
             token = made.path("token").asText();
-            int status = send(method, path, "{}").statusCode();
+            int status = (method.equals("GET") ? get(path) : send(method, path, "{}")).statusCode();
             token = administrator;
             if (roles.indexOf(role) >= roles.indexOf(needed)) {
                 assertThat(status).as(role).isNotIn(401, 403);
