@@ -8,6 +8,7 @@ import io.javalin.http.HandlerType;
 import io.javalin.http.HttpResponseException;
 import io.javalin.json.JavalinJackson;
 import io.javalin.security.RouteRole;
+import java.io.IOException;
 import java.lang.System.Logger.Level;
 import java.time.InstantSource;
 import java.util.LinkedHashMap;
@@ -73,6 +74,7 @@ public final class RestServer implements AutoCloseable {
         config.jsonMapper(new JavalinJackson(Json.MAPPER, true));
         config.routes.beforeMatched(this::admit);
         config.routes.after(repetition::remember);
+        config.routes.after(RestServer::announceClose);
         new VmRoutes(host).add(config.routes);
         new CheckpointRoutes(host).add(config.routes);
         new AdapterRoutes(host).add(config.routes);
@@ -127,6 +129,17 @@ public final class RestServer implements AutoCloseable {
         }
         if (repetition.answered(context, token.name())) {
             context.skipRemainingHandlers();
+        }
+    }
+
+    /**
+     * The connection of a request whose body was not read is closed; who is not told would send the next one there (RFC
+     * 9112, section 9.6).
+     */
+    private static void announceClose(Context context) throws IOException {
+        boolean body = context.req().getContentLengthLong() > 0 || context.header("Transfer-Encoding") != null;
+        if (body && !context.req().getInputStream().isFinished()) {
+            context.header("Connection", "close");
         }
     }
 
