@@ -48,7 +48,8 @@ final class LiveSwitch implements AutoCloseable {
                 yield new LiveSwitch(definition, nat.network(), nat);
             }
             case INTERNAL, EXTERNAL ->
-                throw new NetworkException(definition.type().text() + " switches are not supported yet");
+                throw new NetworkException(
+                        "there are no " + definition.type().text() + " switches yet: make one of type private or nat");
         };
     }
 
