@@ -102,7 +102,7 @@ class SwitchGuestTest {
             assertThatTheyFindEachOther(web1, lease2);
 
             // A connection of which one half has come.
-            web2.output("{ { nc -l -p 1000 >/tmp/got; touch /tmp/all; } >/dev/null 2>&1 & }");
+            web2.output("{ { nc -l -p 1000 </dev/null >/tmp/got; touch /tmp/all; } >/dev/null 2>&1 & }");
             web1.output(
                     "dd if=/dev/urandom of=/tmp/half bs=64k count=16 2>/dev/null; cat /tmp/half /tmp/half >/tmp/whole");
             web1.output("{ { cat /tmp/half; until [ -e /tmp/go ]; do usleep 50000; done; cat /tmp/half; }"
