@@ -102,7 +102,8 @@ class SwitchGuestTest {
             assertThatTheyFindEachOther(web1, lease2);
 
             // A connection of which one half has come.
-            web2.output("{ { nc -l -p 1000 </dev/null >/tmp/got; touch /tmp/all; } >/dev/null 2>&1 & }");
+            // It neither reads the terminal, which would stop it, nor sees an end there, at which it would hang up.
+            web2.output("{ { tail -f /dev/null | nc -l -p 1000 >/tmp/got; } 2>/dev/null & }");
             web1.output(
                     "dd if=/dev/urandom of=/tmp/half bs=64k count=16 2>/dev/null; cat /tmp/half /tmp/half >/tmp/whole");
             web1.output("{ { cat /tmp/half; until [ -e /tmp/go ]; do usleep 50000; done; cat /tmp/half; }"
@@ -116,7 +117,7 @@ class SwitchGuestTest {
             processes.getFirst().onExit().join();
             web1.output("until ping -c 1 -W 1 10.9.0.2 >/dev/null 2>&1; do usleep 50000; done");
             web1.output("touch /tmp/go");
-            web2.output("until [ -e /tmp/all ]; do usleep 50000; done");
+            web2.output("until [ \"$(stat -c %s /tmp/got)\" = 2097152 ]; do usleep 50000; done");
             assertThat(web2.output("sha256sum </tmp/got")).isEqualTo(web1.output("sha256sum </tmp/whole"));
 
             assertThatTheyFindEachOther(web1, lease2);
