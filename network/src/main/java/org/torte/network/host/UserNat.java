@@ -242,6 +242,7 @@ public final class UserNat implements Upstream {
                 turn(slirp, errno);
             }
         } finally {
+            closed = true; // also when it fails: nobody is to wait for it
             running = null;
             runCommands();
             slirp.close();

@@ -44,8 +44,8 @@ public final class Wakeup {
 
     /** The thread that polled: from here on wakes count again. Call it before looking for what there is to do. */
     public void clear() {
-        if (signalled.get()) {
-            long ignored = Posix.read(drainErrno, fd, drain, Long.BYTES);
+        // Who has said that he signals may not have done so yet: he still will, and that is for a later call to take.
+        if (signalled.get() && Posix.read(drainErrno, fd, drain, Long.BYTES) > 0) {
             signalled.set(false);
         }
     }

@@ -15,7 +15,7 @@ import org.torte.network.posix.UnixSocket;
 /** Texts over a socket that keeps messages apart, in pieces where they are long. For one thread. */
 final class Messages {
     static final String PROTOCOL = "torte-switch";
-    static final int VERSION = 1;
+    static final int VERSION = 2;
 
     /** The longest text of an answer. */
     static final int LONGEST = 16 << 20;

@@ -21,8 +21,8 @@ final class PortConnection implements AutoCloseable {
 
     final UnixSocket socket;
     final Messages messages;
-    /** Wakes this side, and the switch's. */
-    final Bell here, there;
+    /** Wakes the switch's side, and by it this one. */
+    final Bell bell;
 
     final RingReader in;
     final RingWriter out;
@@ -31,12 +31,11 @@ final class PortConnection implements AutoCloseable {
     /** The other end has not kept to the rules. */
     volatile boolean broken;
 
-    private PortConnection(UnixSocket socket, Messages messages, SharedMemory memory, Bell here, Bell there) {
+    private PortConnection(UnixSocket socket, Messages messages, SharedMemory memory, Bell bell) {
         this.socket = socket;
         this.messages = messages;
         this.memory = memory;
-        this.here = here;
-        this.there = there;
+        this.bell = bell;
         MemorySegment whole = memory.segment();
         out = new RingWriter(whole.asSlice(0, Ring.SIZE));
         in = new RingReader(whole.asSlice(Ring.SIZE, Ring.SIZE));
@@ -82,11 +81,11 @@ final class PortConnection implements AutoCloseable {
             throw new IOException(fields.string("error"));
         }
         int[] descriptors = answer.descriptors();
-        if (descriptors.length != 3) {
-            throw new IOException("the switch process gives " + descriptors.length + " descriptors, not three");
+        if (descriptors.length != 2) {
+            throw new IOException("the switch process gives " + descriptors.length + " descriptors, not two");
         }
         SharedMemory memory = SharedMemory.open(descriptors[0], PortSession.MEMORY);
-        return new PortConnection(socket, messages, memory, new Bell(descriptors[2]), new Bell(descriptors[1]));
+        return new PortConnection(socket, messages, memory, new Bell(descriptors[1]));
     }
 
     /** Gives everything back; nobody may be using it. */
@@ -94,7 +93,6 @@ final class PortConnection implements AutoCloseable {
     public void close() {
         socket.close();
         memory.close();
-        here.close();
-        there.close();
+        bell.close();
     }
 }

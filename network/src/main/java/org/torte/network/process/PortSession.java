@@ -17,6 +17,7 @@ import org.torte.network.posix.Bell;
 import org.torte.network.posix.PollSet;
 import org.torte.network.posix.SharedMemory;
 import org.torte.network.posix.UnixSocket;
+import org.torte.network.posix.Wakeup;
 import org.torte.network.ring.Ring;
 import org.torte.network.ring.RingReader;
 import org.torte.network.ring.RingWriter;
@@ -39,8 +40,12 @@ final class PortSession implements NetworkAdapter, AutoCloseable {
     private final UnixSocket socket;
     private final Messages messages;
     private final SharedMemory memory;
-    /** Wakes this side, and the machine's. */
-    private final Bell here, there;
+    /** Wakes the machine's side, and by it this one. */
+    private final Bell bell;
+    /** What the machine's side has of the bell, until it is told. */
+    private final Bell theirs;
+    /** Wakes this side from within the process. */
+    private final Wakeup wakeup;
 
     private final RingReader in;
     private final RingWriter out;
@@ -55,35 +60,33 @@ final class PortSession implements NetworkAdapter, AutoCloseable {
     private volatile boolean closed;
     private final AtomicLong dropped = new AtomicLong();
 
-    private PortSession(String id, UnixSocket socket, Messages messages, SharedMemory memory, Bell here, Bell there) {
+    private PortSession(
+            String id, UnixSocket socket, Messages messages, Wakeup wakeup, SharedMemory memory, Bell.Pair bells) {
         this.id = id;
         this.socket = socket;
         this.messages = messages;
+        this.wakeup = wakeup;
         this.memory = memory;
-        this.here = here;
-        this.there = there;
+        bell = bells.one();
+        theirs = bells.other();
         MemorySegment whole = memory.segment();
         in = new RingReader(whole.asSlice(0, Ring.SIZE));
         out = new RingWriter(whole.asSlice(Ring.SIZE, Ring.SIZE));
     }
 
-    /** With memory and bells of its own; the socket stays the caller's. */
-    static PortSession create(String id, UnixSocket socket, Messages messages) throws IOException {
-        SharedMemory memory = null;
-        Bell here = null;
+    /**
+     * With memory and a bell of its own; the socket and what wakes the thread that will {@link #run} stay the caller's.
+     */
+    static PortSession create(String id, UnixSocket socket, Messages messages, Wakeup wakeup) throws IOException {
+        SharedMemory memory = SharedMemory.create("torte-port", MEMORY);
+        boolean done = false;
         try {
-            memory = SharedMemory.create("torte-port", MEMORY);
-            here = new Bell();
-            PortSession session = new PortSession(id, socket, messages, memory, here, new Bell());
-            memory = null;
-            here = null;
+            PortSession session = new PortSession(id, socket, messages, wakeup, memory, Bell.pair());
+            done = true;
             return session;
         } finally {
-            if (memory != null) {
+            if (!done) {
                 memory.close();
-            }
-            if (here != null) {
-                here.close();
             }
         }
     }
@@ -108,7 +111,8 @@ final class PortSession implements NetworkAdapter, AutoCloseable {
         Map<String, Object> answer = new LinkedHashMap<>();
         answer.put("id", request);
         answer.put("result", Map.of());
-        messages.say(answer, memory.fd(), here.fd(), there.fd());
+        messages.say(answer, memory.fd(), theirs.fd());
+        theirs.close(); // so that its end is noticed
     }
 
     /** It is at this port from now on, or, with null, at none. The caller sees to it that this is done once at a time. */
@@ -142,7 +146,7 @@ final class PortSession implements NetworkAdapter, AutoCloseable {
             }
             at += written;
             if (written > 0 && out.mustWake()) {
-                there.ring();
+                bell.ring();
             }
             if (at == frames.size()) {
                 return at - first;
@@ -155,25 +159,25 @@ final class PortSession implements NetworkAdapter, AutoCloseable {
     @Override
     public void linkChanged() {
         linkIsNews = true;
-        here.ring();
+        wakeup.signal();
     }
 
     @Override
     public void roomAvailable() {
-        here.ring();
+        wakeup.signal();
     }
 
     private void fail(String why) {
         if (broken == null) {
             broken = why;
-            here.ring();
+            wakeup.signal();
         }
     }
 
     /** Moves frames until the other end goes, or this one is closed. */
     void run() {
         try (Arena arena = Arena.ofConfined()) {
-            PollSet polls = new PollSet(arena, socket.fd(), here.fd());
+            PollSet polls = new PollSet(arena, socket.fd(), bell.fd(), wakeup.fd());
             while (!closed && broken == null) {
                 if (linkIsNews) {
                     linkIsNews = false;
@@ -184,8 +188,11 @@ final class PortSession implements NetworkAdapter, AutoCloseable {
                     more = pump();
                 }
                 polls.await(more ? 0 : -1);
+                wakeup.clear();
                 if (polls.has(1)) {
-                    here.clear();
+                    if (!bell.clear()) {
+                        fail("it has closed its bell");
+                    }
                     SwitchPort from = port;
                     if (roomWanted && from != null) {
                         roomWanted = false;
@@ -222,7 +229,7 @@ final class PortSession implements NetworkAdapter, AutoCloseable {
                 return false;
             }
             if (in.mustWake()) {
-                there.ring();
+                bell.ring();
             }
             if (got == 0) {
                 return in.askForFrames();
@@ -241,7 +248,7 @@ final class PortSession implements NetworkAdapter, AutoCloseable {
     @Override
     public void close() {
         closed = true;
-        here.ring();
+        wakeup.signal();
     }
 
     /** Gives its memory back: it is at no port, and {@link #run} has returned. */
@@ -250,7 +257,7 @@ final class PortSession implements NetworkAdapter, AutoCloseable {
             throw new IllegalStateException(Objects.requireNonNullElse(id, "") + " is at a port");
         }
         memory.close();
-        here.close();
-        there.close();
+        bell.close();
+        theirs.close();
     }
 }

@@ -98,7 +98,7 @@ final class SwitchConnection implements AutoCloseable {
     }
 
     private void serve(String id, long request) throws IOException {
-        PortSession session = PortSession.create(id, socket, messages);
+        PortSession session = PortSession.create(id, socket, messages, wakeup);
         port = session;
         try {
             session.introduce(request);

@@ -156,7 +156,7 @@ public final class SwitchLink implements NetworkPort {
                 framesSent += written;
                 at += written;
                 if (written > 0 && to.out.mustWake()) {
-                    to.there.ring();
+                    to.bell.ring();
                 }
                 if (at == frames.size()) {
                     return at - first;
@@ -293,7 +293,7 @@ public final class SwitchLink implements NetworkPort {
         }
         tell(NetworkAdapter::roomAvailable);
         try (Arena arena = Arena.ofConfined()) {
-            PollSet polls = new PollSet(arena, wakeup.fd(), with.here.fd(), with.socket.fd());
+            PollSet polls = new PollSet(arena, wakeup.fd(), with.bell.fd(), with.socket.fd());
             while (!closed && !with.broken) {
                 boolean more = true;
                 for (int i = 0; i < BATCHES && more; i++) {
@@ -302,7 +302,7 @@ public final class SwitchLink implements NetworkPort {
                 polls.await(more ? 0 : -1);
                 wakeup.clear();
                 if (polls.has(1)) {
-                    with.here.clear();
+                    with.broken |= !with.bell.clear();
                     if (roomWanted) {
                         roomWanted = false;
                         tell(NetworkAdapter::roomAvailable);
@@ -358,7 +358,7 @@ public final class SwitchLink implements NetworkPort {
                 return false;
             }
             if (from.in.mustWake()) {
-                from.there.ring();
+                from.bell.ring();
             }
             if (got == 0) {
                 return from.in.askForFrames();

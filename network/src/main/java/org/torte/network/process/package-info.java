@@ -5,16 +5,16 @@
  *
  * <p>All connect to one Unix-domain socket that keeps messages apart (SOCK_SEQPACKET), open to the process's own user and root.
  * A message is a byte, 1 when the next message goes on with the same text and 0 else, and a piece of JSON text. First the server
- * says {@code {"protocol":"torte-switch","version":1}}. A request is {@code {"id":1,"method":"...",...}}, its answer {@code
+ * says {@code {"protocol":"torte-switch","version":2}}. A request is {@code {"id":1,"method":"...",...}}, its answer {@code
  * {"id":1,"result":{...}}} or {@code {"id":1,"error":"..."}}. Methods:
  *
  * <ul>
  *   <li>{@code reload}: reads the configuration ({@link org.torte.network.process.NetworkConfiguration}) again and makes it true;
  *       tells what of it cannot be
  *   <li>{@code status}: what there is
- *   <li>{@code connect}: this connection is the port {@code port} from now on. The answer carries three descriptors: memory with
- *       two rings ({@code org.torte.network.ring}), first the one to the switch; a counter (eventfd) that wakes the switch; one
- *       that wakes the machine's side. From then on the server says {@code {"up":true,"speed":...,"mtu":...}} whenever the link
+ *   <li>{@code connect}: this connection is the port {@code port} from now on. The answer carries two descriptors: memory with
+ *       two rings ({@code org.torte.network.ring}), first the one to the switch; and a socket on which a byte, whichever, wakes
+ *       the other side. From then on the server says {@code {"up":true,"speed":...,"mtu":...}} whenever the link
  *       changes, and whoever has connected says nothing more
  * </ul>
  *

@@ -1,12 +1,17 @@
 package org.torte.network.process;
 
 import static java.lang.foreign.ValueLayout.JAVA_BYTE;
+import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.io.IOException;
+import java.lang.foreign.Arena;
+import java.lang.foreign.FunctionDescriptor;
+import java.lang.foreign.Linker;
 import java.lang.foreign.MemorySegment;
+import java.lang.invoke.MethodHandle;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -30,6 +35,8 @@ import org.torte.base.net.FrameBatch;
 import org.torte.base.net.MacAddress;
 import org.torte.network.NetworkException;
 import org.torte.network.RawStation;
+import org.torte.network.posix.Bell;
+import org.torte.network.posix.Posix;
 import org.torte.network.posix.SharedMemory;
 import org.torte.network.posix.UnixSocket;
 import org.torte.network.process.PortOptions.Mirroring;
@@ -361,8 +368,7 @@ class SwitchProcessTest {
                 messages.say(Map.of("id", 1, "method", "connect", "port", "evil"));
                 Messages.Said answer = messages.await(LIMIT);
                 try (SharedMemory memory = SharedMemory.open(answer.descriptors()[0], PortSession.MEMORY);
-                        org.torte.network.posix.Bell there = new org.torte.network.posix.Bell(answer.descriptors()[1]);
-                        org.torte.network.posix.Bell _ = new org.torte.network.posix.Bell(answer.descriptors()[2])) {
+                        Bell there = new Bell(answer.descriptors()[1])) {
                     random.nextBytes(garbage);
                     MemorySegment.copy(garbage, 0, memory.segment(), JAVA_BYTE, 0, garbage.length);
                     if (round % 2 == 0) {
@@ -390,6 +396,72 @@ class SwitchProcessTest {
         await("the others go on", () -> got(b) > 0);
         synchronized (log) {
             assertThat(log).anyMatch(line -> line.startsWith("port evil: its connection was ended"));
+        }
+    }
+
+    /** Becomes a port as a machine would; what the answer carries is the caller's. */
+    private static Messages.Said connect(Messages messages, String id) throws IOException {
+        messages.await(LIMIT).discard();
+        messages.say(Map.of("id", 1, "method", "connect", "port", id));
+        return messages.await(LIMIT);
+    }
+
+    @Test
+    void whoMakesHisBellBlockingAndFillsItHoldsUpNobody() throws Throwable {
+        write(port("a", "lab", 1L << 41 | 1), port("b", "lab", 1L << 41 | 2), port("evil", "lab", 1L << 41 | 3));
+        serve();
+        RawStation a = station("a", 1L << 41 | 1);
+        RawStation b = station("b", 1L << 41 | 2);
+        try (UnixSocket socket = UnixSocket.connect(SwitchServer.socket(folder));
+                Arena arena = Arena.ofConfined()) {
+            Messages.Said answer = connect(new Messages(socket, 1 << 20), "evil");
+            SharedMemory memory = SharedMemory.open(answer.descriptors()[0], PortSession.MEMORY);
+            Posix.Errno errno = new Posix.Errno(arena);
+            MemorySegment most = arena.allocateFrom(JAVA_LONG, -2L);
+            for (int i = 1; i < answer.descriptors().length; i++) {
+                int bell = answer.descriptors()[i];
+                fileFlags(bell, Posix.O_NONBLOCK);
+                while (Posix.write(errno, bell, most, Long.BYTES) > 0) {
+                    // A counter is at its end then, and a queue is full.
+                }
+                fileFlags(bell, 0);
+            }
+            for (int round = 0; round < 300; round++) {
+                // It says that it sleeps, and wants to be woken for each frame.
+                memory.segment().set(JAVA_INT, Ring.SIZE + 128, 1);
+                int before = got(b);
+                a.send(a.frame(MacAddress.BROADCAST, 0x88b5, round));
+                await("the others go on", () -> got(b) > before);
+            }
+            memory.close();
+            for (int i = 1; i < answer.descriptors().length; i++) {
+                Posix.close(answer.descriptors()[i]);
+            }
+        }
+    }
+
+    private static void fileFlags(int descriptor, int flags) throws Throwable {
+        MethodHandle fcntl = Linker.nativeLinker()
+                .downcallHandle(
+                        Linker.nativeLinker().defaultLookup().findOrThrow("fcntl"),
+                        FunctionDescriptor.of(JAVA_INT, JAVA_INT, JAVA_INT, JAVA_INT),
+                        Linker.Option.firstVariadicArg(2));
+        assertThat((int) fcntl.invokeExact(descriptor, 4, flags)).isZero();
+    }
+
+    @Test
+    void whoClosesHisBellIsNoPortAnyMore() throws IOException {
+        write(port("evil", "lab", 1L << 41 | 3));
+        serve();
+        try (UnixSocket socket = UnixSocket.connect(SwitchServer.socket(folder))) {
+            Messages.Said answer = connect(new Messages(socket, 1 << 20), "evil");
+            await("he is there", () -> Boolean.TRUE.equals(status("evil").get("connected")));
+            for (int i = 1; i < answer.descriptors().length; i++) {
+                Posix.close(answer.descriptors()[i]);
+            }
+            // The thread of his port would find his bell at its end again and again.
+            await("he is not", () -> Boolean.FALSE.equals(status("evil").get("connected")));
+            Posix.close(answer.descriptors()[0]);
         }
     }
 
