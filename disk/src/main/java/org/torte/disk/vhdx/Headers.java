@@ -6,16 +6,27 @@ import java.util.Optional;
 import org.torte.disk.DiskFile;
 import org.torte.disk.Durability;
 
-/** The two headers of an open file, and how they are updated (section 2.2.2.1). For one thread at a time. */
+/**
+ * The two headers of an open file, and how they are updated (section 2.2.2.1): one copy is written and forced, then the
+ * other is written with the same information, so that each protects from damage to the other. Nothing waits for the second
+ * to be durable; any later force makes it so. At every moment one copy has the current information durably, and the next
+ * update overwrites the other one first.
+ *
+ * <p>For one thread at a time, but for {@link #current()}.
+ */
 final class Headers {
     private final DiskFile file;
-    private Header current;
-    private boolean firstIsCurrent;
+    private volatile Header current;
+    /** Whether the next update begins with the first copy: the second has the current information durably. */
+    private boolean firstIsNext;
+    /** Whether it is unknown if the copy that stays meanwhile is durable. */
+    private boolean inDoubt;
 
-    private Headers(DiskFile file, Header current, boolean firstIsCurrent) {
+    private Headers(DiskFile file, Header current, boolean firstIsNext, boolean inDoubt) {
         this.file = file;
         this.current = current;
-        this.firstIsCurrent = firstIsCurrent;
+        this.firstIsNext = firstIsNext;
+        this.inDoubt = inDoubt;
     }
 
     /**
@@ -30,13 +41,16 @@ final class Headers {
             throw new BadImageException("both of its headers are damaged");
         }
         if (first.isEmpty() || second.isEmpty()) {
-            return new Headers(file, first.orElseGet(second::get), first.isPresent());
+            return new Headers(file, first.orElseGet(second::get), first.isEmpty(), true);
         }
         int order = Long.compareUnsigned(first.get().sequence(), second.get().sequence());
-        if (order == 0 && !first.get().equals(second.get())) {
+        boolean same = first.get().withSequence(0).equals(second.get().withSequence(0));
+        if (order == 0 && !same) {
             throw new BadImageException("its two headers differ and neither is newer");
         }
-        return order >= 0 ? new Headers(file, first.get(), true) : new Headers(file, second.get(), false);
+        Header newer = order >= 0 ? first.get() : second.get();
+        // Of two that say the same the newer is overwritten: the older was durable before that was written.
+        return new Headers(file, newer, same == order >= 0, !same);
     }
 
     static Optional<Header> at(DiskFile file, long position) throws IOException {
@@ -53,19 +67,26 @@ final class Headers {
         return current;
     }
 
-    /** Writes the header that is not current with the next number and makes it durable, and thus current. */
-    void updateOne(Header changed, Durability durability) throws IOException {
+    /** Changes the information, durably; the second copy becomes durable with the next force. */
+    void update(Header changed, Durability durability) throws IOException {
+        if (inDoubt) {
+            // Whoever wrote it may have been killed before its force.
+            durability.modified();
+            durability.force();
+            inDoubt = false;
+        }
         Header next = changed.withSequence(current.sequence() + 1);
-        file.write(firstIsCurrent ? Layout.HEADER_2 : Layout.HEADER_1, next.encode());
-        durability.modified();
+        write(next, durability);
         durability.force();
-        firstIsCurrent = !firstIsCurrent;
+        firstIsNext = !firstIsNext;
         current = next;
+        Header copy = next.withSequence(next.sequence() + 1);
+        write(copy, durability);
+        current = copy;
     }
 
-    /** Updates one header and then the other, so that both say the same. */
-    void updateBoth(Header changed, Durability durability) throws IOException {
-        updateOne(changed, durability);
-        updateOne(changed, durability);
+    private void write(Header header, Durability durability) throws IOException {
+        file.write(firstIsNext ? Layout.HEADER_1 : Layout.HEADER_2, header.encode());
+        durability.modified();
     }
 }

@@ -28,7 +28,8 @@ import org.torte.disk.Identifiers;
  * <ol>
  *   <li>copy the dirty pages into an entry, under the metadata lock;
  *   <li>if new content replaces something other than zeros, force that content first;
- *   <li>write the entry and force it: from here on the changes are durable;
+ *   <li>write the entry and force it: from here on the changes are durable. An opener's first entry begins a new log: the
+ *       changes are durable when the headers name that, and the content is before it;
  *   <li>write the pages to their places. They become durable with any later force, and only an entry written after that
  *       force moves the tail beyond this one;
  *   <li>give the space that the changes have freed back for use. Not earlier: before a crash the durable block table
@@ -64,7 +65,7 @@ final class MetadataWriter {
     private List<Range> freed = new ArrayList<>();
     private final AtomicBoolean contentFirst = new AtomicBoolean();
 
-    /** Where entries are put together; allocated when writing starts. */
+    /** Where entries are put together; allocated when the first is needed. */
     private MemorySegment entryMemory = MemorySegment.NULL;
 
     private ByteBuffer entryBuffer = ByteBuffer.allocate(0);
@@ -83,6 +84,10 @@ final class MetadataWriter {
 
     private volatile boolean started;
     private volatile boolean crowded;
+    /** Whether the headers name the log, durably. */
+    private boolean logNamed;
+    /** Whether a header may name it although the attempt failed. */
+    private boolean namingFailed;
 
     private volatile @Nullable UUID announced;
 
@@ -116,9 +121,8 @@ final class MetadataWriter {
     // ------------------------------------------------------------------ opening and closing
 
     /**
-     * Prepares the file for its first modification by this opener: FileWriteGuid changes before anything else, then the
-     * space behind the last block goes, the log gets a first entry under a new GUID, and then the header that names that
-     * log and a new DataWriteGuid.
+     * Prepares the file for its first modification by this opener: FileWriteGuid changes before anything else, and
+     * DataWriteGuid with it; then the space behind the last block goes. The log stays empty until metadata changes.
      */
     void start() {
         if (started) {
@@ -130,35 +134,24 @@ final class MetadataWriter {
                 return;
             }
             faults.check();
-            if (entryBuffer.capacity() == 0) {
-                entryMemory = Arena.ofAuto().allocate((long) LARGEST_ENTRY * Layout.PAGE, Layout.PAGE);
-                entryBuffer = entryMemory.asByteBuffer().order(ByteOrder.LITTLE_ENDIAN);
-            }
-            // A start that failed half-way may have named a log that is about to be overwritten; it holds nothing.
-            headers.updateOne(
-                    headers.current().withFileWrite(Identifiers.random(random)).withLog(Layout.NIL), durability);
-            // What a crash left behind the last block must not show through where this opener extends the file.
-            file.truncate(space.usedEnd());
-            durability.modified();
-            space.setFileSize(space.usedEnd());
-            logId = Identifiers.random(random);
-            logSectors = (int) (headers.current().logLength() / Layout.PAGE);
-            // Any number will do; one beyond 32 bits keeps both halves in use, one far from the end never wraps.
-            sequence = random.nextLong() >>> 2 | 1;
-            nextSector = 0;
-            live.clear();
+            Header fresh = headers.current().withFileWrite(Identifiers.random(random));
+            headers.update(fresh.withLog(Layout.NIL).withDataWrite(nextContent()), durability);
+            // What a crash left behind the last block must not show through where this opener extends the file. It is
+            // gone durably before anything refers to that space: before the first entry of the log counts.
+            cutEnd();
             durableSize = Math.min(durableSize, space.fileSize());
-            durablyApplied = sequence - 1;
-            writeEntry(0);
-            appliedThrough = sequence - 1;
-            force();
-            headers.updateBoth(headers.current().withLog(logId).withDataWrite(nextContent()), durability);
             started = true;
         } catch (IOException e) {
             throw faults.of(e);
         } finally {
             logLock.unlock();
         }
+    }
+
+    private void cutEnd() throws IOException {
+        file.truncate(space.usedEnd());
+        durability.modified();
+        space.setFileSize(space.usedEnd());
     }
 
     boolean started() {
@@ -174,12 +167,18 @@ final class MetadataWriter {
         logLock.lock();
         try {
             force();
-            if (durablyApplied < sequence - 1) {
+            if (logNamed && durablyApplied < sequence - 1) {
                 throw noLogSpace();
             }
-            headers.updateBoth(headers.current().withLog(Layout.NIL), durability);
-            file.truncate(space.usedEnd());
-            space.setFileSize(space.usedEnd());
+            if (logNamed || namingFailed) {
+                headers.update(headers.current().withLog(Layout.NIL), durability);
+                logNamed = false;
+                namingFailed = false;
+                durability.force();
+            }
+            if (file.size() != space.usedEnd()) {
+                cutEnd();
+            }
             started = false;
         } catch (IOException e) {
             throw faults.of(e);
@@ -303,7 +302,43 @@ final class MetadataWriter {
         }
     }
 
+    /** Begins a log under a new GUID, which no header names before its first entry is durable. */
+    private void beginLog() throws IOException {
+        if (namingFailed) {
+            headers.update(headers.current().withLog(Layout.NIL), durability);
+            namingFailed = false;
+        }
+        logId = Identifiers.random(random);
+        logSectors = (int) (headers.current().logLength() / Layout.PAGE);
+        // Any number will do; one beyond 32 bits keeps both halves in use, one far from the end never wraps.
+        sequence = random.nextLong() >>> 2 | 1;
+        nextSector = 0;
+        live.clear();
+        appliedThrough = sequence - 1;
+        durablyApplied = sequence - 1;
+    }
+
+    /** Writes an entry, durably. */
+    private void commitEntry(int pages) throws IOException {
+        writeEntry(pages);
+        force();
+        if (!logNamed) {
+            namingFailed = true;
+            headers.update(headers.current().withLog(logId), durability);
+            namingFailed = false;
+            logNamed = true;
+        }
+    }
+
+    private void allocateEntry() {
+        if (entryBuffer.capacity() == 0) {
+            entryMemory = Arena.ofAuto().allocate((long) LARGEST_ENTRY * Layout.PAGE, Layout.PAGE);
+            entryBuffer = entryMemory.asByteBuffer().order(ByteOrder.LITTLE_ENDIAN);
+        }
+    }
+
     private void writeOutLocked() throws IOException {
+        allocateEntry();
         boolean content = contentFirst.getAndSet(false);
         List<Range> free;
         metadataLock.lock();
@@ -331,12 +366,14 @@ final class MetadataWriter {
             if (snapshot.isEmpty()) {
                 force();
             } else {
-                if (content) {
+                if (!logNamed) {
+                    // Its first entry counts only after the force that makes it and the content durable.
+                    beginLog();
+                } else if (content) {
                     force();
                 }
                 makeRoom(snapshot.size() + LogEntry.descriptorSectors(snapshot.size()));
-                writeEntry(snapshot.size());
-                force();
+                commitEntry(snapshot.size());
             }
             logged = true;
             for (Range range : punched) {
@@ -508,8 +545,8 @@ final class MetadataWriter {
     }
 
     /**
-     * Logs other changes than those of cached pages, alone in an entry, and applies them durably: for resizing. Nothing
-     * else may change metadata meanwhile.
+     * Logs other changes than those of cached pages, alone in an entry, and applies them: for resizing. They are durable on
+     * return. Nothing else may change metadata meanwhile.
      *
      * @param positions file offsets of pages
      * @param content the pages, one after the other
@@ -523,17 +560,19 @@ final class MetadataWriter {
                 snapshot.add(new MetadataPage(
                         positions.get(i), new java.util.concurrent.atomic.AtomicReferenceArray<>(1), 0));
             }
+            allocateEntry();
             force();
+            if (!logNamed) {
+                beginLog();
+            }
             int sectors = LogEntry.descriptorSectors(positions.size());
             makeRoom(positions.size() + sectors);
             MemorySegment.copy(
                     MemorySegment.ofArray(content), 0, entryMemory, (long) sectors * Layout.PAGE, content.length);
-            writeEntry(positions.size());
-            force();
+            commitEntry(positions.size());
             if (!apply()) {
                 throw faults.poison(new DiskFile.NoSpaceException("applying a logged change"));
             }
-            force();
         } catch (IOException e) {
             throw faults.of(e);
         } finally {
@@ -546,7 +585,7 @@ final class MetadataWriter {
     void changeContentIdentifier() {
         logLock.lock();
         try {
-            headers.updateBoth(headers.current().withDataWrite(nextContent()), durability);
+            headers.update(headers.current().withDataWrite(nextContent()), durability);
         } catch (IOException e) {
             throw faults.of(e);
         } finally {

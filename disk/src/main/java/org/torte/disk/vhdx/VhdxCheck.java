@@ -259,12 +259,12 @@ public final class VhdxCheck {
         Durability durability = new Durability(file, faults);
         Headers headers = Headers.read(file);
         UUID fresh = Identifiers.random(options.random());
-        headers.updateBoth(headers.current().withFileWrite(fresh), durability);
+        headers.update(headers.current().withFileWrite(fresh), durability);
         if (!headers.current().logIsEmpty()) {
             VhdxImage.replay(file, headers.current()).apply();
             durability.modified();
             durability.force();
-            headers.updateBoth(headers.current().withLog(Layout.NIL), durability);
+            headers.update(headers.current().withLog(Layout.NIL), durability);
         }
         VhdxImage.Opened opened = VhdxImage.structures(file, headers.current());
         byte[] regions = opened.regions().encode();

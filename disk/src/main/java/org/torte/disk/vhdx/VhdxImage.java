@@ -120,11 +120,12 @@ final class VhdxImage implements AutoCloseable {
         claimAll(view, header, opened, probe);
         if (replayed.isPresent()) {
             Durability durability = new Durability(file, faults);
-            headers.updateBoth(headers.current().withFileWrite(Identifiers.random(options.random())), durability);
+            headers.update(headers.current().withFileWrite(Identifiers.random(options.random())), durability);
             replayed.get().apply();
             durability.modified();
             durability.force();
-            headers.updateBoth(headers.current().withLog(Layout.NIL), durability);
+            headers.update(headers.current().withLog(Layout.NIL), durability);
+            durability.force();
         }
         VhdxImage image = new VhdxImage(opened, file, faults, headers, false, options);
         claimAll(file, header, opened, image.space);
