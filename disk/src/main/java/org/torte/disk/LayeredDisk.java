@@ -27,7 +27,13 @@ public interface LayeredDisk extends VirtualDisk {
      */
     VirtualDisk beginMerge(int index, DiskOptions options);
 
-    /** Makes the parent of a layer durable and read-only again. */
+    /**
+     * Completes in the file of a layer what {@link #beginMerge} has changed there, durable already; in any thread, while the
+     * layer is read.
+     */
+    default void settle(int index, DiskOptions options) {}
+
+    /** Makes the parent of a layer durable and read-only again, and settles the layer. */
     void endMerge(int index, DiskOptions options);
 
     /**

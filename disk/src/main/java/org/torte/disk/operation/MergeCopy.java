@@ -142,12 +142,12 @@ final class MergeCopy {
         if (found.isPresent() && found.get().complete()) {
             return plan;
         }
-        try (MergeJournal journal = MergeJournal.open(child, options)) {
-            long start = found.map(MergeJournal.Entry::copied).orElse(0L);
-            if (found.isEmpty()) {
+        try (MergeJournal journal = MergeJournal.of(child, options)) {
+            if (found.isEmpty() && journal.exists()) {
+                // It is of another merge, whose progress must not count for this one.
                 journal.write(entry(children, 0, false));
             }
-            copy(journal, children, start, progress);
+            copy(journal, children, found.map(MergeJournal.Entry::copied).orElse(0L), progress);
             journal.write(entry(children, Long.MAX_VALUE, true));
         }
         return plan;
@@ -170,27 +170,41 @@ final class MergeCopy {
     }
 
     private void copy(MergeJournal journal, List<Path> children, long start, Progress progress) {
+        try (Behind durable = new Behind(pace.threads())) {
+            durable.begin(journal::open);
+            copy(journal, children, start, progress, durable);
+        }
+    }
+
+    private void copy(MergeJournal journal, List<Path> children, long start, Progress progress, Behind durable) {
         VirtualDisk to = disk.beginMerge(index, options);
         try {
-            copy(to, journal, children, start, progress);
+            durable.begin(() -> disk.settle(index, options));
+            copy(to, journal, children, start, progress, durable);
         } catch (RuntimeException | Error e) {
-            try {
-                disk.endMerge(index, options);
-            } catch (DiskException other) {
-                e.addSuppressed(other);
-            }
+            suppressing(e, durable::await);
+            suppressing(e, () -> disk.endMerge(index, options));
             throw e;
         }
         disk.endMerge(index, options);
     }
 
-    private void copy(VirtualDisk to, MergeJournal journal, List<Path> children, long start, Progress progress) {
+    private static void suppressing(Throwable failure, Runnable end) {
+        try {
+            end.run();
+        } catch (RuntimeException | Error e) {
+            failure.addSuppressed(e);
+        }
+    }
+
+    private void copy(
+            VirtualDisk to, MergeJournal journal, List<Path> children, long start, Progress progress, Behind durable) {
         VirtualDisk from = disk.layer(index);
         long size = from.size();
         long copied = 0;
+        long unrecorded = 0;
         boolean goOn = true;
-        try (Arena arena = Arena.ofConfined();
-                Behind durable = new Behind(pace.threads())) {
+        try (Arena arena = Arena.ofConfined()) {
             MemorySegment buffer = arena.allocate(PIECE, HOST_PAGE);
             for (long at = start; at < size && goOn; ) {
                 Extent own = from.extent(at, size - at);
@@ -201,17 +215,23 @@ final class MergeCopy {
                 long length = copyPart(from, to, own, buffer);
                 at += length;
                 copied += length;
+                unrecorded += length;
                 goOn = progress.advanced(at, size);
                 if (pace.ends(copied, durable) || !goOn) {
                     long through = at;
+                    boolean record = unrecorded >= pace.recorded() || !goOn;
                     durable.begin(() -> {
                         to.flush();
-                        journal.write(entry(children, through, false));
+                        if (record) {
+                            journal.write(entry(children, through, false));
+                        }
                     });
                     copied = 0;
+                    unrecorded = record ? 0 : unrecorded;
                 }
             }
         }
+        durable.await();
         if (!goOn) {
             throw Progress.cancelled(child.toString());
         }

@@ -11,6 +11,7 @@ import java.util.List;
 import java.util.Optional;
 import java.util.Properties;
 import java.util.zip.CRC32C;
+import org.jspecify.annotations.Nullable;
 import org.torte.disk.DiskAccess;
 import org.torte.disk.DiskException;
 import org.torte.disk.DiskFile;
@@ -117,14 +118,26 @@ final class MergeJournal implements AutoCloseable {
 
     private record Slot(long number, Entry entry) {}
 
-    private final DiskFile file;
+    private final Path path;
+    private final DiskOptions options;
     private final Faults faults;
+    private @Nullable DiskFile file;
     private long number;
 
-    private MergeJournal(DiskFile file, long number) {
-        this.file = file;
-        this.faults = new Faults(file.name());
-        this.number = number;
+    private MergeJournal(Path path, DiskOptions options) {
+        this.path = path;
+        this.options = options;
+        this.faults = new Faults(path.toString());
+    }
+
+    /** The journal of a disk's merge, which is opened when it is needed. For one thread after the other. */
+    static MergeJournal of(Path disk, DiskOptions options) {
+        return new MergeJournal(file(disk), options);
+    }
+
+    /** Whether a merge of this disk has begun before. */
+    boolean exists() {
+        return options.storage().exists(path);
     }
 
     /** Where the journal of a merge of {@code disk} is. */
@@ -150,21 +163,24 @@ final class MergeJournal implements AutoCloseable {
      *
      * @throws DiskException IN_USE when another merge of this disk is under way
      */
-    static MergeJournal open(Path disk, DiskOptions options) {
-        Path path = file(disk);
-        DiskFile file = options.storage().exists(path)
-                ? options.storage().open(path, DiskAccess.READ_WRITE, options.folders())
-                : options.storage().create(path, options.folders());
-        try {
-            return new MergeJournal(file, newest(file).map(Slot::number).orElse(0L));
-        } catch (IOException e) {
-            try (file) {
-                throw new Faults(path.toString()).of(e);
-            } catch (IOException other) {
-                e.addSuppressed(other);
-                throw new Faults(path.toString()).of(e);
+    void open() {
+        opened();
+    }
+
+    private DiskFile opened() {
+        DiskFile now = file;
+        if (now == null) {
+            now = exists()
+                    ? options.storage().open(path, DiskAccess.READ_WRITE, options.folders())
+                    : options.storage().create(path, options.folders());
+            file = now;
+            try {
+                number = newest(now).map(Slot::number).orElse(0L);
+            } catch (IOException e) {
+                throw faults.of(e);
             }
         }
+        return now;
     }
 
     private static Optional<Slot> newest(DiskFile file) throws IOException {
@@ -205,11 +221,12 @@ final class MergeJournal implements AutoCloseable {
 
     /** Writes what is true from now on; durable on return. */
     void write(Entry entry) {
+        DiskFile journal = opened();
         byte[] text = entry.text().getBytes(StandardCharsets.UTF_8);
         if (text.length > LONGEST) {
             throw new DiskException(
                     DiskException.Kind.UNSUPPORTED,
-                    file.name(),
+                    path.toString(),
                     "the disk has too many children to be connected to its parent",
                     "merge or delete some of them first");
         }
@@ -218,8 +235,8 @@ final class MergeJournal implements AutoCloseable {
         slot.putLong(MAGIC).putLong(next).putInt(text.length).putInt(checksum(next, text));
         slot.put(text);
         try {
-            file.write(next % 2 * SLOT, slot.array());
-            file.force();
+            journal.write(next % 2 * SLOT, slot.array());
+            journal.force();
         } catch (IOException e) {
             throw faults.of(e);
         }
@@ -228,8 +245,12 @@ final class MergeJournal implements AutoCloseable {
 
     @Override
     public void close() {
+        DiskFile journal = file;
+        file = null;
         try {
-            file.close();
+            if (journal != null) {
+                journal.close();
+            }
         } catch (IOException e) {
             throw faults.of(e);
         }

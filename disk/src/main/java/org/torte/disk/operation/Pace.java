@@ -7,13 +7,16 @@ import java.util.concurrent.ThreadFactory;
  *
  * @param least bytes that a step has at least
  * @param most bytes after which copying waits for the step before; a step ends between the two as soon as that is durable,
- *     so that neither waits for the other and no more than twice this is copied in vain when a merge is interrupted
+ *     so that neither waits for the other
+ * @param recorded bytes after which the journal is told with the next step: what is copied in vain at most when a merge is
+ *     interrupted, besides two steps
  * @param threads gives the threads that make steps durable, one for each; they wait for the host's disk most of the time
  */
-record Pace(long least, long most, ThreadFactory threads) {
+record Pace(long least, long most, long recorded, ThreadFactory threads) {
     /** For merges of real disks. */
     static final Pace USUAL = new Pace(
             32L << 20,
+            128L << 20,
             128L << 20,
             Thread.ofPlatform().daemon().name("merge-flush").factory());
 

@@ -39,6 +39,8 @@ public final class VhdxDisk implements LayeredDisk {
     private volatile SkippedImages skipped;
 
     private final boolean ownsFiles;
+    /** Whether layer 0 is written to by more than merges. */
+    private final boolean inUse;
     private final StampedLock[] locks = new StampedLock[LOCKS];
     private final Requests requests;
     /** Held by whoever gives a bitmap its space. */
@@ -49,6 +51,7 @@ public final class VhdxDisk implements LayeredDisk {
         this.skipped = new SkippedImages(this.images, false);
         this.top = images.getFirst();
         this.ownsFiles = ownsFiles;
+        this.inUse = !top.readOnly();
         this.requests = new Requests(top.file, top.faults);
         for (int i = 0; i < LOCKS; i++) {
             locks[i] = new StampedLock();
@@ -108,6 +111,10 @@ public final class VhdxDisk implements LayeredDisk {
         return top;
     }
 
+    boolean inUse() {
+        return inUse;
+    }
+
     // ------------------------------------------------------------------ layers
 
     @Override
@@ -127,6 +134,11 @@ public final class VhdxDisk implements LayeredDisk {
     @Override
     public VirtualDisk beginMerge(int index, DiskOptions options) {
         return new VhdxDisk(List.of(new VhdxLayers(this, options).beginMerge(index)), false);
+    }
+
+    @Override
+    public void settle(int index, DiskOptions options) {
+        new VhdxLayers(this, options).settle(index);
     }
 
     @Override

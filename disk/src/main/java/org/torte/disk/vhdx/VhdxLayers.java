@@ -29,29 +29,37 @@ final class VhdxLayers {
     }
 
     /**
-     * Opens the parent of a layer for writing. The layer accepts the parent's next DataWriteGuid before the parent gets
-     * it (section 2.6.2.6.3, parent_linkage2).
+     * Opens the parent of a layer for writing. The layer accepts the parent's next DataWriteGuid, durably, before the
+     * parent gets it (section 2.6.2.6.3, parent_linkage2); it stays open for writing until it is settled.
      */
     VhdxImage beginMerge(int index) {
         VhdxImage parent = writable(index + 1);
         if (!parent.writer.started()) {
             UUID now = parent.headers.current().dataWrite();
             UUID next = Identifiers.random(options.random());
-            edit(index, edit -> edit.expect(now, next));
+            begin(index, edit -> edit.expect(now, next));
             parent.writer.announceContentIdentifier(next);
         }
         long size = disk.image(index).size();
         if (size > parent.size()) {
             disk.withoutRequests(() -> VhdxResize.resize(parent, size));
         }
-        if (index == 0 && !disk.readOnly()) {
+        if (index == 0 && disk.inUse()) {
             disk.parentGrows(true);
         }
         return parent;
     }
 
+    /** Makes a layer read-only again. */
+    void settle(int index) {
+        if (index > 0 || !disk.inUse()) {
+            readable(index);
+        }
+    }
+
     void endMerge(int index) {
         readable(index + 1);
+        settle(index);
         if (index == 0) {
             disk.parentGrows(false);
         }
@@ -61,18 +69,19 @@ final class VhdxLayers {
         Path parent = path(index + 1);
         UUID identifier = disk.image(index + 1).headers.current().dataWrite();
         Path child = path(index - 1);
-        edit(index - 1, edit -> edit.connect(child, parent, identifier));
+        begin(index - 1, edit -> edit.connect(child, parent, identifier));
+        settle(index - 1);
         VhdxImage removed = disk.image(index);
         disk.withoutRequests(() -> disk.replace(index, null));
         removed.close();
     }
 
-    private void edit(int index, VhdxEdit.Change change) {
-        if (index == 0 && !disk.readOnly()) {
+    /** Changes what a layer says of its parent, durably. */
+    private void begin(int index, VhdxEdit.Change change) {
+        if (index == 0 && disk.inUse()) {
             disk.withoutRequests(() -> VhdxEdit.apply(disk.image(0), change, false));
         } else {
             VhdxEdit.apply(writable(index), change, true);
-            readable(index);
         }
     }
 

@@ -178,7 +178,7 @@ class FaultTest {
         }
         byte[] expected = images.content(images.child);
         Turns turns = new Turns(new SplittableRandom(1));
-        Pace pace = new Pace(128 << 10, 256 << 10, turns.threads());
+        Pace pace = new Pace(128 << 10, 256 << 10, 256 << 10, turns.threads());
         return new Scenario(
                 "merge",
                 images,

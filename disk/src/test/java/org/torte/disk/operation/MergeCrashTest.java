@@ -60,7 +60,7 @@ class MergeCrashTest {
 
     /** Steps of a block or two, as it happens. */
     private static Pace pace(ThreadFactory threads) {
-        return new Pace(BLOCK, 2 * BLOCK, threads);
+        return new Pace(BLOCK, 2 * BLOCK, 2 * BLOCK, threads);
     }
 
     private final Path base;
