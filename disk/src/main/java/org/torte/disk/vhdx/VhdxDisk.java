@@ -41,6 +41,7 @@ public final class VhdxDisk implements LayeredDisk {
     private final boolean ownsFiles;
     /** Whether layer 0 is written to by more than merges. */
     private final boolean inUse;
+
     private final StampedLock[] locks = new StampedLock[LOCKS];
     private final Requests requests;
     /** Held by whoever gives a bitmap its space. */

@@ -482,7 +482,8 @@ class LiveDiskTest {
                 begun.countDown();
                 return true;
             };
-            Future<?> merge = other.submit(() -> disk.merge(top, telling, new Pace(SECTOR, 2 * SECTOR, 2 * SECTOR, Thread::new)));
+            Future<?> merge =
+                    other.submit(() -> disk.merge(top, telling, new Pace(SECTOR, 2 * SECTOR, 2 * SECTOR, Thread::new)));
             begun.await();
             disk.close();
             Throwable end = catchThrowable(merge::get);
