@@ -164,18 +164,28 @@ public final class StateContainerReader implements StateReader {
     }
 
     private static void putRam(@Nullable GuestMemory memory, int version, byte[] body) {
-        int length = body.length - 8;
-        if (version != 1
-                || length <= 0
-                || length > StateFormat.MAX_PAGES * GuestMemory.PAGE_SIZE
-                || length % GuestMemory.PAGE_SIZE != 0) {
+        long length = body.length - 8;
+        ByteBuffer fields = ByteBuffer.wrap(body).order(ByteOrder.LITTLE_ENDIAN);
+        boolean fits = switch (version) {
+            case StateFormat.PAGES -> length <= StateFormat.MAX_PAGES * GuestMemory.PAGE_SIZE;
+            case StateFormat.ZEROES -> body.length == StateFormat.ZEROES_LENGTH;
+            default -> false;
+        };
+        if (fits && version == StateFormat.ZEROES) {
+            length = Integer.toUnsignedLong(fields.getInt(8)) * GuestMemory.PAGE_SIZE;
+        }
+        if (!fits || length <= 0 || length % GuestMemory.PAGE_SIZE != 0) {
             throw damaged("a part of its memory has an impossible size");
         }
-        long address = ByteBuffer.wrap(body).order(ByteOrder.LITTLE_ENDIAN).getLong();
+        long address = fields.getLong(0);
         if (memory == null || address % GuestMemory.PAGE_SIZE != 0 || !memory.contains(address, length)) {
             throw damaged("a part of its memory lies outside the machine's");
         }
-        memory.write(address, body, 8, length);
+        if (version == StateFormat.ZEROES) {
+            memory.release(address, length);
+        } else {
+            memory.write(address, body, 8, (int) length);
+        }
     }
 
     private byte[] take(int length) throws IOException {

@@ -6,7 +6,6 @@ import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
-import java.util.Arrays;
 import java.util.HashSet;
 import java.util.Set;
 import java.util.function.Consumer;
@@ -14,11 +13,11 @@ import java.util.zip.CRC32C;
 
 /**
  * Writes a saved machine as one stream (docs/state-format.md): the definition, then sections and RAM in any order, then
- * {@link #finish}. Equal state gives equal bytes. An error of the stream comes out as {@link UncheckedIOException}. For
+ * {@link #finish}. Pages that are written twice count as they were written last. Equal state gives equal bytes. An error of the stream comes out as {@link UncheckedIOException}. For
  * one thread.
  */
-public final class StateContainerWriter implements StateWriter {
-    private static final byte[] ZEROES = new byte[GuestMemory.PAGE_SIZE];
+public final class StateContainerWriter implements StateWriter, MemorySink {
+    private static final byte[] NOTHING = {};
 
     private final OutputStream stream;
     private final Set<String> names = new HashSet<>();
@@ -50,40 +49,28 @@ public final class StateContainerWriter implements StateWriter {
         StateOutput output = new StateOutput();
         body.accept(output);
         byte[] bytes = output.toByteArray();
-        write(name, flags, version, bytes, bytes.length);
+        write(name, flags, version, NOTHING, bytes, bytes.length);
     }
 
     /** Writes all pages of RAM that are not zero. Nothing else may write to it meanwhile. */
     public void ram(GuestMemory memory) {
-        byte[] chunk = new byte[8 + StateFormat.MAX_PAGES * GuestMemory.PAGE_SIZE];
-        byte[] page = new byte[GuestMemory.PAGE_SIZE];
-        for (GuestMemory.Bank bank : memory.banks()) {
-            int filled = 0;
-            for (long at = memory.nextData(bank.address(), bank.end()); at < bank.end(); ) {
-                memory.read(at, page, 0, page.length);
-                boolean zero = isZero(page);
-                if (!zero) {
-                    if (filled == 0) {
-                        ByteBuffer.wrap(chunk).order(ByteOrder.LITTLE_ENDIAN).putLong(at);
-                        filled = 8;
-                    }
-                    System.arraycopy(page, 0, chunk, filled, page.length);
-                    filled += page.length;
-                }
-                long next = at + page.length;
-                if (zero || next % (1 << 20) == 0) {
-                    next = memory.nextData(next, bank.end());
-                }
-                if (filled > 0 && (zero || filled == chunk.length || next != at + page.length)) {
-                    write(StateFormat.RAM, 0, 1, chunk, filled);
-                    filled = 0;
-                }
-                at = next;
-            }
-            if (filled > 0) {
-                write(StateFormat.RAM, 0, 1, chunk, filled);
-            }
-        }
+        new MemoryReader(memory, this).all(_ -> {});
+    }
+
+    @Override
+    public void pages(long address, byte[] bytes, int length) {
+        write(StateFormat.RAM, 0, StateFormat.PAGES, place(address, Long.BYTES).array(), bytes, length);
+    }
+
+    @Override
+    public void zeroes(long address, long length) {
+        int pages = (int) (length / GuestMemory.PAGE_SIZE);
+        byte[] body = place(address, StateFormat.ZEROES_LENGTH).putInt(pages).array();
+        write(StateFormat.RAM, 0, StateFormat.ZEROES, NOTHING, body, body.length);
+    }
+
+    private static ByteBuffer place(long address, int length) {
+        return ByteBuffer.allocate(length).order(ByteOrder.LITTLE_ENDIAN).putLong(address);
     }
 
     /** Ends the container; without this end, readers take it for cut off. */
@@ -91,15 +78,12 @@ public final class StateContainerWriter implements StateWriter {
         StateOutput output = new StateOutput();
         output.putLong(sections);
         byte[] bytes = output.toByteArray();
-        write(StateFormat.END, 0, 1, bytes, bytes.length);
+        write(StateFormat.END, 0, 1, NOTHING, bytes, bytes.length);
     }
 
-    private static boolean isZero(byte[] page) {
-        return Arrays.equals(page, ZEROES);
-    }
-
-    private void write(String name, int flags, int version, byte[] body, int length) {
+    private void write(String name, int flags, int version, byte[] begin, byte[] rest, int restLength) {
         byte[] text = name.getBytes(StandardCharsets.UTF_8);
+        long length = (long) begin.length + restLength;
         if (text.length > StateFormat.MAX_NAME || version < 1 || length > StateFormat.MAX_BODY) {
             throw new IllegalArgumentException(
                     "no section can be called " + name + " version " + version + " with " + length + " bytes");
@@ -113,9 +97,11 @@ public final class StateContainerWriter implements StateWriter {
                 .put(text);
         CRC32C sum = new CRC32C();
         sum.update(head.array());
-        sum.update(body, 0, length);
+        sum.update(begin);
+        sum.update(rest, 0, restLength);
         put(head.array(), head.capacity());
-        put(body, length);
+        put(begin, begin.length);
+        put(rest, restLength);
         ByteBuffer tail = ByteBuffer.allocate(4).order(ByteOrder.LITTLE_ENDIAN);
         put(tail.putInt((int) sum.getValue()).array(), 4);
         sections++;

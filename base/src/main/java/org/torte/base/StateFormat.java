@@ -16,8 +16,17 @@ final class StateFormat {
     /** The section that comes first: what the machine is. */
     static final String DEFINITION = "definition";
 
-    /** A run of pages. */
+    /** A run of pages, in place of what came before of them. */
     static final String RAM = "ram";
+
+    /** The version of {@link #RAM} with the pages' content. */
+    static final int PAGES = 1;
+
+    /** The version of {@link #RAM} for pages that are zero, of which there may be any number. */
+    static final int ZEROES = 2;
+
+    /** The bytes of the body of {@link #ZEROES}: address and number of pages. */
+    static final int ZEROES_LENGTH = 12;
 
     /** The section that comes last: how many came before. */
     static final String END = "end";

@@ -500,6 +500,8 @@ public final class Machine implements AutoCloseable {
             partition.reset();
             chipset.reset();
             load(bootLoader);
+            // Neither the clearing nor the loader has told who copies memory or keeps code of it.
+            memory.banks().forEach(bank -> partition.memoryWritten(bank.address(), bank.length()));
             if (running) {
                 move();
             }

@@ -1,34 +1,27 @@
 package org.torte.worker;
 
 import java.io.BufferedInputStream;
-import java.io.BufferedOutputStream;
 import java.io.IOException;
 import java.io.InputStream;
-import java.io.OutputStream;
 import java.io.UncheckedIOException;
-import java.nio.channels.Channels;
-import java.nio.channels.FileChannel;
 import java.nio.file.AccessDeniedException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
-import java.nio.file.StandardOpenOption;
 import java.util.List;
 import java.util.UUID;
 import org.jspecify.annotations.Nullable;
 import org.torte.base.StateContainerReader;
-import org.torte.base.StateContainerWriter;
 import org.torte.base.StateException;
 import org.torte.disk.DiskStorage;
 import org.torte.machine.Machine;
 import org.torte.machine.MachineConfiguration;
 
-/** A machine in a file: the container of docs/state-format.md with what the machine starts from after a reset. */
+/** A machine in a file, to be read: what {@link MachineFile} has written. */
 final class SavedMachine implements AutoCloseable {
-    private static final String BOOT = "worker.boot";
+    static final String BOOT = "worker.boot";
     /** Since version 2 the kernel may be on a disk. */
-    private static final int BOOT_VERSION = 2;
+    static final int BOOT_VERSION = 2;
 
     private final Path file;
     private final InputStream stream;
@@ -40,49 +33,6 @@ final class SavedMachine implements AutoCloseable {
         this.stream = stream;
         this.reader = reader;
         configuration = MachineConfiguration.parse(reader.definition());
-    }
-
-    /** Writes a machine that stands still. The file appears complete, and on the disk, or not at all. */
-    static void write(Path file, Machine machine, Disks disks, Networks networks, @Nullable StartSource source) {
-        Path target = file.toAbsolutePath();
-        Path folder = target.getParent();
-        if (folder == null || Files.isDirectory(target)) {
-            throw new InputException(
-                    "a machine cannot be saved to " + file + ", which is a folder; give a file's path");
-        }
-        Path part = null;
-        try {
-            part = Files.createTempFile(folder, ".torte-", ".part");
-            try (FileChannel channel = FileChannel.open(part, StandardOpenOption.WRITE);
-                    OutputStream stream = new BufferedOutputStream(Channels.newOutputStream(channel), 1 << 20)) {
-                StateContainerWriter writer =
-                        new StateContainerWriter(stream, machine.configuration().toText());
-                if (source != null) {
-                    writer.section(BOOT, BOOT_VERSION, source::save);
-                }
-                if (!disks.isEmpty()) {
-                    writer.section(Disks.SECTION, Disks.VERSION, disks::save);
-                }
-                if (!networks.isEmpty()) {
-                    writer.section(Networks.SECTION, Networks.VERSION, networks::save);
-                }
-                machine.save(writer);
-                writer.ram(machine.memory());
-                writer.finish();
-                stream.flush();
-                channel.force(true);
-            }
-            Files.move(part, target, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
-            part = null;
-            try (FileChannel directory = FileChannel.open(folder, StandardOpenOption.READ)) {
-                directory.force(true);
-            }
-        } catch (IOException | UncheckedIOException e) {
-            throw new InputException("the machine cannot be saved to " + file + " (" + HostError.cause(e)
-                    + "); give a path where there is room and permission to write");
-        } finally {
-            deleteQuietly(part);
-        }
     }
 
     /** Opens a saved machine and reads its definition. */
@@ -181,16 +131,5 @@ final class SavedMachine implements AutoCloseable {
                         "the saved machine " + file + " cannot be read (" + HostError.cause(e)
                                 + "); check the file system";
                 });
-    }
-
-    private static void deleteQuietly(@Nullable Path part) {
-        if (part != null) {
-            try {
-                Files.deleteIfExists(part);
-            } catch (IOException e) {
-                // The error that led here is the one to tell; a left-over .part file harms nobody.
-                return;
-            }
-        }
     }
 }

@@ -7,6 +7,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.Set;
@@ -17,8 +18,11 @@ import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
+import org.torte.base.GuestMemory;
+import org.torte.base.MemorySink;
 import org.torte.base.net.MacAddress;
 import org.torte.disk.DiskStorage;
 import org.torte.disk.operation.LiveDisk;
@@ -28,6 +32,7 @@ import org.torte.hypervisor.PartitionConfiguration;
 import org.torte.hypervisor.TranslatorMode;
 import org.torte.hypervisor.TranslatorStatistics;
 import org.torte.machine.GuestCrash;
+import org.torte.machine.LiveCopy;
 import org.torte.machine.Machine;
 import org.torte.machine.MachineConfiguration;
 import org.torte.machine.MachineEnd;
@@ -71,8 +76,10 @@ public final class VirtualMachine implements AutoCloseable {
     }
 
     private final Machine machine;
-    /** Held while a checkpoint is made. */
-    private final Object checkpointing = new Object();
+    /** Held while the machine is saved or a checkpoint is made. Before {@link #standing}. */
+    private final Object copying = new Object();
+    /** Held while the machine must not go on. */
+    private final Object standing = new Object();
 
     private final ProcessorLimit processorLimit;
     private final Console console;
@@ -154,7 +161,9 @@ public final class VirtualMachine implements AutoCloseable {
             throw new IllegalStateException("the machine has been started already");
         }
         if (restored) {
-            machine.resume();
+            synchronized (standing) {
+                machine.resume();
+            }
         } else if (loader != null) {
             machine.start(loader);
         }
@@ -311,7 +320,9 @@ public final class VirtualMachine implements AutoCloseable {
 
     /** Stops processors and time; on return nothing in the machine moves. */
     public void pause() {
-        machine.pause();
+        synchronized (standing) {
+            machine.pause();
+        }
         if (state() == State.PAUSED) {
             tell(State.PAUSED);
         }
@@ -319,7 +330,9 @@ public final class VirtualMachine implements AutoCloseable {
 
     /** Lets a paused machine go on. */
     public void resume() {
-        machine.resume();
+        synchronized (standing) {
+            machine.resume();
+        }
         if (state() == State.RUNNING) {
             tell(State.RUNNING);
         }
@@ -360,14 +373,15 @@ public final class VirtualMachine implements AutoCloseable {
      * @throws InputException when the file cannot be written; what was there before is untouched
      */
     public void save(Path file) {
-        boolean wasRunning = machine.isRunning();
-        machine.pause();
-        try {
-            disks.flush();
-            SavedMachine.write(file, machine, disks, networks, source);
-        } finally {
-            if (wasRunning) {
-                machine.resume();
+        synchronized (copying) {
+            try (MachineFile saved = new MachineFile(file, machine)) {
+                whileStanding(() -> {
+                    disks.flush();
+                    saved.devices(machine, disks, networks, source);
+                    saved.writing(() -> saved.memory().ram(machine.memory()));
+                    saved.end();
+                    saved.commit();
+                });
             }
         }
     }
@@ -377,53 +391,118 @@ public final class VirtualMachine implements AutoCloseable {
      *
      * @param stood how long the guest stood
      * @param frozen whether the guest had frozen its file systems
+     * @param copied what was copied of its memory after the first pass; nothing if its memory is not kept
      */
-    public record Checkpointed(Duration stood, boolean frozen) {}
+    public record Checkpointed(Duration stood, boolean frozen, Optional<LiveCopy.Copied> copied) {}
 
     /**
      * Keeps the machine as it is at one moment: its disks' files stay as they are, and what the guest writes from then on
-     * goes to new differencing disks. A running machine stands still meanwhile and then goes on; a paused one stays paused.
-     * All disks change or none.
+     * goes to new differencing disks. Memory is copied while the machine runs; it stands for that moment and then goes on.
+     * A paused one stays paused. All disks change or none.
      *
      * @param memory where its memory and devices go, for a machine that is to go on from there; nothing if only the disks
-     *     are kept
+     *     are kept. The file is there when it is complete and durable, which is after the machine has gone on
      * @param children the new files, by unit
+     * @param progress told how far the copying is
      * @return how it went
-     * @throws InputException when that cannot be done; the machine goes on as before, though a file of its memory may be
-     *     left
+     * @throws InputException when that cannot be done; the machine goes on as before. If its memory cannot be made durable
+     *     in the end, there is no file of it, and the disks are in the new files
      */
-    public Checkpointed checkpoint(Optional<Path> memory, Map<Integer, Path> children) {
-        synchronized (checkpointing) {
+    public Checkpointed checkpoint(Optional<Path> memory, Map<Integer, Path> children, LiveCopy.Progress progress) {
+        synchronized (copying) {
+            if (memory.isEmpty()) {
+                return checkpoint(children, () -> {});
+            }
+            try (MachineFile saved = new MachineFile(memory.get(), machine);
+                    LiveCopy copy = new LiveCopy(machine, saved.memory(), alive(progress))) {
+                saved.writing(copy::all);
+                saved.force();
+                disks.flush();
+                saved.writing(copy::rounds);
+                AtomicReference<LiveCopy.@Nullable Copied> copied = new AtomicReference<>();
+                Checkpointed done = checkpoint(children, () -> {
+                    disks.flush();
+                    saved.devices(machine, disks, networks, source);
+                    saved.writing(() -> copied.set(copy.rest()));
+                    saved.end();
+                });
+                saved.commit();
+                return new Checkpointed(done.stood, done.frozen, Optional.ofNullable(copied.get()));
+            }
+        }
+    }
+
+    /** Has the copying end with the machine. */
+    private LiveCopy.Progress alive(LiveCopy.Progress progress) {
+        return (done, total) -> {
+            if (machine.isEnding()) {
+                throw new InputException("the machine has ended; start it again");
+            }
+            progress.advanced(done, total);
+        };
+    }
+
+    /** The moment of a checkpoint. */
+    private Checkpointed checkpoint(Map<Integer, Path> children, Runnable memory) {
+        long from = System.nanoTime();
+        boolean[] frozen = {false};
+        whileStanding(() -> {
+            if (state() == State.ENDED) {
+                throw new InputException("the machine has ended; start it again");
+            }
+            memory.run();
+            // The machine's clock stands, so that they stay frozen if they are.
+            frozen[0] = integration()
+                    .vss()
+                    .filter(vss -> vss.state() == Backup.State.FROZEN)
+                    .isPresent();
+            disks.checkpoint(children);
+        });
+        return new Checkpointed(Duration.ofNanos(System.nanoTime() - from), frozen[0], Optional.empty());
+    }
+
+    /**
+     * Copies the memory of the machine while it runs, and lets it stand for a moment when the copy is complete: what a
+     * checkpoint does, for other purposes. A paused machine stays paused.
+     *
+     * @param sink where its memory goes
+     * @param complete what is done at that moment, with the memory that has been copied
+     * @return what was copied after the first pass
+     * @throws InputException when the machine ends meanwhile
+     */
+    public LiveCopy.Copied copyMemory(MemorySink sink, Consumer<GuestMemory> complete) {
+        synchronized (copying) {
+            try (LiveCopy copy = new LiveCopy(machine, sink, alive((_, _) -> {}))) {
+                copy.all();
+                copy.rounds();
+                AtomicReference<LiveCopy.@Nullable Copied> copied = new AtomicReference<>();
+                whileStanding(() -> {
+                    copied.set(copy.rest());
+                    complete.accept(machine.memory());
+                });
+                return Objects.requireNonNull(copied.get());
+            }
+        }
+    }
+
+    /** Does something while nothing in the machine moves, and nobody lets it go on. */
+    private void whileStanding(Runnable work) {
+        synchronized (standing) {
             boolean wasRunning = machine.isRunning();
-            boolean frozen;
-            long from = System.nanoTime();
             machine.pause();
             try {
-                if (state() == State.ENDED) {
-                    throw new InputException("the machine has ended; start it again");
-                }
-                if (memory.isPresent()) {
-                    disks.flush();
-                    SavedMachine.write(memory.get(), machine, disks, networks, source);
-                }
-                // The machine's clock stands, so that they stay frozen if they are.
-                frozen = integration()
-                        .vss()
-                        .filter(vss -> vss.state() == Backup.State.FROZEN)
-                        .isPresent();
-                disks.checkpoint(children);
+                work.run();
             } finally {
                 if (wasRunning) {
                     machine.resume();
                 }
             }
-            return new Checkpointed(Duration.ofNanos(System.nanoTime() - from), frozen);
         }
     }
 
     /** Its disks, by unit, in the files where they are when no checkpoint is being made; waits for one that is. */
     public Map<Integer, DiskSource> settledDisks() {
-        synchronized (checkpointing) {
+        synchronized (copying) {
             return disks.sources();
         }
     }
@@ -480,7 +559,11 @@ public final class VirtualMachine implements AutoCloseable {
     @Override
     public void close() {
         processorLimit.close();
-        machine.close();
+        machine.stop();
+        // Who still reads its memory ends first.
+        synchronized (copying) {
+            machine.close();
+        }
         disks.close();
         networks.close();
         console.close();

@@ -98,10 +98,12 @@ final class PhysicalMemory {
      * dirty and drops code that the bytes belonged to.
      */
     void written(long address, long length) {
-        markDirty(address, length);
-        // The store must be visible before the look at the code flag; a processor that decodes does it the other way
-        // round (flag, then bytes), so one of the two sees the other.
+        // The store must be visible before the look at the flags. Who copies dirty pages does it the other way round
+        // (takes
+        // the flag, then reads), and so does a processor that decodes (flag, then bytes): one of the two sees the
+        // other.
         VarHandle.fullFence();
+        markDirty(address, length);
         long end = address + length;
         for (long a = address; a < end; a = (a | 0xfff) + 1) {
             if (code.holdsCode(a)) {

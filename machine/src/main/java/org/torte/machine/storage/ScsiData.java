@@ -63,8 +63,12 @@ final class ScsiData {
         if (direct(range, count, disk.logicalSectorSize())) {
             for (int at = 0; at < count; ) {
                 int run = range.run(at, count - at);
-                disk.read(offset + at, memory, range.address(at), run);
-                host.memoryWritten(range.address(at), run);
+                try {
+                    disk.read(offset + at, memory, range.address(at), run);
+                } finally {
+                    // Also one that fails may have read something.
+                    host.memoryWritten(range.address(at), run);
+                }
                 at += run;
             }
         } else {

@@ -5,6 +5,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.TreeMap;
 import java.util.function.Consumer;
+import org.torte.base.GuestMemory;
 import org.torte.disk.DiskException;
 import org.torte.disk.operation.LiveDisk;
 import org.torte.disk.operation.Merge;
@@ -24,8 +25,17 @@ final class CheckpointCommands {
         Optional<Path> memory = parameters.has("memory") ? Optional.of(parameters.path("memory")) : Optional.empty();
         Map<Integer, Path> children = parameters.paths("disks");
         progress.accept(memory.isPresent() ? "keeping memory and disks" : "keeping disks");
-        VirtualMachine.Checkpointed done = machine.checkpoint(memory, children);
-        return Map.of("stood-ms", done.stood().toMillis(), "frozen", done.frozen());
+        Percent percent = new Percent(progress);
+        VirtualMachine.Checkpointed done = machine.checkpoint(memory, children, percent::advanced);
+        Map<String, Object> answer = new TreeMap<>();
+        answer.put("stood-ms", done.stood().toMillis());
+        answer.put("frozen", done.frozen());
+        done.copied().ifPresent(copied -> {
+            answer.put("rounds", copied.rounds());
+            answer.put("copied-again", copied.again() * GuestMemory.PAGE_SIZE);
+            answer.put("copied-last", copied.last() * GuestMemory.PAGE_SIZE);
+        });
+        return answer;
     }
 
     /** Merges an image of a disk's chain into the one below. */
@@ -33,7 +43,7 @@ final class CheckpointCommands {
         parameters.allow("file");
         Path file = parameters.path("file");
         LiveDisk disk = machine.diskWithLayer(file);
-        MergeProgress percent = new MergeProgress(progress);
+        Percent percent = new Percent(progress);
         try {
             Merge.Plan plan = disk.merge(file, (done, total) -> {
                 percent.advanced(done, total);

@@ -53,7 +53,7 @@ final class DiskCommands {
         LiveDisk disk = machine.disk(unit);
         Path file =
                 parameters.has("file") ? parameters.path("file") : disk.layers().getFirst();
-        MergeProgress progress = new MergeProgress(asker);
+        Percent progress = new Percent(asker);
         try {
             Merge.Plan plan = disk.merge(file, (done, total) -> {
                 progress.advanced(done, total);

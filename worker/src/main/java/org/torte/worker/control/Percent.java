@@ -2,12 +2,12 @@ package org.torte.worker.control;
 
 import java.util.function.Consumer;
 
-/** Tells how far a merge is, each percent once. For one thread. */
-final class MergeProgress {
+/** Tells how far something is, each percent once. For one thread. */
+final class Percent {
     private final Consumer<String> progress;
     private long last = -1;
 
-    MergeProgress(Consumer<String> progress) {
+    Percent(Consumer<String> progress) {
         this.progress = progress;
     }
 
