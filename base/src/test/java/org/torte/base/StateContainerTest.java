@@ -85,6 +85,70 @@ class StateContainerTest {
         }
     }
 
+    /** A machine that was copied in rounds: pages come again, with other content or as zeroes. */
+    private static byte[] rounds() {
+        try (GuestMemory memory = GuestMemory.allocate(SIZE)) {
+            ByteArrayOutputStream out = new ByteArrayOutputStream();
+            StateContainerWriter writer = new StateContainerWriter(out, "memory = 4\n");
+            for (long page = 0x1000; page < 0x8000; page += 0x1000) {
+                memory.putInt(page, 1);
+            }
+            MemoryReader reader = new MemoryReader(memory, writer);
+            reader.all(_ -> {});
+            memory.putInt(0x2000, 2);
+            memory.putInt(0x9000, 3);
+            memory.putInt(0x4000, 0);
+            memory.release(0x5000, 0x2000);
+            assertThat(reader.pages(new long[] {0b10_1111_0100, 1}, _ -> {})).isEqualTo(7);
+            writer.finish();
+            return out.toByteArray();
+        }
+    }
+
+    private static void checkRounds(byte[] container) throws IOException {
+        try (GuestMemory memory = GuestMemory.allocate(SIZE)) {
+            StateContainerReader reader = new StateContainerReader(new ByteArrayInputStream(container));
+            reader.readRest(memory);
+            reader.requireAllRead();
+            assertThat(memory.nextData(0x4000, 0x7000)).as("zeroes take no room").isEqualTo(0x7000);
+            int[] expected = {0, 1, 2, 1, 0, 0, 0, 1, 0, 3};
+            for (int page = 0; page < expected.length; page++) {
+                assertThat(memory.getInt((long) page << 12)).as("page %d", page).isEqualTo(expected[page]);
+            }
+        }
+    }
+
+    @Test
+    void whatComesLaterOfAPageIsInPlaceOfWhatCameBefore() throws IOException {
+        byte[] container = rounds();
+        checkRounds(container);
+        assertThat(rounds()).isEqualTo(container);
+    }
+
+    /** Written by the first version that copied in rounds; must load for ever. */
+    @Test
+    void theFirstVersionWithRoundsStillLoads() throws IOException {
+        try (InputStream golden = StateContainerTest.class.getResourceAsStream("container-2.torte")) {
+            assertThat(golden).isNotNull();
+            checkRounds(golden.readAllBytes());
+        }
+    }
+
+    @ParameterizedTest
+    @ValueSource(ints = {0, 1 << 20, -1})
+    void zeroesOutsideOfTheMemoryAreRefused(int pages) throws IOException {
+        ByteArrayOutputStream out = new ByteArrayOutputStream();
+        StateContainerWriter writer = new StateContainerWriter(out, "");
+        writer.zeroes(0x1000, Integer.toUnsignedLong(pages) << 12);
+        writer.finish();
+        try (GuestMemory memory = GuestMemory.allocate(SIZE)) {
+            StateContainerReader reader = new StateContainerReader(new ByteArrayInputStream(out.toByteArray()));
+            assertThatThrownBy(() -> reader.readRest(memory))
+                    .isInstanceOf(StateException.class)
+                    .hasMessageContaining("a part of its memory");
+        }
+    }
+
     @Test
     void zeroPagesTakeNoRoom() {
         assertThat(container()).hasSizeBetween(3 * 4096, 3 * 4096 + 600);

@@ -333,6 +333,7 @@ public final class Checkpoints {
                 kind,
                 withMemory ? Consistency.MEMORY : running.isEmpty() ? Consistency.OFF : Consistency.CRASH,
                 memory,
+                null,
                 now.hardware());
         List<Link> links = links(now.disks());
         settling(() -> {
@@ -364,18 +365,36 @@ public final class Checkpoints {
                 arguments.put("memory", files.path(checkpoint.savedState()).toString());
             }
             JsonNode answer = task.await(
-                    worker.ask("checkpoint.new", arguments), MAKE_LIMIT, "making the checkpoint", "try again");
-            task.log("the machine stood still for " + answer.path("stood-ms").asLong() + " ms");
+                    worker.ask("checkpoint.new", arguments, said -> percent(task, said)),
+                    MAKE_LIMIT,
+                    "making the checkpoint",
+                    "try again");
+            long stood = answer.path("stood-ms").asLong();
+            task.log(
+                    checkpoint.savedState() == null
+                            ? "the machine stood still for " + stood + " ms"
+                            : "memory was copied while the machine ran, "
+                                    + mebibytes(answer, "copied-again") + " MiB of it again in "
+                                    + answer.path("rounds").asInt() + " rounds; it stood still for " + stood
+                                    + " ms, for "
+                                    + mebibytes(answer, "copied-last") + " MiB and its disks");
+            Consistency known = checkpoint.consistency();
             if (frozen && answer.path("frozen").asBoolean()) {
-                commit(old -> CheckpointChange.known(old, Consistency.FILE_SYSTEMS));
+                known = Consistency.FILE_SYSTEMS;
             } else if (frozen) {
                 task.log("the guest had thawed its file systems by then; the disks are as after a power failure");
             }
+            Consistency consistency = known;
+            commit(old -> CheckpointChange.known(old, consistency, stood));
         } finally {
             if (frozen) {
                 thaw(task, worker);
             }
         }
+    }
+
+    private static long mebibytes(JsonNode answer, String name) {
+        return answer.path(name).asLong() >> 20;
     }
 
     private static int unit(List<Disk> disks, Link link) {

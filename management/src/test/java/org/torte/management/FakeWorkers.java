@@ -206,14 +206,15 @@ public final class FakeWorkers implements Workers {
                 Map<String, Object> answer = new TreeMap<>();
                 if (command.equals("checkpoint.new")) {
                     steps.accept("worker: begin");
-                    if (arguments.get("memory") != null) {
-                        Files.writeString(Path.of(String.valueOf(arguments.get("memory"))), "memory");
-                        steps.accept("worker: memory");
-                    }
                     for (Map.Entry<?, ?> child : children(arguments).entrySet()) {
                         disks.get(Integer.parseInt(String.valueOf(child.getKey())))
                                 .checkpoint(Path.of(String.valueOf(child.getValue())));
                         steps.accept("worker: disk " + child.getKey());
+                    }
+                    // Memory is durable, and has its name, only when the machine has gone on.
+                    if (arguments.get("memory") != null) {
+                        Files.writeString(Path.of(String.valueOf(arguments.get("memory"))), "memory");
+                        steps.accept("worker: memory");
                     }
                     answer.put("stood-ms", 1);
                     answer.put("frozen", asked.contains("freeze"));

@@ -28,11 +28,11 @@ import org.torte.disk.DiskStorage;
 import org.torte.disk.operation.LiveDisk;
 import org.torte.hypervisor.Hypervisor;
 import org.torte.hypervisor.HypervisorException;
+import org.torte.hypervisor.LiveCopy;
 import org.torte.hypervisor.PartitionConfiguration;
 import org.torte.hypervisor.TranslatorMode;
 import org.torte.hypervisor.TranslatorStatistics;
 import org.torte.machine.GuestCrash;
-import org.torte.machine.LiveCopy;
 import org.torte.machine.Machine;
 import org.torte.machine.MachineConfiguration;
 import org.torte.machine.MachineEnd;
@@ -414,7 +414,7 @@ public final class VirtualMachine implements AutoCloseable {
                 return checkpoint(children, () -> {});
             }
             try (MachineFile saved = new MachineFile(memory.get(), machine);
-                    LiveCopy copy = new LiveCopy(machine, saved.memory(), alive(progress))) {
+                    LiveCopy copy = liveCopy(saved.memory(), progress)) {
                 saved.writing(copy::all);
                 saved.force();
                 disks.flush();
@@ -432,14 +432,14 @@ public final class VirtualMachine implements AutoCloseable {
         }
     }
 
-    /** Has the copying end with the machine. */
-    private LiveCopy.Progress alive(LiveCopy.Progress progress) {
-        return (done, total) -> {
+    /** Copying that ends with the machine. */
+    private LiveCopy liveCopy(MemorySink sink, LiveCopy.Progress progress) {
+        return new LiveCopy(machine.memory(), machine.partition(), sink, (done, total) -> {
             if (machine.isEnding()) {
                 throw new InputException("the machine has ended; start it again");
             }
             progress.advanced(done, total);
-        };
+        });
     }
 
     /** The moment of a checkpoint. */
@@ -472,7 +472,7 @@ public final class VirtualMachine implements AutoCloseable {
      */
     public LiveCopy.Copied copyMemory(MemorySink sink, Consumer<GuestMemory> complete) {
         synchronized (copying) {
-            try (LiveCopy copy = new LiveCopy(machine, sink, alive((_, _) -> {}))) {
+            try (LiveCopy copy = liveCopy(sink, (_, _) -> {})) {
                 copy.all();
                 copy.rounds();
                 AtomicReference<LiveCopy.@Nullable Copied> copied = new AtomicReference<>();

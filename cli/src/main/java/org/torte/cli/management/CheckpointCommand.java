@@ -77,7 +77,7 @@ public final class CheckpointCommand extends GroupCommand {
         public Integer call() {
             JsonNode tree = service().get(path(vm));
             List<List<String>> rows = new ArrayList<>();
-            rows.add(List.of("NAME", "KIND", "CONSISTENT", "AGE", "OWNER", "SIZE"));
+            rows.add(List.of("NAME", "KIND", "CONSISTENT", "AGE", "OWNER", "STOOD", "SIZE"));
             Map<String, List<JsonNode>> after = new HashMap<>();
             for (JsonNode one : tree.path("items")) {
                 after.computeIfAbsent(one.path("parent").asText(), _ -> new ArrayList<>())
@@ -112,6 +112,9 @@ public final class CheckpointCommand extends GroupCommand {
                         one.path("consistency").asText(),
                         age(one.path("created").asText()),
                         one.path("owner").asText(),
+                        one.path("stoodMillis").isNumber()
+                                ? one.path("stoodMillis").asLong() + " ms"
+                                : "",
                         Output.size(one.path("size").asLong())));
                 String id = one.path("id").asText();
                 add(rows, after, now, id, indent + "  ");
@@ -124,6 +127,7 @@ public final class CheckpointCommand extends GroupCommand {
         private static void addNow(List<List<String>> rows, JsonNode now, String indent) {
             rows.add(List.of(
                     indent + "(now)",
+                    "",
                     "",
                     "",
                     "",

@@ -22,6 +22,7 @@ import org.torte.management.definition.Hardware.Disk;
  * @param consistency what its disks hold
  * @param savedState the file of its memory and devices, in the folder of the virtual machine; with it the machine goes on,
  *     without it starts
+ * @param stoodMillis for how long the running machine stood still for it
  * @param hardware what it was made of
  */
 @JsonInclude(JsonInclude.Include.NON_NULL)
@@ -34,6 +35,7 @@ public record Checkpoint(
         @JsonProperty(required = true) Kind kind,
         @JsonProperty(required = true) Consistency consistency,
         @Nullable String savedState,
+        @Nullable Long stoodMillis,
         @JsonProperty(required = true) Hardware hardware) {
     /** What was asked for. */
     public enum Kind {
@@ -73,6 +75,9 @@ public record Checkpoint(
         if (savedState != null) {
             VmDefinition.checkFile("checkpoints.savedState", savedState);
         }
+        if (stoodMillis != null && stoodMillis < 0) {
+            throw VmDefinition.invalid("checkpoints.stoodMillis is " + stoodMillis, "give 0 or more, or leave it out");
+        }
     }
 
     /** Its disks. */
@@ -81,30 +86,39 @@ public record Checkpoint(
     }
 
     Checkpoint withName(String other) {
-        return with(other, parent, consistency, hardware);
+        return with(other, parent, consistency, stoodMillis, hardware);
     }
 
     Checkpoint withParent(@Nullable UUID other) {
-        return with(name, other, consistency, hardware);
+        return with(name, other, consistency, stoodMillis, hardware);
     }
 
     /** The same with other disks. */
     Checkpoint withDisks(List<Disk> others) {
-        return with(name, parent, consistency, hardware.withDisks(others));
+        return with(name, parent, consistency, stoodMillis, hardware.withDisks(others));
     }
 
     /** The same with its files elsewhere, without its memory: its disks are then those of a power failure. */
     public Checkpoint moved(Hardware of) {
         return new Checkpoint(
-                id, name, parent, created, owner, kind, savedState == null ? consistency : Consistency.CRASH, null, of);
+                id,
+                name,
+                parent,
+                created,
+                owner,
+                kind,
+                savedState == null ? consistency : Consistency.CRASH,
+                null,
+                stoodMillis,
+                of);
     }
 
-    /** The same when it is known what its disks hold. */
-    public Checkpoint withConsistency(Consistency known) {
-        return with(name, parent, known, hardware);
+    /** The same when it is known what its disks hold, and for how long the machine stood. */
+    public Checkpoint withOutcome(Consistency known, long stood) {
+        return with(name, parent, known, stood, hardware);
     }
 
-    private Checkpoint with(String its, @Nullable UUID above, Consistency known, Hardware of) {
-        return new Checkpoint(id, its, above, created, owner, kind, known, savedState, of);
+    private Checkpoint with(String its, @Nullable UUID above, Consistency known, @Nullable Long stood, Hardware of) {
+        return new Checkpoint(id, its, above, created, owner, kind, known, savedState, stood, of);
     }
 }

@@ -22,12 +22,13 @@ public final class CheckpointChange {
     }
 
     /** Says what is now known of the checkpoint that is being made. */
-    public static VmDefinition known(VmDefinition old, Checkpoint.Consistency consistency) {
+    public static VmDefinition known(VmDefinition old, Checkpoint.Consistency consistency, long stoodMillis) {
         Pending pending = old.checkpoints().pending();
         return pending == null
                 ? old
                 : old.withTree(old.checkpoints()
-                        .withPending(new Pending(pending.checkpoint().withConsistency(consistency), pending.links())));
+                        .withPending(new Pending(
+                                pending.checkpoint().withOutcome(consistency, stoodMillis), pending.links())));
     }
 
     /**

@@ -46,7 +46,7 @@ public record CheckpointTree(
             @JsonProperty(required = true) String format) {}
 
     /**
-     * A checkpoint that is being made. It is there when all new files are; the file of its memory is made before them.
+     * A checkpoint that is being made. It is there when all new files are, that of its memory among them.
      *
      * @param checkpoint what it is going to be
      * @param links the new files, which the disks are in from then on

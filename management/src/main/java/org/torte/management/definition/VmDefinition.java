@@ -45,7 +45,7 @@ public record VmDefinition(
         String savedState,
         CheckpointTree checkpoints) {
     /** The version written. */
-    public static final int VERSION = 6;
+    public static final int VERSION = 7;
 
     /** The file of a machine's memory and devices, until a checkpoint is applied. */
     public static final String SAVED_STATE = "saved.state";

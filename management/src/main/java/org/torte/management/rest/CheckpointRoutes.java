@@ -33,7 +33,7 @@ final class CheckpointRoutes {
     /** How one is applied. */
     record Application(@Nullable String keepAs) {}
 
-    /** One, with the bytes that its files take. */
+    /** One, with the bytes that its files take and for how long the machine stood still for it. */
     record CheckpointAnswer(
             String id,
             String name,
@@ -42,6 +42,7 @@ final class CheckpointRoutes {
             String owner,
             Checkpoint.Kind kind,
             Checkpoint.Consistency consistency,
+            @Nullable Long stoodMillis,
             long size,
             List<Hardware.Disk> disks) {}
 
@@ -88,6 +89,7 @@ final class CheckpointRoutes {
                 one.owner(),
                 one.kind(),
                 one.consistency(),
+                one.stoodMillis(),
                 checkpoints.size(one.disks(), one.savedState()),
                 one.disks());
     }

@@ -120,6 +120,9 @@ class DefinitionUpgradeTest {
                     "memory" : 536870912,
                         "dynamicMemory" : { "minimum" : 268435456, "startup" : 536870912, "buffer" : 20 },""");
 
+    /** What has come with version 7 is in no older file. */
+    private static final String VERSION_6 = VERSION_5.replace("\"version\" : 5", "\"version\" : 6");
+
     @TempDir
     private Path folder;
 
@@ -190,11 +193,19 @@ class DefinitionUpgradeTest {
                 .satisfies(one -> assertThat(one.port()).isEqualTo(Port.STANDARD));
     }
 
+    @Test
+    void upToTheSixthVersionNobodyKnowsForHowLongTheMachineStood() {
+        assertThat(read(VERSION_2).checkpoints().items())
+                .singleElement()
+                .satisfies(one -> assertThat(one.stoodMillis()).isNull());
+        assertThat(read(VERSION_6).version()).isEqualTo(VmDefinition.VERSION);
+    }
+
     @ParameterizedTest
-    @ValueSource(ints = {1, 2, 3, 4, 5})
+    @ValueSource(ints = {1, 2, 3, 4, 5, 6})
     void anOlderFileIsKeptBesideTheOneThatReplacesIt(int version) throws IOException {
-        String old =
-                List.of(VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5).get(version - 1);
+        String old = List.of(VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5, VERSION_6)
+                .get(version - 1);
         VmFolder place = new VmFolder(folder);
         Files.writeString(place.definition(), old);
 
@@ -230,7 +241,8 @@ class DefinitionUpgradeTest {
                 "{\"version\":99}",
                 "{\"version\":2}",
                 "{\"version\":4}",
-                "{\"version\":5}"
+                "{\"version\":5}",
+                "{\"version\":6}"
             })
     void whatIsNoDefinitionIsRefused(String text) {
         assertThatThrownBy(() -> read(text)).isInstanceOf(Problem.class).hasMessageContaining("it");

@@ -1,10 +1,9 @@
-package org.torte.machine;
+package org.torte.hypervisor;
 
 import java.util.function.LongConsumer;
 import org.torte.base.GuestMemory;
 import org.torte.base.MemoryReader;
 import org.torte.base.MemorySink;
-import org.torte.hypervisor.Partition;
 
 /**
  * Copies the memory of a machine that runs: all of it ({@link #all}), what has been written since in rounds ({@link #rounds}),
@@ -54,13 +53,14 @@ public final class LiveCopy implements AutoCloseable {
     /**
      * Begins to notice what is written.
      *
-     * @param machine to be copied, running or not; it must not be closed before this is
-     * @param sink where its memory goes
+     * @param memory to be copied
+     * @param partition whose memory it is; it must not be closed before this is
+     * @param sink where it goes
      * @param progress told about it on the calling thread
      */
-    public LiveCopy(Machine machine, MemorySink sink, Progress progress) {
-        memory = machine.memory();
-        partition = machine.partition();
+    public LiveCopy(GuestMemory memory, Partition partition, MemorySink sink, Progress progress) {
+        this.memory = memory;
+        this.partition = partition;
         reader = new MemoryReader(memory, sink);
         this.progress = progress;
         check = _ -> progress.advanced(memory.size(), memory.size());
