@@ -110,7 +110,9 @@ class StateContainerTest {
             StateContainerReader reader = new StateContainerReader(new ByteArrayInputStream(container));
             reader.readRest(memory);
             reader.requireAllRead();
-            assertThat(memory.nextData(0x4000, 0x7000)).as("zeroes take no room").isEqualTo(0x7000);
+            assertThat(memory.nextData(0x4000, 0x7000))
+                    .as("zeroes take no room")
+                    .isEqualTo(0x7000);
             int[] expected = {0, 1, 2, 1, 0, 0, 0, 1, 0, 3};
             for (int page = 0; page < expected.length; page++) {
                 assertThat(memory.getInt((long) page << 12)).as("page %d", page).isEqualTo(expected[page]);
