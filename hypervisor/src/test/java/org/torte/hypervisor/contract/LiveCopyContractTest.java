@@ -83,7 +83,7 @@ class LiveCopyContractTest {
             AtomicBoolean ends = new AtomicBoolean();
             Thread device = Thread.ofPlatform().start(() -> write(guest, ends));
             while (guest.memory.getIntVolatile(FIRST) == before) {
-                Thread.yield();
+                Thread.onSpinWait();
             }
             copy.all();
             copy.rounds();
@@ -104,7 +104,7 @@ class LiveCopyContractTest {
             if (i % 7 == 0) {
                 guest.memory.release(page, GuestMemory.PAGE_SIZE);
             } else {
-                guest.memory.putInt(page + 4 * (i & 1023), i);
+                guest.memory.putInt(page + 4L * (i & 1023), i);
             }
             guest.partition.memoryWritten(page, GuestMemory.PAGE_SIZE);
         }
