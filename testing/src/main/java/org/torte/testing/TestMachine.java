@@ -178,7 +178,7 @@ public final class TestMachine implements AutoCloseable {
     void keep() {
         if (clean == null && properties.restore()) {
             Path state = folder.resolve("clean.state");
-            machine.checkpoint(Optional.of(state), Map.of(0, disk(++disks)));
+            machine.checkpoint(Optional.of(state), Map.of(0, disk(++disks)), (_, _) -> {});
             clean = state;
             used = false;
         }
