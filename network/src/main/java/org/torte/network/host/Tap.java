@@ -20,11 +20,12 @@ import org.torte.network.posix.Wakeup;
 /**
  * A network interface of the host whose other end is a port: what the host sends there comes in, what comes out the host
  * receives (Documentation/networking/tuntap.rst). Large sends and unfinished checksums go through in both directions.
- * Making one needs root. Safe for several threads; one of its own reads what the host sends.
+ * Making one needs root (CAP_NET_ADMIN), opening one that was made for this user does not. Safe for several threads; one of its own reads what the host sends.
  */
 public final class Tap implements NetworkAdapter, AutoCloseable {
     private static final String DEVICE = "/dev/net/tun";
     private static final long TUNSETIFF = 0x400454caL, TUNSETOFFLOAD = 0x400454d0L, TUNSETVNETHDRSZ = 0x400454d8L;
+    private static final long TUNSETPERSIST = 0x400454cbL;
     private static final long SIOCGIFFLAGS = 0x8913L, SIOCSIFFLAGS = 0x8914L, SIOCSIFMTU = 0x8922L;
     private static final int IFF_TAP = 2, IFF_NO_PI = 0x1000, IFF_VNET_HDR = 0x4000, IFF_UP = 1;
     private static final int CHECKSUMS = 1, TCP4 = 2, TCP6 = 4, TCP_ECN = 8;
@@ -52,7 +53,7 @@ public final class Tap implements NetworkAdapter, AutoCloseable {
     }
 
     /**
-     * Makes an interface, which is there as long as it is open.
+     * Makes an interface, which is there as long as it is open, or opens one that was made to stay and nobody has open.
      *
      * @param name 1 to 15 characters
      * @param address what the port is told; the interface has one of its own
@@ -122,6 +123,19 @@ public final class Tap implements NetworkAdapter, AutoCloseable {
     /** Frames that the host did not take: its interface is down, or it is out of memory. */
     public long refused() {
         return refused.get();
+    }
+
+    /**
+     * Says whether the interface outlives this object and its process.
+     *
+     * @throws NetworkException when the host refuses
+     */
+    public void persist(boolean stays) {
+        try (Arena arena = Arena.ofConfined()) {
+            Posix.Errno errno = new Posix.Errno(arena);
+            MemorySegment flag = MemorySegment.ofAddress(stays ? 1 : 0);
+            check(Posix.ioctl(errno, fd, TUNSETPERSIST, flag), errno, "setting up the interface " + name);
+        }
     }
 
     /** Sets the interface up, with an MTU; it must still be in this process's network namespace. */
@@ -215,7 +229,7 @@ public final class Tap implements NetworkAdapter, AutoCloseable {
         }
     }
 
-    /** Unplugs itself; the interface is gone on return. */
+    /** Unplugs itself; the interface is gone on return, unless it is to stay. */
     @Override
     public void close() {
         if (closed) {

@@ -1,6 +1,10 @@
 package org.torte.network.process;
 
+import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.nio.file.DirectoryIteratorException;
+import java.nio.file.DirectoryStream;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -14,6 +18,7 @@ import org.torte.base.RandomSource;
 import org.torte.base.Timers;
 import org.torte.network.NetworkException;
 import org.torte.network.SwitchPort;
+import org.torte.network.host.HostEnd;
 import org.torte.network.host.PortForward;
 
 /** All switches of a host, and who is connected to their ports. Safe for several threads. */
@@ -75,11 +80,13 @@ final class HostSwitches implements AutoCloseable {
             }
         }
         for (Map.Entry<String, LiveSwitch> one : List.copyOf(switches.entrySet())) {
-            if (!one.getValue().definition().equals(definitions.get(one.getKey()))) {
+            SwitchDefinition its = definitions.get(one.getKey());
+            if (!one.getValue().definition().equals(its)) {
                 switches.remove(one.getKey());
-                one.getValue().close();
+                end(one.getValue(), its, found);
             }
         }
+        undoLeftovers(definitions, found);
         for (SwitchDefinition one : wanted.switches()) {
             open(one, found);
         }
@@ -91,6 +98,43 @@ final class HostSwitches implements AutoCloseable {
         switches.values().forEach(this::mirror);
         problems = List.copyOf(found);
         return problems;
+    }
+
+    /** Ends a switch: what it has made at the host stays there for its next form, if that has a use for it. */
+    private static void end(LiveSwitch old, @Nullable SwitchDefinition next, List<ConfigurationProblem> found) {
+        SwitchDefinition its = old.definition();
+        if (next != null && next.type() == its.type() && next.hostInterface().equals(its.hostInterface())) {
+            old.close();
+            return;
+        }
+        try {
+            old.remove();
+        } catch (NetworkException e) {
+            found.add(new ConfigurationProblem(its.name(), "", reason(e)));
+        }
+    }
+
+    /** Undoes what switches have made at the host that were removed while no process ran, or when it could not be undone. */
+    private void undoLeftovers(Map<String, SwitchDefinition> definitions, List<ConfigurationProblem> found) {
+        if (!Files.isDirectory(folder)) {
+            return;
+        }
+        try (DirectoryStream<Path> all = Files.newDirectoryStream(folder)) {
+            for (Path one : all) {
+                String key = one.getFileName().toString();
+                SwitchDefinition its = definitions.get(key);
+                if (its != null && its.servesHost()) {
+                    continue; // it finds its own, whatever that is
+                }
+                try {
+                    HostEnd.undo(one);
+                } catch (NetworkException e) {
+                    found.add(new ConfigurationProblem(key, "", reason(e)));
+                }
+            }
+        } catch (IOException | DirectoryIteratorException e) {
+            throw new NetworkException("the folder " + folder + " cannot be read: " + e.getMessage(), e);
+        }
     }
 
     private static String key(LivePort port) {
@@ -222,9 +266,7 @@ final class HostSwitches implements AutoCloseable {
 
     /** Whether something of the host depends on this process even without machines. */
     synchronized boolean servesHost() {
-        return switches.values().stream()
-                .anyMatch(one -> one.definition().type() == SwitchDefinition.Type.INTERNAL
-                        || one.definition().type() == SwitchDefinition.Type.EXTERNAL);
+        return switches.values().stream().anyMatch(one -> one.definition().servesHost());
     }
 
     /** What there is, for people. */

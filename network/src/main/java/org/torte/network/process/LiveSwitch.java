@@ -2,6 +2,7 @@ package org.torte.network.process;
 
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.BitSet;
 import java.util.Collection;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
@@ -9,8 +10,11 @@ import org.torte.base.RandomSource;
 import org.torte.base.Timers;
 import org.torte.network.NatNetwork;
 import org.torte.network.NetworkException;
+import org.torte.network.PortSettings;
+import org.torte.network.PortVlan;
 import org.torte.network.SwitchPort;
 import org.torte.network.VirtualSwitch;
+import org.torte.network.host.HostEnd;
 import org.torte.network.host.PortForward;
 
 /** A switch that runs. Its caller sees to it that one thread at a time uses it. */
@@ -20,14 +24,19 @@ final class LiveSwitch implements AutoCloseable {
     /** Null when it is none that translates addresses. */
     private final @Nullable NatNetwork nat;
 
+    /** Null when the host has no part in it. */
+    private final @Nullable HostEnd host;
+
     private List<VirtualSwitch.Mirror> mirrors = List.of();
     private List<SwitchPort> sources = List.of();
     private List<SwitchPort> destinations = List.of();
 
-    private LiveSwitch(SwitchDefinition definition, VirtualSwitch network, @Nullable NatNetwork nat) {
+    private LiveSwitch(
+            SwitchDefinition definition, VirtualSwitch network, @Nullable NatNetwork nat, @Nullable HostEnd host) {
         this.definition = definition;
         this.network = network;
         this.nat = nat;
+        this.host = host;
     }
 
     /**
@@ -38,19 +47,40 @@ final class LiveSwitch implements AutoCloseable {
      */
     static LiveSwitch open(SwitchDefinition definition, Path folder, Timers timers, RandomSource random) {
         return switch (definition.type()) {
-            case PRIVATE -> new LiveSwitch(definition, new VirtualSwitch(definition.name(), timers, random), null);
+            case PRIVATE ->
+                new LiveSwitch(definition, new VirtualSwitch(definition.name(), timers, random), null, null);
             case NAT -> {
                 NatNetwork nat = NatNetwork.open(folder, false, timers, random);
                 if (!nat.folder().equals(folder)) {
                     nat.close();
                     throw new NetworkException("the network of " + folder + " is in use by another process; end that");
                 }
-                yield new LiveSwitch(definition, nat.network(), nat);
+                yield new LiveSwitch(definition, nat.network(), nat, null);
             }
-            case INTERNAL, EXTERNAL ->
-                throw new NetworkException(
-                        "there are no " + definition.type().text() + " switches yet: make one of type private or nat");
+            case INTERNAL ->
+                withHost(
+                        definition,
+                        HostEnd.internal(
+                                folder, definition.hostInterface(), definition.mtu(), definition.addresses(), random),
+                        timers,
+                        random);
+            case EXTERNAL ->
+                withHost(
+                        definition,
+                        HostEnd.external(folder, definition.hostInterface(), definition.mtu(), random),
+                        timers,
+                        random);
         };
+    }
+
+    /** The host is at a port that has all VLANs: without tags it is in the network of the ports that know of none. */
+    private static LiveSwitch withHost(SwitchDefinition definition, HostEnd host, Timers timers, RandomSource random) {
+        VirtualSwitch network = new VirtualSwitch(definition.name(), timers, random);
+        BitSet tagged = new BitSet();
+        tagged.set(1, PortVlan.LARGEST + 1);
+        host.start(network.addPort(
+                PortSettings.uplink("host").withMtu(definition.mtu()).withVlan(PortVlan.trunk(0, tagged))));
+        return new LiveSwitch(definition, network, null, host);
     }
 
     SwitchDefinition definition() {
@@ -64,6 +94,11 @@ final class LiveSwitch implements AutoCloseable {
     @Nullable
     NatNetwork nat() {
         return nat;
+    }
+
+    @Nullable
+    HostEnd host() {
+        return host;
     }
 
     /**
@@ -142,9 +177,26 @@ final class LiveSwitch implements AutoCloseable {
         mirrors = made;
     }
 
+    /**
+     * Ends it for good: what it has made at the host is undone.
+     *
+     * @throws NetworkException what could not be undone; it has ended all the same
+     */
+    void remove() {
+        HostEnd end = host;
+        close();
+        if (end != null) {
+            end.undo();
+        }
+    }
+
+    /** Ends it; what it has made at the host is there for the next one. */
     @Override
     public void close() {
         forgetMirrors();
+        if (host != null) {
+            host.close();
+        }
         if (nat == null) {
             network.close();
         } else {

@@ -15,6 +15,7 @@ import org.torte.network.DropReason;
 import org.torte.network.NatNetwork;
 import org.torte.network.SwitchPort;
 import org.torte.network.gateway.Subnet;
+import org.torte.network.host.HostEnd;
 
 /** What the switch process says of itself. */
 final class StatusText {
@@ -45,6 +46,11 @@ final class StatusText {
 
     private static Map<String, Object> network(LiveSwitch one) {
         Map<String, Object> shown = new LinkedHashMap<>(one.definition().toMap());
+        HostEnd host = one.host();
+        if (host != null) {
+            host.bridge().ifPresent(bridge -> shown.put("bridge", bridge));
+            shown.put("refused", host.tap().refused());
+        }
         NatNetwork nat = one.nat();
         if (nat != null) {
             Subnet subnet = nat.gateway().subnet();

@@ -1,9 +1,11 @@
 package org.torte.network.process;
 
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import org.torte.base.net.LinkState;
+import org.torte.network.AddressPrefix;
 import org.torte.network.NetworkException;
 
 /**
@@ -14,12 +16,14 @@ import org.torte.network.NetworkException;
  * @param hostInterface the host's interface: what an internal switch gives the host, or what an external one is joined with;
  *     empty for the others
  * @param mtu of its ports, 576 to 65535; 1500 for NAT
+ * @param addresses that the host has at an internal switch, each with the length of its prefix; none for the others
  */
-public record SwitchDefinition(String name, Type type, String hostInterface, int mtu) {
+public record SwitchDefinition(String name, Type type, String hostInterface, int mtu, List<String> addresses) {
     /** The switch that is there from the start. */
     public static final String DEFAULT = "Default";
 
     private static final String NAME = "[A-Za-z0-9][A-Za-z0-9._-]{0,62}";
+    private static final int LONGEST_INTERFACE = 15, MOST_ADDRESSES = 16;
     private static final String INTERFACE = "[A-Za-z0-9][A-Za-z0-9._-]{0,14}";
 
     /** Who is at a switch besides machines, after New-VMSwitch. */
@@ -53,13 +57,19 @@ public record SwitchDefinition(String name, Type type, String hostInterface, int
         }
     }
 
+    /** One without addresses. */
+    public SwitchDefinition(String name, Type type, String hostInterface, int mtu) {
+        this(name, type, hostInterface, mtu, List.of());
+    }
+
     /** Checks it. */
     public SwitchDefinition {
+        addresses = addresses.stream().map(SwitchDefinition::checked).distinct().toList();
         if (!name.matches(NAME)) {
             throw new NetworkException("the name of a switch has 1 to 63 letters, digits, dots, hyphens and"
                     + " underscores, and begins with a letter or digit; not \"" + name + "\"");
         }
-        boolean needs = type == Type.INTERNAL || type == Type.EXTERNAL;
+        boolean needs = type == Type.INTERNAL || type == Type.EXTERNAL; // the fields are not set yet
         if (needs && !hostInterface.matches(INTERFACE)) {
             throw new NetworkException(
                     "an " + type.text() + " switch needs the name of an interface of the host, 1 to 15"
@@ -72,14 +82,53 @@ public record SwitchDefinition(String name, Type type, String hostInterface, int
             throw new NetworkException(
                     "the MTU of a switch is " + LinkState.MIN_MTU + " to " + LinkState.MAX_MTU + " bytes, not " + mtu);
         }
+        if (!addresses.isEmpty() && type != Type.INTERNAL) {
+            throw new NetworkException("only at an internal switch the host has addresses, not at "
+                    + (type == Type.EXTERNAL ? "an " : "a ") + type.text() + " one");
+        }
+        if (addresses.size() > MOST_ADDRESSES) {
+            throw new NetworkException("the host has at most " + MOST_ADDRESSES + " addresses at a switch");
+        }
         if (type == Type.NAT && mtu != LinkState.DEFAULT_MTU) {
             throw new NetworkException("the MTU of a NAT switch is " + LinkState.DEFAULT_MTU + " bytes");
         }
     }
 
+    private static String checked(String text) {
+        try {
+            if (text.contains("/") && AddressPrefix.parse(text).length() > 0) {
+                return text.toLowerCase(Locale.ROOT);
+            }
+        } catch (IllegalArgumentException e) {
+            // Told below.
+        }
+        throw new NetworkException(
+                "an address of the host is written 10.1.2.1/24 or fd00:1:2::1/64, not \"" + text + "\"");
+    }
+
+    /**
+     * What the interface of an internal switch is called unless somebody says.
+     *
+     * @throws NetworkException when the switch's name is too long for that
+     */
+    public static String defaultInterface(String name) {
+        String made = "to-" + name;
+        if (made.length() > LONGEST_INTERFACE) {
+            throw new NetworkException(
+                    "the name of the switch is too long to name the host's interface after it: name one"
+                            + " with --interface, of 15 characters at most");
+        }
+        return made;
+    }
+
     /** The switch that is there from the start. */
     public static SwitchDefinition standard() {
         return new SwitchDefinition(DEFAULT, Type.NAT, "", LinkState.DEFAULT_MTU);
+    }
+
+    /** Whether the host has a part in it, so that it is there without machines. */
+    public boolean servesHost() {
+        return type == Type.INTERNAL || type == Type.EXTERNAL;
     }
 
     /** What two names must not share. */
@@ -92,7 +141,8 @@ public record SwitchDefinition(String name, Type type, String hostInterface, int
                 from.string("name"),
                 Type.parse(from.string("type")),
                 from.string("interface", ""),
-                Math.toIntExact(from.number("mtu", LinkState.DEFAULT_MTU)));
+                Math.toIntExact(from.number("mtu", LinkState.DEFAULT_MTU)),
+                from.strings("addresses"));
     }
 
     Map<String, Object> toMap() {
@@ -103,6 +153,9 @@ public record SwitchDefinition(String name, Type type, String hostInterface, int
             map.put("interface", hostInterface);
         }
         map.put("mtu", mtu);
+        if (!addresses.isEmpty()) {
+            map.put("addresses", addresses);
+        }
         return map;
     }
 }
