@@ -1,5 +1,6 @@
 package org.torte.management;
 
+import com.fasterxml.jackson.annotation.JsonInclude;
 import com.fasterxml.jackson.annotation.JsonProperty;
 import com.fasterxml.jackson.databind.JsonNode;
 import java.io.IOException;
@@ -19,6 +20,7 @@ import java.util.Set;
 import java.util.UUID;
 import java.util.function.Consumer;
 import java.util.function.Supplier;
+import java.util.stream.Stream;
 import java.util.zip.CRC32C;
 import org.jspecify.annotations.Nullable;
 import org.torte.base.net.LinkState;
@@ -63,14 +65,22 @@ public final class Switches implements Ports {
             @JsonProperty(required = true) String name,
             @JsonProperty(required = true) String type,
             @JsonProperty("interface") @Nullable String hostInterface,
-            @Nullable Integer mtu) {
+            @Nullable Integer mtu,
+
+            @JsonInclude(JsonInclude.Include.NON_NULL) @Nullable
+            List<String> addresses) {
         SwitchDefinition definition() {
             try {
+                SwitchDefinition.Type its = SwitchDefinition.Type.parse(type);
+                String standard = its == SwitchDefinition.Type.INTERNAL ? SwitchDefinition.defaultInterface(name) : "";
                 return new SwitchDefinition(
                         name,
-                        SwitchDefinition.Type.parse(type),
-                        hostInterface == null ? "" : hostInterface,
-                        mtu == null ? LinkState.DEFAULT_MTU : mtu);
+                        its,
+                        hostInterface == null ? standard : hostInterface,
+                        mtu == null ? LinkState.DEFAULT_MTU : mtu,
+                        addresses == null
+                                ? List.of()
+                                : addresses.stream().map(String::valueOf).toList());
             } catch (NetworkException e) {
                 throw new Problem(Problem.Kind.INVALID, String.valueOf(e.getMessage()), "correct it", e);
             }
@@ -81,7 +91,8 @@ public final class Switches implements Ports {
                     one.name(),
                     one.type().text(),
                     one.hostInterface().isEmpty() ? null : one.hostInterface(),
-                    one.mtu());
+                    one.mtu(),
+                    one.addresses().isEmpty() ? null : one.addresses());
         }
     }
 
@@ -199,15 +210,18 @@ public final class Switches implements Ports {
      *
      * @param mtu of its ports, as it is if not given
      * @param hostInterface the host's interface, as it is if not given
+     * @param addresses of the host, as they are if not given
      * @throws Problem why it cannot be; then it is as it was
      */
-    public synchronized SwitchDefinition change(String name, @Nullable Integer mtu, @Nullable String hostInterface) {
+    public synchronized SwitchDefinition change(
+            String name, @Nullable Integer mtu, @Nullable String hostInterface, @Nullable List<String> addresses) {
         SwitchDefinition old = find(name);
         SwitchDefinition changed = new Wish(
                         old.name(),
                         old.type().text(),
                         hostInterface == null ? old.hostInterface() : hostInterface,
-                        mtu == null ? old.mtu() : mtu)
+                        mtu == null ? old.mtu() : mtu,
+                        addresses == null ? old.addresses() : addresses)
                 .definition();
         if (!changed.equals(old)) {
             replace(now -> now.set(now.indexOf(old), changed), old.name());
@@ -239,7 +253,7 @@ public final class Switches implements Ports {
                     "adapters of " + String.join(", ", users) + " are connected to " + definition.name(),
                     "connect them to another switch with torte adapter connect, or remove them");
         }
-        replace(now -> now.remove(definition), "");
+        replace(now -> now.remove(definition), definition.name());
         events.add("switch.removed", definition.name(), Map.of());
     }
 
@@ -257,9 +271,9 @@ public final class Switches implements Ports {
         boolean done = false;
         try {
             switches = List.copyOf(changed);
-            boolean ofHost = switches.stream().anyMatch(Switches::servesHost);
+            boolean ofHost = Stream.concat(before.stream(), switches.stream()).anyMatch(SwitchDefinition::servesHost);
             for (ConfigurationProblem one : apply(Set.of(), ofHost)) {
-                if (one.network().equals(about) && one.port().isEmpty()) {
+                if (one.port().isEmpty() && SwitchDefinition.key(one.network()).equals(SwitchDefinition.key(about))) {
                     throw refused(one);
                 }
             }
@@ -273,11 +287,6 @@ public final class Switches implements Ports {
         }
     }
 
-    /** Whether the host has a part in it, so that it is there without machines. */
-    private static boolean servesHost(SwitchDefinition one) {
-        return one.type() == SwitchDefinition.Type.INTERNAL || one.type() == SwitchDefinition.Type.EXTERNAL;
-    }
-
     private static Problem refused(ConfigurationProblem one) {
         int end = one.message().indexOf(": ");
         return new Problem(
@@ -288,7 +297,7 @@ public final class Switches implements Ports {
 
     /** Starts switches that are to be there without machines. */
     void startByThemselves() {
-        if (list().stream().anyMatch(Switches::servesHost)) {
+        if (list().stream().anyMatch(SwitchDefinition::servesHost)) {
             Thread _ = Thread.ofVirtual().name("switches").start(() -> {
                 try {
                     synchronized (this) {

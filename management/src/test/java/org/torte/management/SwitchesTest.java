@@ -100,8 +100,9 @@ class SwitchesTest {
         return process.configuration.ports();
     }
 
-    private SwitchDefinition create(String name, String type) {
-        return host.switches().create(new Switches.Wish(name, type, null, null));
+    private SwitchDefinition create(String name, String type, String... addresses) {
+        return host.switches()
+                .create(new Switches.Wish(name, type, null, null, addresses.length == 0 ? null : List.of(addresses)));
     }
 
     @Test
@@ -113,7 +114,7 @@ class SwitchesTest {
     @Test
     void switchesOutliveTheService() {
         create("lab", "private");
-        SwitchDefinition _ = host.switches().change("LAB", 9000, null);
+        SwitchDefinition _ = host.switches().change("LAB", 9000, null, null);
         closeHost();
         open();
         assertThat(host.switches().find("lab").mtu()).isEqualTo(9000);
@@ -122,13 +123,45 @@ class SwitchesTest {
     }
 
     @Test
+    void aSwitchOfTheHostRunsFromItsMakingToItsEndAndAlsoAfterARestart() {
+        SwitchDefinition lan = create("lan", "internal", "10.1.2.1/24", "FD00::1/64");
+        assertThat(lan.hostInterface()).isEqualTo("to-lan");
+        assertThat(lan.addresses()).containsExactly("10.1.2.1/24", "fd00::1/64");
+        assertThat(process.running).isTrue();
+        assertThat(host.switches().change("lan", null, null, List.of()).addresses())
+                .isEmpty();
+        assertThat(host.switches()
+                        .change("lan", null, "lan0", List.of("10.1.3.1/24"))
+                        .hostInterface())
+                .isEqualTo("lan0");
+        closeHost();
+        process.running = false;
+        open();
+        await(() -> process.running);
+        assertThat(host.switches().find("lan").addresses()).containsExactly("10.1.3.1/24");
+        // Its process undoes what it has made at the host, even when it has to be started for that.
+        process.running = false;
+        host.switches().remove("lan");
+        assertThat(process.running).isTrue();
+        assertThat(process.configuration.switches()).containsExactly(SwitchDefinition.standard());
+    }
+
+    @Test
     void whatCannotBeASwitchIsRefused() {
         create("lab", "private");
         assertThatThrownBy(() -> create("Lab", "private")).hasMessageContaining("already");
         assertThatThrownBy(() -> create("x", "wired")).hasMessageContaining("private, internal, external or nat");
         assertThatThrownBy(() -> create("../x", "private")).hasMessageContaining("the name of a switch");
-        assertThatThrownBy(() -> create("x", "internal")).hasMessageContaining("an interface of the host");
-        assertThatThrownBy(() -> host.switches().change("Default", 9000, null)).hasMessageContaining("1500");
+        assertThatThrownBy(() -> create("x", "external")).hasMessageContaining("an interface of the host");
+        assertThatThrownBy(() -> create("more-than-twelve", "internal")).hasMessageContaining("--interface");
+        assertThatThrownBy(() -> create("x", "private", "10.0.0.1/24"))
+                .hasMessageContaining("only at an internal switch");
+        for (String wrong :
+                List.of("10.0.0.1", "10.0.0/24", "10.0.0.1/33", "10.0.0.1/0", "web1/24", "fd00::1/129", "")) {
+            assertThatThrownBy(() -> create("x", "internal", wrong)).hasMessageContaining("is written 10.1.2.1/24");
+        }
+        assertThatThrownBy(() -> host.switches().change("Default", 9000, null, null))
+                .hasMessageContaining("1500");
         assertThat(host.switches().list()).hasSize(2);
     }
 

@@ -48,10 +48,28 @@ public final class SwitchCommand extends GroupCommand {
                 required = true,
                 paramLabel = "TYPE",
                 description = {
-                    "private (machines among themselves) or nat (they get addresses and names, and reach what the host",
+                    "private (machines among themselves), internal (with the host, which gets an interface), external (with",
+                    "the network at an interface of the host) or nat (they get addresses and names, and reach what the host",
                     "reaches)"
                 })
         String type = "";
+
+        @Option(
+                names = "--interface",
+                paramLabel = "NAME",
+                description = {
+                    "internal: what the host's interface is called (default: to-NAME); external: the host's interface that",
+                    "machines are joined with, or a bridge that it is in"
+                })
+        @Nullable
+        String hostInterface;
+
+        @Option(
+                names = "--address",
+                paramLabel = "ADDRESS/LENGTH",
+                description =
+                        "internal: what the host's interface gets, as 10.1.2.1/24 or fd00:1:2::1/64; may be repeated")
+        List<String> addresses = new ArrayList<>();
 
         @Option(names = "--mtu", paramLabel = "BYTES", description = "576 to 65535; 1500 for nat (default: 1500)")
         @Nullable
@@ -65,6 +83,12 @@ public final class SwitchCommand extends GroupCommand {
             Map<String, Object> body = new LinkedHashMap<>();
             body.put("name", name);
             body.put("type", type);
+            if (hostInterface != null) {
+                body.put("interface", hostInterface);
+            }
+            if (!addresses.isEmpty()) {
+                body.put("addresses", addresses);
+            }
             if (mtu != null) {
                 body.put("mtu", Quantities.integer("--mtu", mtu));
             }
@@ -125,15 +149,36 @@ public final class SwitchCommand extends GroupCommand {
         @Nullable
         String mtu;
 
+        @Option(names = "--interface", paramLabel = "NAME", description = "another interface of the host")
+        @Nullable
+        String hostInterface;
+
+        @Option(
+                names = "--address",
+                paramLabel = "ADDRESS/LENGTH",
+                description = {
+                    "internal: what the host's interface has, instead of what it had; may be repeated, none for nothing"
+                })
+        List<String> addresses = new ArrayList<>();
+
         @Option(names = "--what-if", description = "says what would be done, and does nothing")
         boolean whatIf;
 
         @Override
         public Integer call() {
-            if (mtu == null) {
+            Map<String, Object> body = new LinkedHashMap<>();
+            if (mtu != null) {
+                body.put("mtu", Quantities.integer("--mtu", mtu));
+            }
+            if (hostInterface != null) {
+                body.put("interface", hostInterface);
+            }
+            if (!addresses.isEmpty()) {
+                body.put("addresses", addresses.equals(List.of("none")) ? List.of() : addresses);
+            }
+            if (body.isEmpty()) {
                 throw new UsageException("there is nothing to change; torte switch set --help lists what can be");
             }
-            Map<String, Object> body = Map.of("mtu", Quantities.integer("--mtu", mtu));
             if (whatIf) {
                 JsonNode one = service().get(path(name));
                 show(
@@ -178,7 +223,10 @@ public final class SwitchCommand extends GroupCommand {
             lines.put("interface", one.path("interface").asText());
         }
         lines.put("MTU", one.path("mtu").asText());
-        for (String name : List.of("subnet", "gateway", "domain", "problem")) {
+        for (JsonNode address : one.path("addresses")) {
+            lines.merge("host's addresses", address.asText(), (a, b) -> a + ", " + b);
+        }
+        for (String name : List.of("bridge", "subnet", "gateway", "domain", "problem")) {
             if (one.path(name).isTextual()) {
                 lines.put(name, one.path(name).asText());
             }

@@ -28,7 +28,8 @@ final class SwitchRoutes {
     /** What can be changed. */
     record SwitchChange(
             @Nullable Integer mtu,
-            @JsonProperty("interface") @Nullable String hostInterface) {}
+            @JsonProperty("interface") @Nullable String hostInterface,
+            @Nullable List<String> addresses) {}
 
     /** An adapter that is connected to a switch. */
     record Connected(String vm, String adapter) {}
@@ -40,11 +41,13 @@ final class SwitchRoutes {
             String type,
             @JsonProperty("interface") @Nullable String hostInterface,
             int mtu,
+            List<String> addresses,
             boolean running,
             @Nullable String problem,
             @Nullable String subnet,
             @Nullable String gateway,
             @Nullable String domain,
+            @Nullable String bridge,
             List<Connected> adapters) {}
 
     void add(RoutesConfig routes) {
@@ -78,7 +81,7 @@ final class SwitchRoutes {
         Requests.only(context);
         SwitchChange wish = Requests.body(context, SwitchChange.class);
         SwitchDefinition changed =
-                host.switches().change(context.pathParam("switch"), wish.mtu(), wish.hostInterface());
+                host.switches().change(context.pathParam("switch"), wish.mtu(), wish.hostInterface(), wish.addresses());
         context.json(answer(changed, host.switches().status()));
     }
 
@@ -105,11 +108,13 @@ final class SwitchRoutes {
                 one.type().text(),
                 one.hostInterface().isEmpty() ? null : one.hostInterface(),
                 one.mtu(),
+                one.addresses(),
                 live.isObject(),
                 Live.problem(status, one.name(), ""),
                 live.path("subnet").asText(null),
                 live.path("gateway").asText(null),
                 live.path("domain").asText(null),
+                live.path("bridge").asText(null),
                 adapters);
     }
 }
