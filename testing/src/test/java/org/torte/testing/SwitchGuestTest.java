@@ -7,8 +7,10 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.torte.base.net.LinkState;
@@ -30,8 +32,9 @@ import org.torte.worker.guest.TinyGuest;
 import org.torte.worker.guest.TinyGuests;
 
 /**
- * Two stock Linuxes at the switches of another process: on the one that is always there they find each other by name, on a
- * private one they hold a connection; then that process is killed, and started again by whoever misses it.
+ * Two stock Linuxes at switches of every type, of another process: on the one that is always there they find each other by
+ * name, on a private one they hold a connection, at an internal one they find the host, and at an external one its
+ * network; then that process is killed, and started again by whoever misses it.
  */
 class SwitchGuestTest {
     private static final Duration PATIENCE = Duration.ofMinutes(20);
@@ -81,17 +84,36 @@ class SwitchGuestTest {
             abort("no guest can be made from this system's packages: " + e.getMessage());
         }
         Path other = Files.copy(base, folder.resolve("other.vhdx"));
-        Files.write(
-                SwitchServer.configuration(folder),
-                new NetworkConfiguration(
-                                List.of(
-                                        SwitchDefinition.standard(),
-                                        new SwitchDefinition("lab", SwitchDefinition.Type.PRIVATE, "", 1500)),
-                                List.of(port("Default", 1), port("Default", 2), port("lab", 1), port("lab", 2)))
-                        .text());
-        SwitchStarter starter = new SwitchStarter(folder, SwitchMain.command(folder));
-        try (VirtualMachine one = machine(base, 1, starter);
-                VirtualMachine two = machine(other, 2, starter)) {
+        Path site = Files.createDirectory(folder.resolve("site"));
+        Files.writeString(site.resolve("index.html"), "page of the world");
+        Optional<HostAndWorld> outside = HostAndWorld.make(site);
+        try (AutoCloseable _ = () -> outside.ifPresent(HostAndWorld::close)) {
+            findEachOther(base, other, outside);
+        } catch (IOException | RuntimeException e) {
+            throw e;
+        } catch (Exception e) {
+            throw new AssertionError(e);
+        }
+    }
+
+    private void findEachOther(Path base, Path other, Optional<HostAndWorld> outside) throws IOException {
+        List<SwitchDefinition> switches = new ArrayList<>(List.of(
+                SwitchDefinition.standard(), new SwitchDefinition("lab", SwitchDefinition.Type.PRIVATE, "", 1500)));
+        if (outside.isPresent()) {
+            switches.add(new SwitchDefinition(
+                    "inner", SwitchDefinition.Type.INTERNAL, "inner0", 1500, List.of("10.8.0.1/24", "fd08::1/64")));
+            switches.add(new SwitchDefinition("office", SwitchDefinition.Type.EXTERNAL, "eth0", 1500));
+        }
+        List<String> names = switches.stream().map(SwitchDefinition::name).toList();
+        List<PortDefinition> ports = names.stream()
+                .flatMap(name -> Stream.of(port(name, 1), port(name, 2)))
+                .toList();
+        Files.write(SwitchServer.configuration(folder), new NetworkConfiguration(switches, ports).text());
+        List<String> command = SwitchMain.command(folder);
+        SwitchStarter starter = new SwitchStarter(
+                folder, outside.map(one -> one.onHost(command)).orElse(command));
+        try (VirtualMachine one = machine(base, 1, names, starter);
+                VirtualMachine two = machine(other, 2, names, starter)) {
             one.start();
             two.start();
             GuestShell web1 = GuestShell.await(one.console(), TinyGuest.PROMPT, PATIENCE);
@@ -100,6 +122,11 @@ class SwitchGuestTest {
             String lease2 = prepare(web2, 2);
             assertThat(lease1).isNotEqualTo(lease2);
             assertThatTheyFindEachOther(web1, lease2);
+            outside.ifPresent(one -> {
+                prepareOutside(web1, 1);
+                prepareOutside(web2, 2);
+                assertThatTheyFindTheHostAndTheWorld(one, web1);
+            });
 
             // A connection of which one half has come.
             // It neither reads the terminal, which would stop it, nor sees an end there, at which it would hang up.
@@ -121,6 +148,7 @@ class SwitchGuestTest {
             assertThat(web2.output("sha256sum </tmp/got")).isEqualTo(web1.output("sha256sum </tmp/whole"));
 
             assertThatTheyFindEachOther(web1, lease2);
+            outside.ifPresent(one -> assertThatTheyFindTheHostAndTheWorld(one, web1));
             web1.output("udhcpc -i eth0 -n -q -t 20 -s /etc/udhcpc.script >/dev/null 2>&1");
             assertThat(web1.output(LEASE)).as("asked for again").isEqualTo(lease1);
             System.out.println(
@@ -139,11 +167,10 @@ class SwitchGuestTest {
         }
     }
 
-    private VirtualMachine machine(Path disk, int number, SwitchStarter starter) {
-        return TinyGuest.machine(disk)
-                .network(source("Default", number, starter))
-                .network(source("lab", number, starter))
-                .build();
+    private VirtualMachine machine(Path disk, int number, List<String> switches, SwitchStarter starter) {
+        VirtualMachine.Builder builder = TinyGuest.machine(disk);
+        switches.forEach(name -> builder.network(source(name, number, starter)));
+        return builder.build();
     }
 
     /** Waits for its lease, which is returned, and gives it an address on the private switch. */
@@ -159,5 +186,26 @@ class SwitchGuestTest {
         assertThat(web1.output("nslookup web2.torte")).contains("Address: " + lease2.split("/", 2)[0]);
         assertThat(web1.output("ping -c 2 -W 20 web2.torte")).contains(" 0% packet loss");
         assertThat(web1.output("ping -c 2 -W 20 10.9.0.2")).contains(" 0% packet loss");
+    }
+
+    private static void prepareOutside(GuestShell shell, int number) {
+        shell.output("ip addr add 10.8.0.1" + number + "/24 dev eth2; ip -6 addr add fd08::1" + number
+                + "/64 dev eth2 nodad; ip link set eth2 up");
+        shell.output("ip addr add 198.51.100.1" + number + "/24 dev eth3; ip link set eth3 up");
+    }
+
+    private static void assertThatTheyFindTheHostAndTheWorld(HostAndWorld outside, GuestShell web1) {
+        // The host by IPv4 and IPv6 and the other machine, at the internal switch; the world, the host and the other
+        // machine at the external one; and the host comes, too.
+        for (String address :
+                List.of("10.8.0.1", "fd08::1", "10.8.0.12", "198.51.100.1", "198.51.100.2", "198.51.100.12")) {
+            assertThat(web1.output("ping -c 2 -W 20 " + address)).as(address).contains(" 0% packet loss");
+        }
+        outside.run(outside.onHost(List.of("ping", "-c", "1", "-W", "20", "10.8.0.12")));
+        outside.run(outside.onHost(List.of("ping", "-c", "1", "-W", "20", "198.51.100.12")));
+        assertThat(web1.output("wget -q -O - http://198.51.100.1/")).contains("page of the world");
+        assertThat(web1.output("wget -q -O - http://203.0.113.1/"))
+                .as("through NAT")
+                .contains("page of the world");
     }
 }

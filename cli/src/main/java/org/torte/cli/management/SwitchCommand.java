@@ -59,7 +59,7 @@ public final class SwitchCommand extends GroupCommand {
                 paramLabel = "NAME",
                 description = {
                     "internal: what the host's interface is called (default: to-NAME); external: the host's interface that",
-                    "machines are joined with, or a bridge that it is in"
+                    "machines are joined with, or a bridge that it is in; nat: the host gets an interface of that name, too"
                 })
         @Nullable
         String hostInterface;
@@ -149,7 +149,10 @@ public final class SwitchCommand extends GroupCommand {
         @Nullable
         String mtu;
 
-        @Option(names = "--interface", paramLabel = "NAME", description = "another interface of the host")
+        @Option(
+                names = "--interface",
+                paramLabel = "NAME",
+                description = "another interface of the host; nat: one, or none")
         @Nullable
         String hostInterface;
 
@@ -171,7 +174,7 @@ public final class SwitchCommand extends GroupCommand {
                 body.put("mtu", Quantities.integer("--mtu", mtu));
             }
             if (hostInterface != null) {
-                body.put("interface", hostInterface);
+                body.put("interface", hostInterface.equals("none") ? "" : hostInterface);
             }
             if (!addresses.isEmpty()) {
                 body.put("addresses", addresses.equals(List.of("none")) ? List.of() : addresses);

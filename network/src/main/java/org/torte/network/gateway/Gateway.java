@@ -150,6 +150,15 @@ public final class Gateway implements NetworkAdapter, Upstream.Inside, AutoClose
         return leases.machine(name, station);
     }
 
+    /**
+     * The host itself is at the switch, as this station: it has {@link Subnet#host}, and answers for it.
+     *
+     * @param station its address
+     */
+    public void hostIsAt(MacAddress station) {
+        neighbours.lease(subnet.host(), station.value());
+    }
+
     /** The machine is gone; its lease stays. */
     public void unregister(String name) {
         leases.machineGone(name);
@@ -332,7 +341,7 @@ public final class Gateway implements NetworkAdapter, Upstream.Inside, AutoClose
         int wanted = bytes.getInt(at + 24);
         if (!neighbours.seen(senderAddress, sender)
                 || bytes.getShort(at + 6) != 1
-                || wanted != subnet.gateway() && wanted != subnet.host()) {
+                || wanted != subnet.gateway() && (wanted != subnet.host() || neighbours.station(subnet.host()) != 0)) {
             return null;
         }
         MacAddress to = new MacAddress(sender);

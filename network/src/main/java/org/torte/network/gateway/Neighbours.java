@@ -49,7 +49,7 @@ final class Neighbours {
         }
         int index = address - subnet.network();
         long owner = leased[index];
-        if (address == subnet.gateway() || address == subnet.host() || owner != 0 && owner != station) {
+        if (address == subnet.gateway() || address == subnet.host() && owner == 0 || owner != 0 && owner != station) {
             return false;
         }
         ipv4[index] = station;

@@ -77,6 +77,11 @@ public record Subnet(int network, int prefixLength, long prefix6, MacAddress gat
         return ByteBuffer.allocate(16).putLong(prefix6).putLong(1).array();
     }
 
+    /** The IPv6 address of the host, where it is at the switch itself: ::2 of the prefix. */
+    public byte[] host6() {
+        return ByteBuffer.allocate(16).putLong(prefix6).putLong(2).array();
+    }
+
     /** The gateway's link-local IPv6 address, made from its Ethernet address (RFC 4291, appendix A). */
     public byte[] linkLocal6() {
         long mac = gatewayMac.value();
@@ -120,5 +125,10 @@ public record Subnet(int network, int prefixLength, long prefix6, MacAddress gat
     /** An IPv4 address in the usual notation. */
     public static String text(int address) {
         return (address >>> 24) + "." + (address >>> 16 & 255) + "." + (address >>> 8 & 255) + "." + (address & 255);
+    }
+
+    /** An IPv6 address in one of its notations. */
+    public static String text(byte[] address6) {
+        return address6(address6).getHostAddress();
     }
 }

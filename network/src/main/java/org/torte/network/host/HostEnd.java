@@ -248,6 +248,7 @@ public final class HostEnd implements AutoCloseable {
         try {
             List<String> commands = new ArrayList<>();
             if (ours) {
+                withoutRouters(name);
                 tap.persist(true);
                 commands.add("link set dev " + name + " address " + address);
             } else {
@@ -259,6 +260,21 @@ public final class HostEnd implements AutoCloseable {
             return tap;
         } catch (NetworkException e) {
             throw discard(ip, folder, tap, e);
+        }
+    }
+
+    /** A machine could say that it is the host's way to everywhere (RFC 4861, section 11.2). */
+    private static void withoutRouters(String name) {
+        Path setting = Path.of("/proc/sys/net/ipv6/conf", name, "accept_ra");
+        try {
+            if (Files.exists(setting) && !Files.readString(setting).strip().equals("0")) {
+                Files.writeString(setting, "0");
+            }
+        } catch (IOException e) {
+            throw new NetworkException(
+                    setting + " cannot be set to 0, so that machines could make themselves the host's"
+                            + " router: set net.ipv6.conf.default.accept_ra to 0 (" + e.getMessage() + ")",
+                    e);
         }
     }
 

@@ -14,6 +14,7 @@ import org.torte.network.PortSettings;
 import org.torte.network.PortVlan;
 import org.torte.network.SwitchPort;
 import org.torte.network.VirtualSwitch;
+import org.torte.network.gateway.Subnet;
 import org.torte.network.host.HostEnd;
 import org.torte.network.host.PortForward;
 
@@ -55,7 +56,9 @@ final class LiveSwitch implements AutoCloseable {
                     nat.close();
                     throw new NetworkException("the network of " + folder + " is in use by another process; end that");
                 }
-                yield new LiveSwitch(definition, nat.network(), nat, null);
+                yield definition.servesHost()
+                        ? natWithHost(definition, folder, nat, random)
+                        : new LiveSwitch(definition, nat.network(), nat, null);
             }
             case INTERNAL ->
                 withHost(
@@ -81,6 +84,31 @@ final class LiveSwitch implements AutoCloseable {
         host.start(network.addPort(
                 PortSettings.uplink("host").withMtu(definition.mtu()).withVlan(PortVlan.trunk(0, tagged))));
         return new LiveSwitch(definition, network, null, host);
+    }
+
+    /** The host is one more station, with the address that is kept for it, and no way to elsewhere. */
+    private static LiveSwitch natWithHost(
+            SwitchDefinition definition, Path folder, NatNetwork nat, RandomSource random) {
+        boolean done = false;
+        try {
+            Subnet subnet = nat.gateway().subnet();
+            HostEnd host = HostEnd.internal(
+                    folder,
+                    definition.hostInterface(),
+                    definition.mtu(),
+                    List.of(
+                            Subnet.text(subnet.host()) + "/" + subnet.prefixLength(),
+                            Subnet.text(subnet.host6()) + "/64"),
+                    random);
+            nat.gateway().hostIsAt(host.tap().address());
+            host.start(nat.network().addPort(PortSettings.named("host").withGuards(true, true)));
+            done = true;
+            return new LiveSwitch(definition, nat.network(), nat, host);
+        } finally {
+            if (!done) {
+                nat.close();
+            }
+        }
     }
 
     SwitchDefinition definition() {

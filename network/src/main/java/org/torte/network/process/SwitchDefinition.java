@@ -13,8 +13,8 @@ import org.torte.network.NetworkException;
  *
  * @param name what people call it; unique, whatever the case of letters
  * @param type who is at it besides machines
- * @param hostInterface the host's interface: what an internal switch gives the host, or what an external one is joined with;
- *     empty for the others
+ * @param hostInterface the host's interface: what an internal switch gives the host, or one of type NAT if it is to, or what
+ *     an external one is joined with; otherwise empty
  * @param mtu of its ports, 576 to 65535; 1500 for NAT
  * @param addresses that the host has at an internal switch, each with the length of its prefix; none for the others
  */
@@ -70,12 +70,13 @@ public record SwitchDefinition(String name, Type type, String hostInterface, int
                     + " underscores, and begins with a letter or digit; not \"" + name + "\"");
         }
         boolean needs = type == Type.INTERNAL || type == Type.EXTERNAL; // the fields are not set yet
-        if (needs && !hostInterface.matches(INTERFACE)) {
-            throw new NetworkException(
-                    "an " + type.text() + " switch needs the name of an interface of the host, 1 to 15"
-                            + " characters, not \"" + hostInterface + "\"");
+        boolean may = needs || type == Type.NAT && !hostInterface.isEmpty();
+        if (may && !hostInterface.matches(INTERFACE)) {
+            throw new NetworkException((needs ? "an " + type.text() : "a nat")
+                    + " switch needs the name of an interface of the host, 1 to 15" + " characters, not \""
+                    + hostInterface + "\"");
         }
-        if (!needs && !hostInterface.isEmpty()) {
+        if (!may && !hostInterface.isEmpty()) {
             throw new NetworkException("a " + type.text() + " switch has no interface of the host");
         }
         if (mtu < LinkState.MIN_MTU || mtu > LinkState.MAX_MTU) {
@@ -128,7 +129,7 @@ public record SwitchDefinition(String name, Type type, String hostInterface, int
 
     /** Whether the host has a part in it, so that it is there without machines. */
     public boolean servesHost() {
-        return type == Type.INTERNAL || type == Type.EXTERNAL;
+        return !hostInterface.isEmpty();
     }
 
     /** What two names must not share. */

@@ -2,6 +2,7 @@ package org.torte.network.process;
 
 import static java.nio.charset.StandardCharsets.US_ASCII;
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.io.IOException;
 import java.net.InetAddress;
@@ -26,8 +27,10 @@ import org.torte.base.Clock;
 import org.torte.base.RandomSource;
 import org.torte.base.TimerThread;
 import org.torte.base.net.MacAddress;
+import org.torte.network.NetworkException;
 import org.torte.network.host.Namespaces;
 import org.torte.network.host.Tap;
+import org.torte.network.host.UserNat;
 
 /**
  * Switches that the host has a part in. A namespace stands for the host, one for a machine, whose port is that of a process
@@ -51,7 +54,7 @@ class HostPartTest {
     @BeforeEach
     void makeHost() {
         timers.resume();
-        spaces = new Namespaces("ip", "ping", "curl", "busybox");
+        spaces = new Namespaces("ip", "ping", "curl", "busybox", "dig");
         host = spaces.add("h");
         machine = spaces.add("m");
         for (String space : List.of(host, machine)) {
@@ -319,6 +322,49 @@ class HostPartTest {
             assertThat(reload()).anyMatch(line -> line.startsWith("the MTU of eth0 is 1500"));
             assertThat(hostState()).isEqualTo(before);
         }
+    }
+
+    @Test
+    void theHostResolvesAndReachesTheMachinesOfATranslatingSwitch() throws IOException {
+        try {
+            UserNat.require();
+        } catch (NetworkException e) {
+            assumeTrue(false, e.getMessage());
+        }
+        configure(new SwitchDefinition("lan", SwitchDefinition.Type.NAT, "lan0", 1500));
+        serve();
+        assertThat(log).isEmpty();
+        String[] own = spaces.run("ip", "-n", host, "-br", "-4", "addr", "show", "dev", "lan0")
+                .split(" +")[2]
+                .split("/", 2);
+        String gateway = own[0].replaceFirst("2$", "1");
+        String address = spaces.in(host, "dig", "+short", "@" + gateway, "web1.torte");
+        assertThat(address).matches("172\\.[0-9.]+");
+        assertThat(spaces.in(host, "dig", "+short", "@" + gateway, "host.torte"))
+                .isEqualTo(own[0]);
+        assertThat(spaces.in(host, "dig", "+short", "@" + gateway, "-x", address))
+                .isEqualTo("web1.torte.");
+        plugIn(1500, address + "/" + own[1]);
+        ping(host, address);
+        ping(machine, own[0]);
+        httpd(machine);
+        fetch(host, address);
+        // The gateway is the machines' router, not the host's.
+        assertThat(spaces.run("ip", "-n", host, "route", "show", "default")).isEmpty();
+        assertThat(spaces.run("ip", "-n", host, "-6", "route", "show", "default"))
+                .isEmpty();
+        assertThat(spaces.in(host, "cat", "/proc/sys/net/ipv6/conf/lan0/accept_ra"))
+                .isEqualTo("0");
+
+        configure(new SwitchDefinition("lan", SwitchDefinition.Type.NAT, "", 1500));
+        assertThat(reload()).isEmpty();
+        assertThat(exists("lan0")).isFalse();
+        ping(machine, gateway);
+        configure(new SwitchDefinition("lan", SwitchDefinition.Type.NAT, "lan0", 1500));
+        assertThat(reload()).isEmpty();
+        assertThat(spaces.in(host, "dig", "+short", "@" + gateway, "web1.torte"))
+                .as("its address stays")
+                .isEqualTo(address);
     }
 
     private static ServerSocket listen() {
