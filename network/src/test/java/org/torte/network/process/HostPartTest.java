@@ -220,7 +220,7 @@ class HostPartTest {
         assertThat(log).isEmpty();
         ping(machine, "10.77.0.1");
         assertThat(spaces.run("ip", "-n", host, "-br", "addr", "show", "dev", "lan0")
-                        .split(" +")[2])
+                        .split(" +", -1)[2])
                 .as("before: %s", shown)
                 .isEqualTo("10.77.0.1/24");
         assertThat(spaces.run("ip", "-n", host, "-o", "link", "show", "dev", "lan0"))
@@ -277,14 +277,12 @@ class HostPartTest {
         spaces.run("ip", "-n", host, "route", "add", "default", "via", "198.51.100.1", "metric", "5");
         String before = hostState();
         AtomicReference<Socket> ours = new AtomicReference<>();
-        AtomicReference<Socket> theirs = new AtomicReference<>();
         AtomicReference<ServerSocket> listening = new AtomicReference<>();
         spaces.within(world, () -> listening.set(listen()));
         spaces.within(host, () -> ours.set(connect(listening.get().getLocalPort())));
         try (ServerSocket listener = listening.get();
                 Socket near = ours.get();
                 Socket far = listener.accept()) {
-            theirs.set(far);
             configure(new SwitchDefinition("lan", SwitchDefinition.Type.EXTERNAL, "eth0", 1500));
             serve();
             assertThat(log).isEmpty();
@@ -335,7 +333,7 @@ class HostPartTest {
         serve();
         assertThat(log).isEmpty();
         String[] own = spaces.run("ip", "-n", host, "-br", "-4", "addr", "show", "dev", "lan0")
-                .split(" +")[2]
+                .split(" +", -1)[2]
                 .split("/", 2);
         String gateway = own[0].replaceFirst("2$", "1");
         String address = spaces.in(host, "dig", "+short", "@" + gateway, "web1.torte");
