@@ -122,10 +122,10 @@ class SwitchGuestTest {
             String lease2 = prepare(web2, 2);
             assertThat(lease1).isNotEqualTo(lease2);
             assertThatTheyFindEachOther(web1, lease2);
-            outside.ifPresent(one -> {
+            outside.ifPresent(world -> {
                 prepareOutside(web1, 1);
                 prepareOutside(web2, 2);
-                assertThatTheyFindTheHostAndTheWorld(one, web1);
+                assertThatTheyFindTheHostAndTheWorld(world, web1);
             });
 
             // A connection of which one half has come.
@@ -148,7 +148,7 @@ class SwitchGuestTest {
             assertThat(web2.output("sha256sum </tmp/got")).isEqualTo(web1.output("sha256sum </tmp/whole"));
 
             assertThatTheyFindEachOther(web1, lease2);
-            outside.ifPresent(one -> assertThatTheyFindTheHostAndTheWorld(one, web1));
+            outside.ifPresent(world -> assertThatTheyFindTheHostAndTheWorld(world, web1));
             web1.output("udhcpc -i eth0 -n -q -t 20 -s /etc/udhcpc.script >/dev/null 2>&1");
             assertThat(web1.output(LEASE)).as("asked for again").isEqualTo(lease1);
             System.out.println(

@@ -319,7 +319,7 @@ class HostBridgeTest {
                 "forever",
                 "preferred_lft",
                 "forever");
-        spaces.run("ip", "-n", host, "link", "add", "br-eth0", "type", "dummy");
+        spaces.run("ip", "-n", host, "link", "add", "br-eth0", "type", "bridge");
         assertRefused("there is an interface br-eth0 already");
         spaces.run("ip", "-n", host, "link", "del", "br-eth0");
         spaces.run(
