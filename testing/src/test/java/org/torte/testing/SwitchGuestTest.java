@@ -189,12 +189,14 @@ class SwitchGuestTest {
     }
 
     private static void prepareOutside(GuestShell shell, int number) {
-        shell.output("ip addr add 10.8.0.1" + number + "/24 dev eth2; ip -6 addr add fd08::1" + number
-                + "/64 dev eth2 nodad; ip link set eth2 up");
+        shell.output("ip link set eth2 up; ip addr add 10.8.0.1" + number + "/24 dev eth2; ip -6 addr add fd08::1"
+                + number + "/64 dev eth2");
         shell.output("ip addr add 198.51.100.1" + number + "/24 dev eth3; ip link set eth3 up");
     }
 
     private static void assertThatTheyFindTheHostAndTheWorld(HostAndWorld outside, GuestShell web1) {
+        // Linux uses an IPv6 address only when it has asked whether another station has it.
+        web1.output("until ping -c 1 -W 1 fd08::1 >/dev/null 2>&1; do usleep 50000; done");
         // The host by IPv4 and IPv6 and the other machine, at the internal switch; the world, the host and the other
         // machine at the external one; and the host comes, too.
         for (String address :

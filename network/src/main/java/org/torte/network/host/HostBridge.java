@@ -143,6 +143,14 @@ final class HostBridge {
                         .isPresent();
     }
 
+    /** Refuses at once what {@link #join} would refuse. */
+    void require(String device, Shown link) {
+        Journal old = current();
+        if (!kind(link).equals("bridge") && (old == null || !old.device.equals(device))) {
+            check(device, link);
+        }
+    }
+
     /** Refuses what cannot be bridged. */
     private void check(String device, Shown link) {
         if (!link.text("link_type").equals("ether") || link.texts("flags").contains("NOARP")) {

@@ -182,6 +182,8 @@ public final class HostEnd implements AutoCloseable {
             throw new NetworkException("this user may not make a bridge with " + device
                     + ": let the service run as root, or let an administrator make the bridge, and name that");
         }
+        HostBridge joined = new HostBridge(ip, folder.resolve(BRIDGE_FILE), settings, classes);
+        joined.require(device, link);
         List<String> making = new ArrayList<>(making(name, largest));
         making.add("link set dev " + name + " master " + device);
         Tap tap = open(ip, folder, name, List.of(), making, random);
@@ -191,7 +193,7 @@ public final class HostEnd implements AutoCloseable {
                 commands.addFirst("link set dev " + name + " addrgenmode none");
             }
             ip.batch("", commands);
-            String bridge = new HostBridge(ip, folder.resolve(BRIDGE_FILE), settings, classes).join(device, name);
+            String bridge = joined.join(device, name);
             return new HostEnd(ip, folder, tap, bridge);
         } catch (NetworkException e) {
             throw discard(ip, folder, tap, e);

@@ -318,6 +318,19 @@ class HostPartTest {
 
             configure(new SwitchDefinition("lan", SwitchDefinition.Type.EXTERNAL, "eth0", 9000));
             assertThat(reload()).anyMatch(line -> line.startsWith("the MTU of eth0 is 1500"));
+            configure(new SwitchDefinition("lan", SwitchDefinition.Type.EXTERNAL, "lo", 1500));
+            assertThat(reload()).anyMatch(line -> line.startsWith("lo is no Ethernet interface"));
+            configure(
+                    new SwitchDefinition("lan", SwitchDefinition.Type.EXTERNAL, "eth0", 1500),
+                    new SwitchDefinition("other", SwitchDefinition.Type.EXTERNAL, "eth0", 1500));
+            assertThat(reload()).containsExactly("eth0 belongs to br-eth0 already: name br-eth0 as the interface");
+            configure(
+                    new SwitchDefinition("other", SwitchDefinition.Type.EXTERNAL, "br-eth0", 1500),
+                    new SwitchDefinition("lan", SwitchDefinition.Type.EXTERNAL, "eth0", 1500));
+            assertThat(reload()).isEmpty();
+            ping(machine, "198.51.100.1");
+            configure();
+            assertThat(reload()).containsExactly("there is no switch lan");
             assertThat(hostState()).isEqualTo(before);
         }
     }
