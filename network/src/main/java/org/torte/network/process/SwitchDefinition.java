@@ -97,7 +97,9 @@ public record SwitchDefinition(String name, Type type, String hostInterface, int
 
     private static String checked(String text) {
         try {
-            if (text.contains("/") && AddressPrefix.parse(text).length() > 0) {
+            // Java also takes addresses with fewer than four parts.
+            if (text.matches("([0-9]+\\.){3}[0-9]+/[0-9]+|.*:.*/[0-9]+")
+                    && AddressPrefix.parse(text).length() > 0) {
                 return text.toLowerCase(Locale.ROOT);
             }
         } catch (IllegalArgumentException e) {
