@@ -514,6 +514,34 @@ public final class Vm {
     }
 
     /**
+     * Has somebody hear its console; see {@link Worker#listen}.
+     *
+     * @throws Problem CONFLICT when there is none: it does not run, or its worker does not answer
+     */
+    public Worker.Listening console(Worker.ConsoleListener listener) {
+        return withConsole().listen(listener);
+    }
+
+    /**
+     * Refuses who wants its console when there is none.
+     *
+     * @throws Problem as {@link #console}
+     */
+    public void requireConsole() {
+        withConsole();
+    }
+
+    private synchronized Worker withConsole() {
+        if (worker == null || !worker.ready().isDone()) {
+            throw conflict("is " + state.label() + " and has no console", "start it first");
+        }
+        if (silence != null) {
+            throw conflict("does not answer", "wait until it does, or turn it off");
+        }
+        return worker;
+    }
+
+    /**
      * Begins a task that is the only one.
      *
      * @param by the state meanwhile, if it is another

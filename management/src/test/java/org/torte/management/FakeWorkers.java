@@ -3,16 +3,19 @@ package org.torte.management;
 import com.fasterxml.jackson.databind.JsonNode;
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Queue;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.function.Consumer;
 import java.util.function.UnaryOperator;
@@ -32,8 +35,8 @@ import org.torte.management.process.Workers;
 public final class FakeWorkers implements Workers {
     final Map<VmFolder, FakeWorker> running = new ConcurrentHashMap<>();
     final Set<String> silent = ConcurrentHashMap.newKeySet();
-    final Set<String> failing = ConcurrentHashMap.newKeySet();
-    final List<String> asked = new CopyOnWriteArrayList<>();
+    public final Set<String> failing = ConcurrentHashMap.newKeySet();
+    public final List<String> asked = new CopyOnWriteArrayList<>();
     private UnaryOperator<CompletableFuture<Void>> readiness = ready -> {
         ready.complete(null);
         return ready;
@@ -47,6 +50,26 @@ public final class FakeWorkers implements Workers {
 
     /** What the host has for programs, in bytes. */
     public volatile long available = 1L << 40;
+
+    /** What was typed at all consoles. */
+    public final Queue<String> typed = new ConcurrentLinkedQueue<>();
+
+    /** All consoles say something. */
+    public void say(String text) {
+        running.values().forEach(worker -> worker.say(text));
+    }
+
+    /** How many listen to consoles. */
+    public int listening() {
+        return running.values().stream()
+                .mapToInt(worker -> worker.listeners.size())
+                .sum();
+    }
+
+    /** All guests power off. */
+    public void powerOff() {
+        running.values().forEach(worker -> worker.finish(WorkerEnd.Cause.POWERED_OFF));
+    }
 
     /** Workers that are started from now on are not ready until they are told. */
     void startSlowly() {
@@ -136,6 +159,9 @@ public final class FakeWorkers implements Workers {
         private String state = "running";
         /** What it says of its guest's memory, if it has dynamic memory. */
         final Map<String, Object> memory = new ConcurrentHashMap<>();
+
+        private final List<ConsoleListener> listeners = new CopyOnWriteArrayList<>();
+        private final StringBuilder said = new StringBuilder();
         /** To be told that it is silent. */
         volatile Consumer<Optional<String>> watcher = _ -> {};
 
@@ -191,6 +217,7 @@ public final class FakeWorkers implements Workers {
                     }
                     return CompletableFuture.completedFuture(Json.MAPPER.valueToTree(memory));
                 }
+                case "console.write" -> typed.add(String.valueOf(arguments.get("bytes")));
                 case "checkpoint.new", "checkpoint.merge", "checkpoint.disks" -> {
                     progress.accept("merging");
                     progress.accept("42 %");
@@ -255,6 +282,24 @@ public final class FakeWorkers implements Workers {
             disks.forEach(LiveDisk::close);
             running.remove(folder, this);
             end.complete(new WorkerEnd(cause, Names.of(cause)));
+            listeners.forEach(ConsoleListener::ended);
+        }
+
+        private synchronized void say(String text) {
+            said.append(text);
+            byte[] bytes = text.getBytes(StandardCharsets.ISO_8859_1);
+            listeners.forEach(listener -> listener.said(bytes, false));
+        }
+
+        @Override
+        public Listening listen(ConsoleListener listener) {
+            Thread.ofVirtual().start(() -> {
+                synchronized (this) {
+                    listener.said(said.toString().getBytes(StandardCharsets.ISO_8859_1), true);
+                    listeners.add(listener);
+                }
+            });
+            return () -> listeners.remove(listener);
         }
 
         @Override

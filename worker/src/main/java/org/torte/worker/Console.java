@@ -9,6 +9,7 @@ import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.Consumer;
 import java.util.function.IntConsumer;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -26,6 +27,9 @@ public final class Console implements AutoCloseable {
     /** How many bytes of output are kept for {@link #waitForText}. */
     public static final int KEPT = 4 << 20;
 
+    /** How many bytes of output are kept for those who come later. */
+    public static final int SCROLLBACK = 64 << 10;
+
     private final SerialPort port;
     private final @Nullable ConsoleOutput copy;
     private final Endpoint endpoint = new Endpoint();
@@ -37,6 +41,11 @@ public final class Console implements AutoCloseable {
 
     /** Unread output as characters of one byte each; decoded when it is given out. */
     private final StringBuilder output = new StringBuilder();
+
+    /** The last output, whoever has read it; the next byte goes to {@code printed % SCROLLBACK}. */
+    private final byte[] scrollback = new byte[SCROLLBACK];
+
+    private long printed;
 
     private final ArrayDeque<byte[]> input = new ArrayDeque<>();
     private @Nullable Thread typist;
@@ -188,6 +197,24 @@ public final class Console implements AutoCloseable {
         }
     }
 
+    /**
+     * Hands the last output to somebody, {@link #SCROLLBACK} bytes at most. Listeners hear nothing meanwhile: the next
+     * byte that they are told is the one that follows.
+     */
+    public void recall(Consumer<byte[]> receiver) {
+        lock.lock();
+        try {
+            byte[] last = new byte[(int) Math.min(printed, SCROLLBACK)];
+            int end = (int) (printed % SCROLLBACK);
+            int tail = Math.min(end, last.length);
+            System.arraycopy(scrollback, SCROLLBACK - (last.length - tail), last, 0, last.length - tail);
+            System.arraycopy(scrollback, end - tail, last, last.length - tail, tail);
+            receiver.accept(last);
+        } finally {
+            lock.unlock();
+        }
+    }
+
     /** Has each byte of output told from now on, on a thread of the guest: the listener is short and does not block. */
     public void listen(IntConsumer listener) {
         listeners.add(listener);
@@ -282,11 +309,12 @@ public final class Console implements AutoCloseable {
             if (copy != null && !copy.offer(value)) {
                 return false;
             }
-            if (!listeners.isEmpty()) {
-                listeners.forEach(listener -> listener.accept(value));
-            }
             lock.lock();
             try {
+                if (!listeners.isEmpty()) {
+                    listeners.forEach(listener -> listener.accept(value));
+                }
+                scrollback[(int) (printed++ % SCROLLBACK)] = (byte) value;
                 if (output.length() >= KEPT + KEPT / 4) {
                     output.delete(0, output.length() - KEPT);
                 }

@@ -76,6 +76,26 @@ class ConsoleTest {
     }
 
     @Test
+    void theLastOutputCanBeRecalledWhoeverHasReadIt() {
+        try (Console console = new Console(port, null)) {
+            assertThat(recalled(console)).isEmpty();
+            port.print("one");
+            assertThat(console.readAvailable()).isEqualTo("one");
+            assertThat(recalled(console)).isEqualTo("one");
+            String much = "0123456789".repeat(Console.SCROLLBACK / 10) + "the end";
+            port.print(much);
+            String all = "one" + much;
+            assertThat(recalled(console)).isEqualTo(all.substring(all.length() - Console.SCROLLBACK));
+        }
+    }
+
+    private static String recalled(Console console) {
+        StringBuilder last = new StringBuilder();
+        console.recall(bytes -> last.append(new String(bytes, StandardCharsets.ISO_8859_1)));
+        return last.toString();
+    }
+
+    @Test
     void aStuckCopyLosesOutputInsteadOfStoppingTheGuest() {
         CountDownLatch unstuck = new CountDownLatch(1);
         OutputStream stuck = new OutputStream() {

@@ -8,6 +8,7 @@ import java.util.concurrent.TimeUnit;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.torte.cli.UsageException;
+import org.torte.management.process.TerminalQueries;
 import org.torte.worker.control.ControlClient;
 
 /** The console of a machine for a program, which types and waits for what it says; that is printed, too. */
@@ -29,7 +30,7 @@ final class ConsoleLink implements AutoCloseable {
     private void listen() {
         try {
             while (true) {
-                byte[] output = ConsoleSession.withoutQueries(ConsoleSession.output(client.receive()));
+                byte[] output = TerminalQueries.removed(ConsoleSession.output(client.receive()));
                 ConsoleSession.print(output);
                 synchronized (this) {
                     said.append(new String(output, StandardCharsets.ISO_8859_1));

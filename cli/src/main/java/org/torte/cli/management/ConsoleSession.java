@@ -13,12 +13,12 @@ import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
-import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 import org.torte.cli.ConsoleKeys;
 import org.torte.cli.HostTerminal;
 import org.torte.cli.UsageException;
 import org.torte.management.definition.Json;
+import org.torte.management.process.TerminalQueries;
 import org.torte.management.process.VmFolder;
 import org.torte.management.process.WorkerRecord;
 import org.torte.worker.control.ControlClient;
@@ -28,9 +28,6 @@ final class ConsoleSession {
     private static final int SCROLLBACK = 16 << 10;
     /** Of what is typed, so much goes into one request: a line of the protocol is bounded. */
     private static final int TYPED = 4096;
-
-    /** Device status reports and device attributes (ECMA-48, DSR and DA). */
-    private static final Pattern QUERY = Pattern.compile("\u001b\\[(?:\\?)?[56]n|\u001b\\[[>=]?0?c");
 
     private static final String HELP = """
             \r
@@ -66,7 +63,7 @@ final class ConsoleSession {
      */
     boolean run(ControlClient client, @Nullable HostTerminal terminal) throws IOException {
         try (client) {
-            print(withoutQueries(scrollback()));
+            print(TerminalQueries.removed(scrollback()));
             client.send(subscription());
             if (terminal != null) {
                 System.err.print("torte: connected with " + name + "; Ctrl-A x leaves\r\n");
@@ -139,12 +136,6 @@ final class ConsoleSession {
     static void print(byte[] bytes) {
         System.out.write(bytes, 0, bytes.length);
         System.out.flush();
-    }
-
-    /** What a guest has asked its terminal before has been answered long ago; asked again, the answer would be typed. */
-    static byte[] withoutQueries(byte[] output) {
-        String text = new String(output, StandardCharsets.ISO_8859_1);
-        return QUERY.matcher(text).replaceAll("").getBytes(StandardCharsets.ISO_8859_1);
     }
 
     private byte[] scrollback() throws IOException {

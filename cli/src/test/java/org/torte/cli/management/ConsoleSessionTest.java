@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import java.nio.charset.StandardCharsets;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.torte.management.process.TerminalQueries;
 
 class ConsoleSessionTest {
     /** E stands for the escape character. */
@@ -17,7 +18,7 @@ class ConsoleSessionTest {
         "E[16nE[2JE[66C, E[16nE[2JE[66C"
     })
     void whatTheGuestAskedItsTerminalIsNotAskedAgain(String output, String shown) {
-        byte[] replayed = ConsoleSession.withoutQueries(escapes(output));
+        byte[] replayed = TerminalQueries.removed(escapes(output));
 
         assertThat(replayed).isEqualTo(escapes(shown));
     }

@@ -43,6 +43,28 @@ public interface Worker {
      */
     void watch(Consumer<Optional<String>> listener);
 
+    /** Hears what a console says. Told on one thread, and does not block. */
+    interface ConsoleListener {
+        /**
+         * The console has said something.
+         *
+         * @param old whether that was before anybody listened
+         */
+        void said(byte[] output, boolean old);
+
+        /** There will be no more: the worker is gone, or has nobody listen any more. */
+        void ended();
+    }
+
+    /** Ends with its closing; the listener may hear a last word after that. */
+    interface Listening extends AutoCloseable {
+        @Override
+        void close();
+    }
+
+    /** Has somebody hear the console: what it has said last, and from then on all it says. Returns at once. */
+    Listening listen(ConsoleListener listener);
+
     /** Ends the process without asking it. */
     void kill();
 

@@ -134,6 +134,11 @@ final class WorkerProcess implements Worker {
         pulse.watch(listener);
     }
 
+    @Override
+    public Listening listen(ConsoleListener listener) {
+        return new WorkerConsole(control, listener);
+    }
+
     private void answer(Map<String, Object> line) {
         pulse.felt();
         if (!(line.get("id") instanceof Number id)) {

@@ -16,6 +16,8 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.function.Consumer;
 import org.torte.management.Problem;
 import org.torte.management.definition.Json;
 import org.torte.management.store.DurableFile;
@@ -35,6 +37,7 @@ public final class Access {
     private final InstantSource clock;
     private final SecureRandom random = new SecureRandom();
     private final Map<String, Token> byHash = new ConcurrentHashMap<>();
+    private final List<Consumer<Token>> whenRemoved = new CopyOnWriteArrayList<>();
 
     /**
      * A token, without what opens the door.
@@ -82,6 +85,16 @@ public final class Access {
     /** The token that somebody has shown. */
     Optional<Token> find(String secret) {
         return Optional.ofNullable(byHash.get(hash(secret)));
+    }
+
+    /** Whether a token that was found opens the door still. */
+    boolean holds(Token token) {
+        return token.equals(byHash.get(token.hash()));
+    }
+
+    /** Has somebody told of each token that is removed. */
+    void whenRemoved(Consumer<Token> listener) {
+        whenRemoved.add(listener);
     }
 
     /** The tokens, by name. */
@@ -138,6 +151,7 @@ public final class Access {
             byHash.put(token.hash(), token);
             throw e;
         }
+        whenRemoved.forEach(listener -> listener.accept(token));
     }
 
     private void save() {
@@ -156,7 +170,8 @@ public final class Access {
         }
     }
 
-    private String secret() {
+    /** Something random of 256 bits. */
+    String secret() {
         byte[] bytes = new byte[32];
         random.nextBytes(bytes);
         return Base64.getUrlEncoder().withoutPadding().encodeToString(bytes);

@@ -1,15 +1,16 @@
 package org.torte.management.rest;
 
-import com.fasterxml.jackson.core.JsonProcessingException;
 import io.javalin.Javalin;
 import io.javalin.config.JavalinConfig;
 import io.javalin.http.Context;
 import io.javalin.http.HandlerType;
 import io.javalin.http.HttpResponseException;
+import io.javalin.http.servlet.JavalinWsServletContext;
 import io.javalin.json.JavalinJackson;
 import io.javalin.security.RouteRole;
 import java.io.IOException;
 import java.lang.System.Logger.Level;
+import java.time.Duration;
 import java.time.InstantSource;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -17,6 +18,7 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import org.jspecify.annotations.Nullable;
 import org.torte.management.Host;
 import org.torte.management.Names;
 import org.torte.management.Problem;
@@ -27,13 +29,14 @@ public final class RestServer implements AutoCloseable {
     private static final System.Logger LOG = System.getLogger(RestServer.class.getName());
     private static final String LOOPBACK = "127.0.0.1";
     private static final long MAX_BODY = 1 << 20;
-    private static final String OWNER = "owner";
+    private static final String TOKEN = "token";
     private static final String PROBLEM = "application/problem+json";
 
     private final Host host;
     private final Access access;
     private final Repetition repetition;
     private final EventRoutes events;
+    private final ConsoleRoutes consoles;
     private final Javalin server;
 
     /** Makes it, not started. */
@@ -42,6 +45,7 @@ public final class RestServer implements AutoCloseable {
         this.access = access;
         repetition = new Repetition(host.database(), clock);
         events = new EventRoutes(host.events());
+        consoles = new ConsoleRoutes(host, access, clock);
         server = Javalin.create(this::configure);
     }
 
@@ -71,6 +75,13 @@ public final class RestServer implements AutoCloseable {
         config.concurrency.useVirtualThreads = true;
         config.http.maxRequestSize = MAX_BODY;
         config.http.prefer405over404 = true;
+        config.jetty.modifyWebSocketServletFactory(sockets -> {
+            sockets.setMaxFrameSize(ConsoleRoutes.MAX_TYPED);
+            sockets.setMaxBinaryMessageSize(ConsoleRoutes.MAX_TYPED);
+            sockets.setMaxTextMessageSize(ConsoleRoutes.MAX_TYPED);
+            // Both ends are on this host: nobody is gone without a word, and a silent guest is no reason to end.
+            sockets.setIdleTimeout(Duration.ZERO);
+        });
         config.jsonMapper(new JavalinJackson(Json.MAPPER, true));
         config.routes.beforeMatched(this::admit);
         config.routes.after(repetition::remember);
@@ -81,6 +92,7 @@ public final class RestServer implements AutoCloseable {
         new SwitchRoutes(host).add(config.routes);
         new TaskRoutes(host).add(config.routes);
         events.add(config.routes);
+        consoles.add(config.routes);
         new HostRoutes(host, access).add(config.routes);
         config.routes.exception(Problem.class, (e, context) -> answer(context, e));
         config.routes.exception(HttpResponseException.class, (e, context) -> {
@@ -98,10 +110,9 @@ public final class RestServer implements AutoCloseable {
     }
 
     /** Who asks, whether they may, and whether it is really they: pages of other sites have a name or an origin of theirs. */
-    private void admit(Context context) {
+    static void refuseOthers(Context context) {
         context.header("Cache-Control", "no-store");
         context.header("X-Content-Type-Options", "nosniff");
-        Set<RouteRole> needed = context.routeRoles();
         String name = Requests.orEmpty(context.header("Host")).replaceFirst(":\\d+$", "");
         if (!Set.of(LOOPBACK, "localhost", "[::1]").contains(name)) {
             throw new Problem(
@@ -113,11 +124,16 @@ public final class RestServer implements AutoCloseable {
         if (origin != null && !origin.equals("http://" + context.header("Host"))) {
             throw new Problem(Problem.Kind.FORBIDDEN, "this comes from a page of another site", "ask without it");
         }
+    }
+
+    private void admit(Context context) {
+        refuseOthers(context);
+        Set<RouteRole> needed = context.routeRoles();
         if (needed.isEmpty()) {
             return;
         }
-        Access.Token token = token(context);
-        context.attribute(OWNER, token.name());
+        Access.Token token = shown(context);
+        context.attribute(TOKEN, token);
         for (RouteRole role : needed) {
             if (!token.role().includes((Role) role)) {
                 throw new Problem(
@@ -143,7 +159,7 @@ public final class RestServer implements AutoCloseable {
         }
     }
 
-    private Access.Token token(Context context) {
+    private Access.Token shown(Context context) {
         String header = Requests.orEmpty(context.header("Authorization"));
         String prefix = "Bearer ";
         Optional<Access.Token> token = header.regionMatches(true, 0, prefix, 0, prefix.length())
@@ -158,9 +174,18 @@ public final class RestServer implements AutoCloseable {
                 "send the header Authorization: Bearer TOKEN; the owner's token is in service.json in the data folder");
     }
 
+    /** The token that came with a request that needs one. */
+    static Access.Token token(Context context) {
+        Access.@Nullable Token token = context.attribute(TOKEN);
+        if (token == null) {
+            throw new IllegalStateException(context.path() + " needs no token");
+        }
+        return token;
+    }
+
     /** Whose token came with a request. */
     static String owner(Context context) {
-        return Requests.orEmpty(context.attribute(OWNER));
+        return token(context).name();
     }
 
     private static void answer(Context context, Problem problem) {
@@ -195,9 +220,16 @@ public final class RestServer implements AutoCloseable {
         try {
             // A HEAD request has no body, but the same head.
             byte[] text = context.method().equals(HandlerType.HEAD) ? new byte[0] : Json.MAPPER.writeValueAsBytes(body);
-            context.status(status).contentType(PROBLEM).result(text);
-        } catch (JsonProcessingException e) {
-            throw new IllegalStateException(e);
+            context.status(status).contentType(PROBLEM);
+            if (context instanceof JavalinWsServletContext) {
+                // Of an upgrade that is refused Javalin writes the head only.
+                context.res().getOutputStream().write(text);
+            } else {
+                context.result(text);
+            }
+        } catch (IOException e) {
+            // Whoever asked has gone.
+            LOG.log(Level.DEBUG, "nobody reads the answer", e);
         }
     }
 
@@ -210,6 +242,10 @@ public final class RestServer implements AutoCloseable {
                 .toList();
     }
 
+    ConsoleRoutes consoles() {
+        return consoles;
+    }
+
     /** How many streams of events are open. */
     int eventStreams() {
         return events.open();
@@ -217,6 +253,7 @@ public final class RestServer implements AutoCloseable {
 
     @Override
     public void close() {
+        consoles.close();
         events.close();
         server.stop();
     }

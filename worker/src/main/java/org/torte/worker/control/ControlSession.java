@@ -301,7 +301,8 @@ final class ControlSession {
     }
 
     private void subscribe(Object id, Map<String, Object> parameters) {
-        new ControlParameters(parameters).allow("events");
+        ControlParameters given = new ControlParameters(parameters);
+        given.allow("events", "scrollback");
         Set<Topic> wanted = EnumSet.noneOf(Topic.class);
         if (!(parameters.get("events") instanceof List<?> names)) {
             throw ControlParameters.bad("\"events\" is a list of state, heartbeat, backup and console");
@@ -313,6 +314,30 @@ final class ControlSession {
                     .orElseThrow(() ->
                             ControlParameters.bad("events are state, heartbeat, backup and console, not " + name)));
         }
+        List<String> named = wanted.stream().map(Topic::text).toList();
+        if (!given.flag("scrollback")) {
+            subscribe(wanted);
+            answer(id, Map.of("events", named));
+            return;
+        }
+        if (!wanted.contains(Topic.CONSOLE)) {
+            throw ControlParameters.bad("scrollback is of the console, which is not among the events");
+        }
+        machine.console().recall(last -> {
+            lock.lock();
+            try {
+                subscribe(wanted);
+                // Whoever subscribes again has what it has not read yet, once.
+                output.setLength(0);
+                output.append(new String(last, StandardCharsets.ISO_8859_1));
+                answer(id, Map.of("events", named, "scrollback", last.length));
+            } finally {
+                lock.unlock();
+            }
+        });
+    }
+
+    private void subscribe(Set<Topic> wanted) {
         lock.lock();
         try {
             topics.clear();
@@ -320,7 +345,6 @@ final class ControlSession {
         } finally {
             lock.unlock();
         }
-        answer(id, Map.of("events", wanted.stream().map(Topic::text).toList()));
     }
 
     // ---- writing

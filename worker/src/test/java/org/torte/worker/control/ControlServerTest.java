@@ -410,6 +410,23 @@ class ControlServerTest {
     }
 
     @Test
+    void whoComesLateHearsWhatTheConsoleSaidBefore() throws IOException {
+        machine.start();
+        try (ControlClient early = connect();
+                ControlClient late = connect()) {
+            ask(early, "subscribe", Map.of("events", List.of("console"), "scrollback", true));
+            Map<String, Object> line = early.receive();
+            assertThat(line.get("event") + " " + line.get("data")).isEqualTo("console {bytes=!}");
+            assertThat(ask(late, "subscribe", Map.of("events", List.of("console"), "scrollback", true)))
+                    .containsEntry("scrollback", 1);
+            line = late.receive();
+            assertThat(line.get("event") + " " + line.get("data")).isEqualTo("console {bytes=!}");
+            assertThatThrownBy(() -> ask(late, "subscribe", Map.of("events", List.of("state"), "scrollback", true)))
+                    .hasMessageContaining("not among the events");
+        }
+    }
+
+    @Test
     void aLineWithoutEndAndAClientTooManyAreSentAway() throws IOException {
         machine.start();
         try (ControlClient client = connect()) {
