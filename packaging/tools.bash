@@ -24,6 +24,7 @@ test_packages=(acpica-tools bind9-dnsutils binutils busybox-static curl debootst
 native_modules=org.torte.base,org.torte.hypervisor,org.torte.disk,org.torte.network,org.torte.cli,com.github.luben.zstd_jni,org.xerial.sqlitejdbc
 torte_jvm=(
   -XX:+UseSerialGC
+  -Xms16m
   -Xmn8m
   -XX:TrimNativeHeapInterval=2000
   -XX:-UsePerfData

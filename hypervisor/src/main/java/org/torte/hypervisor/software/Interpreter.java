@@ -301,10 +301,13 @@ final class Interpreter {
                 r[Cpu.START] = rip;
                 block = Block.NONE;
                 pc = 1;
-                if (single || events.due()) {
+                // Tests of what never changes in the loop are hidden from the JVM's compiler: of each it makes two
+                // loops.
+                if (single | events.due()) {
                     cpu.rip = rip;
                     return;
                 }
+                translated = this.translated;
                 if (translated != null && translated.resuming) {
                     found = translated.resume(rip);
                     rip = cpu.rip;

@@ -1,12 +1,14 @@
 package org.torte.machine.boot;
 
+import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.OptionalLong;
 
 /**
  * The parts of an ELF file that a loader needs (System V ABI, chapters 4 and 5): its entry point, its loadable segments
- * by physical address and its notes. Everything is checked when it is read.
+ * by physical address and its notes. Everything is checked when it is read. Only the head of the file need be there, up to
+ * its program headers; then it has no notes.
  */
 final class ElfImage {
     private static final int MAGIC = 0x464c457f;
@@ -23,13 +25,17 @@ final class ElfImage {
     record Segment(long fileOffset, long fileSize, long virtualAddress, long physicalAddress, long memorySize) {}
 
     private final ImageFile file;
+    /** Bytes of the whole file. */
+    private final long size;
+
     private final boolean wide;
     private final long entry;
     private final List<Segment> segments = new ArrayList<>();
     private OptionalLong pvhEntry = OptionalLong.empty();
 
-    private ElfImage(ImageFile file) {
+    private ElfImage(ImageFile file, long size) {
         this.file = file;
+        this.size = size;
         int kind = file.getByte(4);
         int machine = file.getShort(18);
         if (file.getByte(5) != 1
@@ -56,10 +62,19 @@ final class ElfImage {
     }
 
     static ElfImage parse(ImageFile file) {
-        if (!matches(file)) {
-            throw file.malformed("it has no ELF header");
+        return parse(file, file.size());
+    }
+
+    /**
+     * Parses what begins with {@code head}.
+     *
+     * @param size bytes of the whole file
+     */
+    static ElfImage parse(ImageFile head, long size) {
+        if (!matches(head)) {
+            throw head.malformed("it has no ELF header");
         }
-        return new ElfImage(file);
+        return new ElfImage(head, size);
     }
 
     private void readProgramHeader(long at) {
@@ -72,12 +87,14 @@ final class ElfImage {
         long physical = wide ? file.getLong(at + 24) : file.getUnsignedInt(at + 12);
         long fileSize = wide ? file.getLong(at + 32) : file.getUnsignedInt(at + 16);
         long memorySize = wide ? file.getLong(at + 40) : file.getUnsignedInt(at + 20);
-        if (!file.has(offset, fileSize)) {
+        if (offset < 0 || fileSize < 0 || offset > size || fileSize > size - offset) {
             throw file.malformed("a segment of " + Long.toUnsignedString(fileSize) + " bytes at offset "
                     + Long.toUnsignedString(offset) + " lies outside the file");
         }
         if (type == PT_NOTE) {
-            readNotes(offset, fileSize);
+            if (file.has(offset, fileSize)) {
+                readNotes(offset, fileSize);
+            }
         } else if (memorySize != 0) {
             if (memorySize < fileSize) {
                 throw file.malformed("a segment is larger in the file than in memory");
@@ -131,11 +148,21 @@ final class ElfImage {
     }
 
     /**
-     * Puts all segments into memory.
+     * Puts all segments of a file that is there as a whole into memory.
      *
      * @param start the physical entry point, which must lie in one of them
      */
     void load(RamLayout layout, long start) {
+        claim(layout, start);
+        put(layout, 0, file.slice(0, size, "its end"));
+    }
+
+    /**
+     * Takes the memory of all segments, and clears what the file has no bytes for.
+     *
+     * @param start the physical entry point, which must lie in one of them
+     */
+    void claim(RamLayout layout, long start) {
         if (segments.isEmpty()) {
             throw file.malformed("it has nothing to load");
         }
@@ -148,8 +175,24 @@ final class ElfImage {
             throw file.malformed("its entry point 0x" + Long.toHexString(start) + " is in none of its segments");
         }
         for (Segment segment : segments) {
-            layout.put(segment.physicalAddress, file.slice(segment.fileOffset, segment.fileSize, "a loadable segment"));
             layout.clear(segment.physicalAddress + segment.fileSize, segment.memorySize - segment.fileSize);
+        }
+    }
+
+    /**
+     * Puts a piece of the file into the segments to which it belongs.
+     *
+     * @param offset where in the file the piece begins
+     */
+    void put(RamLayout layout, long offset, MemorySegment piece) {
+        for (Segment segment : segments) {
+            long from = Math.max(offset, segment.fileOffset);
+            long end = Math.min(offset + piece.byteSize(), segment.fileOffset + segment.fileSize);
+            if (from < end) {
+                layout.put(
+                        segment.physicalAddress + (from - segment.fileOffset),
+                        piece.asSlice(from - offset, end - from));
+            }
         }
     }
 }

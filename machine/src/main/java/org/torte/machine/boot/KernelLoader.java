@@ -66,7 +66,7 @@ public final class KernelLoader implements BootLoader {
             ImageFile file =
                     ImageFile.read(source.kernel(), "kernel", target.memory().size(), arena);
             if (LinuxImage.matches(file)) {
-                return LinuxImage.parse(file).load(source, target, arena);
+                return LinuxImage.parse(file).load(source, target);
             }
             MultibootImage multiboot = MultibootImage.find(file);
             if (multiboot != null) {

@@ -3,9 +3,10 @@ package org.torte.machine.boot;
 import static org.torte.hypervisor.CpuState.RSI;
 
 import java.io.IOException;
-import java.lang.foreign.Arena;
+import java.io.InputStream;
 import java.lang.foreign.MemorySegment;
 import java.nio.charset.StandardCharsets;
+import java.util.OptionalLong;
 import org.jspecify.annotations.Nullable;
 import org.torte.base.GuestMemory;
 import org.torte.hypervisor.CpuState;
@@ -44,6 +45,8 @@ final class LinuxImage {
 
     /** No kernel is larger than the part of its address space that is set aside for it. */
     private static final long MAX_UNPACKED = 1L << 30;
+    /** Bytes that are unpacked at a time; the first must hold the program headers. */
+    private static final int UNPACK_STEP = 1 << 18;
 
     private final ImageFile file;
     private final long codeOffset;
@@ -74,10 +77,9 @@ final class LinuxImage {
         return new LinuxImage(file);
     }
 
-    /** Loads it. Unpacked bytes live in {@code arena} until it is closed. */
-    LoadedKernel load(BootPlan source, BootTarget target, Arena arena) {
+    LoadedKernel load(BootPlan source, BootTarget target) {
         RamLayout layout = new RamLayout(target);
-        Entry entry = place(layout, arena);
+        Entry entry = place(layout);
         long zeroPage = zeroPage(layout, source, target, entry.codeAddress);
         CpuState state = entry.wide
                 ? StartState.longMode(layout, entry.address)
@@ -89,7 +91,7 @@ final class LinuxImage {
     /** Where the kernel starts, in which mode, and where its protected-mode code is (0 when that is not loaded). */
     private record Entry(long address, boolean wide, long codeAddress, String how) {}
 
-    private Entry place(RamLayout layout, Arena arena) {
+    private Entry place(RamLayout layout) {
         boolean wide = (file.getShort(XLOADFLAGS) & XLF_KERNEL_64) != 0;
         long offset = codeOffset + file.getUnsignedInt(PAYLOAD_OFFSET);
         long length = file.getUnsignedInt(PAYLOAD_LENGTH);
@@ -98,22 +100,54 @@ final class LinuxImage {
             MemorySegment payload = file.slice(offset, length, "its packed kernel");
             packing = Packing.of(payload);
             if (wide && packing != null && packing.unpackedHere()) {
-                ImageFile kernel = unpack(packing, payload, layout, arena);
-                if (ElfImage.matches(kernel)) {
-                    ElfImage elf = ElfImage.parse(kernel);
-                    long entry = elf.physicalEntry();
-                    elf.load(layout, entry);
-                    return new Entry(entry, true, 0, packing.label() + ", entered directly");
+                OptionalLong entry = unpack(packing, payload, layout);
+                if (entry.isPresent()) {
+                    return new Entry(entry.getAsLong(), true, 0, packing.label() + ", entered directly");
                 }
             }
         }
         return placePacked(layout, wide, packing);
     }
 
-    private ImageFile unpack(Packing packing, MemorySegment payload, RamLayout layout, Arena arena) {
+    /** Unpacks an ELF kernel straight to its place and gives its entry point; nothing when it is no ELF file. */
+    private OptionalLong unpack(Packing packing, MemorySegment payload, RamLayout layout) {
+        long size = unpackedSize(packing, payload, layout);
+        // What gzip itself ends with is that size; the others but the unpacked have it appended.
+        boolean appended = packing != Packing.GZIP && packing != Packing.NONE;
+        MemorySegment packed = appended ? payload.asSlice(0, payload.byteSize() - 4) : payload;
+        byte[] buffer = new byte[UNPACK_STEP];
+        MemorySegment bytes = MemorySegment.ofArray(buffer);
+        try (InputStream stream = packing.open(packed)) {
+            int length = stream.readNBytes(buffer, 0, buffer.length);
+            ImageFile head = new ImageFile(file.name(), bytes.asSlice(0, length));
+            if (!ElfImage.matches(head)) {
+                return OptionalLong.empty();
+            }
+            ElfImage elf = ElfImage.parse(head, size);
+            long entry = elf.physicalEntry();
+            elf.claim(layout, entry);
+            long at = 0;
+            while (length > 0) {
+                if (length > size - at) {
+                    throw new IOException("it unpacks to more than it says");
+                }
+                elf.put(layout, at, bytes.asSlice(0, length));
+                at += length;
+                length = stream.readNBytes(buffer, 0, buffer.length);
+            }
+            if (at != size) {
+                throw new IOException("it unpacks to " + at + " bytes instead of " + size);
+            }
+            return OptionalLong.of(entry);
+        } catch (IOException e) {
+            throw file.malformed("its " + packing.label() + " data cannot be unpacked (" + e.getMessage() + ")");
+        }
+    }
+
+    private long unpackedSize(Packing packing, MemorySegment payload, RamLayout layout) {
         long size = payload.byteSize();
         if (packing == Packing.NONE) {
-            return new ImageFile(file.name(), payload);
+            return size;
         }
         if (size < 8) {
             throw file.malformed("its packed kernel has only " + size + " bytes");
@@ -127,13 +161,7 @@ final class LinuxImage {
         if (unpacked < 64) {
             throw file.malformed("its unpacked size is given as " + unpacked + " bytes");
         }
-        // What gzip itself ends with is that size; the others have it appended.
-        MemorySegment packed = packing == Packing.GZIP ? payload : payload.asSlice(0, size - 4);
-        try {
-            return new ImageFile(file.name(), packing.unpack(packed, unpacked, arena));
-        } catch (IOException e) {
-            throw file.malformed("its " + packing.label() + " data cannot be unpacked (" + e.getMessage() + ")");
-        }
+        return unpacked;
     }
 
     /** Loads the protected-mode code as it is, with the room it needs to unpack itself. */

@@ -3,7 +3,6 @@ package org.torte.machine.boot;
 import com.github.luben.zstd.ZstdInputStreamNoFinalizer;
 import java.io.IOException;
 import java.io.InputStream;
-import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.charset.StandardCharsets;
@@ -64,55 +63,20 @@ enum Packing {
     }
 
     /**
-     * Unpacks.
+     * The unpacked bytes, in order and to their end, where checksums are compared.
      *
      * @param packed the packed bytes, followed by nothing else
-     * @param size how many bytes must come out
-     * @throws IOException when other bytes come out than that, or none
      */
-    MemorySegment unpack(MemorySegment packed, long size, Arena arena) throws IOException {
-        if (this == NONE) {
-            return packed;
-        }
-        MemorySegment target = arena.allocate(size);
-        long produced;
-        if (this == LZ4) {
-            produced = Lz4Legacy.unpack(packed, target);
-        } else {
-            try (InputStream stream = open(new SegmentStream(packed))) {
-                produced = drain(stream, target);
-            }
-        }
-        if (produced != size) {
-            throw new IOException("it unpacks to " + produced + " bytes instead of " + size);
-        }
-        return target;
-    }
-
-    private InputStream open(InputStream packed) throws IOException {
+    InputStream open(MemorySegment packed) throws IOException {
+        InputStream stream = new SegmentStream(packed);
         return switch (this) {
-            case GZIP -> new GZIPInputStream(packed, 1 << 16);
-            case XZ -> new SingleXZInputStream(packed, XZ_MEMORY_KIB);
-            case ZSTD -> new ZstdInputStreamNoFinalizer(packed);
-            case LZ4, BZIP2, LZMA, LZO, NONE -> throw new IllegalStateException("no stream unpacks " + label());
+            case GZIP -> new GZIPInputStream(stream, 1 << 16);
+            case XZ -> new SingleXZInputStream(stream, XZ_MEMORY_KIB);
+            case ZSTD -> new ZstdInputStreamNoFinalizer(stream);
+            case LZ4 -> new Lz4LegacyInputStream(stream);
+            case NONE -> stream;
+            case BZIP2, LZMA, LZO -> throw new IllegalStateException("no stream unpacks " + label());
         };
-    }
-
-    /** Reads to the end of the stream, so that its checksum is compared. */
-    private static long drain(InputStream stream, MemorySegment target) throws IOException {
-        byte[] buffer = new byte[1 << 18];
-        long at = 0;
-        while (true) {
-            int got = stream.read(buffer);
-            if (got < 0) {
-                return at;
-            }
-            if (got > target.byteSize() - at) {
-                throw new IOException("it unpacks to more than it says");
-            }
-            MemorySegment.copy(buffer, 0, target, ValueLayout.JAVA_BYTE, at, got);
-            at += got;
-        }
     }
 
     /** Reads a segment as a stream. */

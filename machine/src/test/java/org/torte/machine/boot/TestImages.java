@@ -152,7 +152,7 @@ final class TestImages {
         block.write(rest);
         block.writeBytes(bytes);
         ByteBuffer frame = little(8 + block.size());
-        return frame.putInt(Lz4Legacy.MAGIC)
+        return frame.putInt(Lz4LegacyInputStream.MAGIC)
                 .putInt(block.size())
                 .put(block.toByteArray())
                 .array();
