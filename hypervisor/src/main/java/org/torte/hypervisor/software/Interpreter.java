@@ -48,6 +48,7 @@ final class Interpreter {
      * Executes from {@link Cpu#rip} until an event is due, an instruction asked for attention, or a fault came up, which
      * is then in {@link #fault} with rip at the faulting instruction. With {@code single}, one instruction.
      */
+    @SuppressWarnings("ShortCircuitBoolean")
     void execute(boolean single) {
         Cpu cpu = this.cpu;
         Mmu mmu = this.mmu;
