@@ -29,6 +29,7 @@ public final class Tap implements NetworkAdapter, AutoCloseable {
     private static final long SIOCGIFFLAGS = 0x8913L, SIOCSIFFLAGS = 0x8914L, SIOCSIFMTU = 0x8922L;
     private static final int IFF_TAP = 2, IFF_NO_PI = 0x1000, IFF_VNET_HDR = 0x4000, IFF_UP = 1;
     private static final int CHECKSUMS = 1, TCP4 = 2, TCP6 = 4, TCP_ECN = 8;
+    private static final int GONE = Posix.POLLERR | Posix.POLLHUP;
     private static final int NAME = 16, REQUEST = 40;
     private static final int FRAMES = 64, BYTES = 1 << 20;
 
@@ -43,6 +44,7 @@ public final class Tap implements NetworkAdapter, AutoCloseable {
     private final AtomicLong refused = new AtomicLong();
     private @Nullable NetworkPort port;
     private volatile boolean closed;
+    private volatile boolean gone;
 
     private Tap(String name, MacAddress address, int fd, Wakeup wakeup) {
         this.name = name;
@@ -118,6 +120,11 @@ public final class Tap implements NetworkAdapter, AutoCloseable {
     /** The interface's name. */
     public String name() {
         return name;
+    }
+
+    /** Whether somebody has removed the interface; then this has to be closed, and another one opened. */
+    public boolean gone() {
+        return gone;
     }
 
     /** Frames that the host did not take: its interface is down, or it is out of memory. */
@@ -206,6 +213,10 @@ public final class Tap implements NetworkAdapter, AutoCloseable {
                 // A port that takes no more says when it does: until then the host's queue fills and drops.
                 int ignored = Posix.poll(errno, polled, next < batch.size() ? 1 : 2, -1);
                 wakeup.clear();
+                if ((polled.get(JAVA_SHORT, 14) & GONE) != 0) {
+                    gone = true; // somebody has removed the interface: there is nothing to read any more, ever
+                    return;
+                }
                 if (next == batch.size()) {
                     batch.clear();
                     next = 0;

@@ -75,13 +75,13 @@ final class HostSwitches implements AutoCloseable {
 
         for (LivePort port : List.copyOf(ports.values())) {
             PortDefinition its = wantedPorts.get(port.definition.id());
-            if (its == null || !port.canBe(its) || !port.network.definition().equals(definitions.get(key(port)))) {
+            if (its == null || !port.canBe(its) || !stays(port.network, definitions.get(key(port)))) {
                 remove(port);
             }
         }
         for (Map.Entry<String, LiveSwitch> one : List.copyOf(switches.entrySet())) {
             SwitchDefinition its = definitions.get(one.getKey());
-            if (!one.getValue().definition().equals(its)) {
+            if (!stays(one.getValue(), its)) {
                 switches.remove(one.getKey());
                 end(one.getValue(), its, found);
             }
@@ -98,6 +98,10 @@ final class HostSwitches implements AutoCloseable {
         switches.values().forEach(this::mirror);
         problems = List.copyOf(found);
         return problems;
+    }
+
+    private static boolean stays(LiveSwitch live, @Nullable SwitchDefinition wanted) {
+        return live.definition().equals(wanted) && !live.broken();
     }
 
     /** Ends a switch: what it has made at the host stays there for its next form, if that has a use for it. */
@@ -271,7 +275,17 @@ final class HostSwitches implements AutoCloseable {
 
     /** What there is, for people. */
     synchronized Map<String, Object> status() {
-        return StatusText.of(switches.values(), ports.values(), sessions, problems);
+        List<ConfigurationProblem> all = new ArrayList<>(problems);
+        for (LiveSwitch one : switches.values()) {
+            if (one.broken()) {
+                all.add(
+                        new ConfigurationProblem(
+                                one.definition().name(),
+                                "",
+                                "somebody has removed the host's interface: change the switch, or start a machine, to make it again"));
+            }
+        }
+        return StatusText.of(switches.values(), ports.values(), sessions, all);
     }
 
     @Override

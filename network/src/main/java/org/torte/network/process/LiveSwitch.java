@@ -124,6 +124,12 @@ final class LiveSwitch implements AutoCloseable {
         return nat;
     }
 
+    /** Whether somebody has removed the host's interface, so that the switch has to be made again. */
+    boolean broken() {
+        HostEnd end = host;
+        return end != null && end.tap().gone();
+    }
+
     @Nullable
     HostEnd host() {
         return host;

@@ -18,6 +18,7 @@ import java.util.Map;
 import java.util.Objects;
 import java.util.Random;
 import java.util.concurrent.atomic.AtomicReference;
+import java.util.function.BooleanSupplier;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -113,6 +114,26 @@ class HostPartTest {
         }
     }
 
+    private List<String> problems() {
+        try (SwitchClient client = SwitchClient.connect(SwitchServer.socket(folder))) {
+            return ((List<?>) Objects.requireNonNull(client.status().get("problems")))
+                    .stream()
+                            .map(one -> String.valueOf(((Map<?, ?>) one).get("message"))
+                                    .replaceFirst(":.*", ""))
+                            .toList();
+        } catch (IOException e) {
+            throw new AssertionError(e);
+        }
+    }
+
+    private static void await(BooleanSupplier condition) {
+        long until = System.nanoTime() + LIMIT.toNanos();
+        while (!condition.getAsBoolean()) {
+            assertThat(System.nanoTime()).isLessThan(until);
+            Thread.onSpinWait();
+        }
+    }
+
     private long framesSent() {
         try (SwitchClient client = SwitchClient.connect(SwitchServer.socket(folder))) {
             List<?> ports = (List<?>) Objects.requireNonNull(client.status().get("ports"));
@@ -138,11 +159,7 @@ class HostPartTest {
         made.get().start(link);
         open.add(made.get());
         open.add(link);
-        long until = System.nanoTime() + LIMIT.toNanos();
-        while (!link.link().up()) {
-            assertThat(System.nanoTime()).isLessThan(until);
-            Thread.onSpinWait();
-        }
+        await(() -> link.link().up());
     }
 
     private void ping(String from, String to, String... options) {
@@ -225,6 +242,12 @@ class HostPartTest {
                 .isEqualTo("10.77.0.1/24");
         assertThat(spaces.run("ip", "-n", host, "-o", "link", "show", "dev", "lan0"))
                 .startsWith(index + ":");
+
+        spaces.run("ip", "-n", host, "link", "del", "lan0");
+        await(() -> problems().equals(List.of("somebody has removed the host's interface")));
+        assertThat(reload()).isEmpty();
+        assertThat(problems()).isEmpty();
+        ping(machine, "10.77.0.1");
 
         configure(new SwitchDefinition("lan", SwitchDefinition.Type.INTERNAL, "lan0", 1500, List.of("10.77.1.1/24")));
         assertThat(reload()).isEmpty();
