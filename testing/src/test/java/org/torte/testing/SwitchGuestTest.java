@@ -196,7 +196,8 @@ class SwitchGuestTest {
 
     private static void assertThatTheyFindTheHostAndTheWorld(HostAndWorld outside, GuestShell web1) {
         // Linux uses an IPv6 address only when it has asked whether another station has it.
-        web1.output("until ping -c 1 -W 1 fd08::1 >/dev/null 2>&1; do usleep 50000; done");
+        web1.output(
+                "for i in $(seq 60); do ping -c 1 -W 1 fd08::1 >/dev/null 2>&1 && break; usleep 500000; done; true");
         // The host by IPv4 and IPv6 and the other machine, at the internal switch; the world, the host and the other
         // machine at the external one; and the host comes, too.
         for (String address :
