@@ -28,15 +28,24 @@ final class HostAndWorld implements AutoCloseable {
     static Optional<HostAndWorld> make(Path site) throws IOException {
         if (!"root".equals(System.getProperty("user.name"))
                 || !Files.isWritable(Path.of("/dev/net/tun"))
-                || !Files.isExecutable(Path.of("/usr/bin/busybox"))) {
-            System.out.println("without internal and external switches: they need root, /dev/net/tun and busybox");
+                || !Files.isExecutable(Path.of("/usr/bin/busybox"))
+                || !Files.isExecutable(Path.of("/usr/bin/ping"))) {
+            System.out.println(
+                    "without internal and external switches: they need root, /dev/net/tun, busybox and ping");
             return Optional.empty();
         }
         HostAndWorld made = new HostAndWorld();
         boolean done = false;
         try {
             for (String space : List.of(made.host, made.world)) {
-                made.ip("netns add " + space);
+                Process adding = new ProcessBuilder("ip", "netns", "add", space)
+                        .redirectErrorStream(true)
+                        .start();
+                String output = new String(adding.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+                if (adding.waitFor() != 0) {
+                    System.out.println("without internal and external switches: no network namespaces here: " + output);
+                    return Optional.empty();
+                }
                 made.ip("-n " + space + " link set lo up");
             }
             made.ip("-n " + made.host + " link add eth0 type veth peer name eth0 netns " + made.world);
@@ -53,6 +62,9 @@ final class HostAndWorld implements AutoCloseable {
                     .start());
             done = true;
             return Optional.of(made);
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            throw new AssertionError(e);
         } finally {
             if (!done) {
                 made.close();
