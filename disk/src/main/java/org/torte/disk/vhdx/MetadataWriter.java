@@ -552,7 +552,9 @@ final class MetadataWriter {
      * @param content the pages, one after the other
      */
     void writeThrough(List<Long> positions, byte[] content) {
-        writeOut();
+        if (hasChanges()) {
+            writeOut();
+        }
         logLock.lock();
         try {
             snapshot.clear();
@@ -560,9 +562,11 @@ final class MetadataWriter {
                 snapshot.add(new MetadataPage(
                         positions.get(i), new java.util.concurrent.atomic.AtomicReferenceArray<>(1), 0));
             }
+            faults.check();
             allocateEntry();
-            force();
-            if (!logNamed) {
+            if (logNamed) {
+                force();
+            } else {
                 beginLog();
             }
             int sectors = LogEntry.descriptorSectors(positions.size());

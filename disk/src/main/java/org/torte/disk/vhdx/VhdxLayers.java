@@ -39,6 +39,7 @@ final class VhdxLayers {
             UUID next = Identifiers.random(options.random());
             begin(index, edit -> edit.expect(now, next));
             parent.writer.announceContentIdentifier(next);
+            parent.writer.start();
         }
         long size = disk.image(index).size();
         if (size > parent.size()) {
