@@ -103,6 +103,9 @@ memory_is_shown_and_refused() {
   torte_here vm get one | grep -q '^memory: *4 MiB$' && torte_here vm stop one --turn-off || return
   torte_here vm new huge --kernel "$scratch"/idle --memory 1T || return
   torte_here host && torte_here host | grep -q '^for machines: .* free' || return
+  torte_here vm start one --what-if | grep -qx 'would start one, which is Off' || return
+  torte_here vm start huge --what-if 2>"$scratch"/err && return 1
+  grep -q '^torte: huge needs 1024 GiB of memory ' "$scratch"/err || return
   torte_here vm start huge 2>"$scratch"/err && return 1
   cat "$scratch"/err
   [[ $(wc -l <"$scratch"/err) == 1 ]] && grep -q '^torte: huge needs 1024 GiB of memory .*--overcommit$' "$scratch"/err || return

@@ -185,10 +185,23 @@ public final class Host implements AutoCloseable {
      */
     public Task start(Vm vm, String owner, boolean overcommit) {
         VmState state = vm.view().state();
-        if (!overcommit && (state == VmState.OFF || state == VmState.SAVED)) {
-            admission.refuse(vm.definition());
+        if (state == VmState.OFF || state == VmState.SAVED) {
+            planStart(vm, overcommit);
         }
         return vm.start(owner, overcommit);
+    }
+
+    /**
+     * Says why a machine cannot be started now.
+     *
+     * @param overcommit whether the host has the memory for it or not
+     * @throws Problem when the host has not, or the machine runs already
+     */
+    public void planStart(Vm vm, boolean overcommit) {
+        vm.refuseUnlessOff();
+        if (!overcommit) {
+            admission.refuse(vm.definition());
+        }
     }
 
     /**

@@ -694,7 +694,7 @@ public final class Vm {
                 "start it again");
     }
 
-    private void refuseUnlessOff() {
+    void refuseUnlessOff() {
         if (state != VmState.OFF && state != VmState.SAVED) {
             throw conflict("is " + shown().label() + " already", "nothing needs to be done");
         }

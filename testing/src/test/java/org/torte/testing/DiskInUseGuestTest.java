@@ -57,6 +57,9 @@ class DiskInUseGuestTest {
     @TempDir
     Path folder;
 
+    /** How often memory is copied under load and compared. */
+    private static final int COPIES = 3;
+
     private static String waitFor(Console console, String line) {
         try {
             return console.waitForText(Pattern.compile(line + "\\r?\\n"), PATIENCE);
@@ -143,7 +146,15 @@ class DiskInUseGuestTest {
         console.type(LOAD.replace("FIRST", "0") + "\n");
         waitFor(console, "P:forced 1");
         disk.checkpoint(middle);
-        waitFor(console, "P:forced \\d+");
+        for (int i = 0; i < COPIES; i++) {
+            waitFor(console, "P:forced \\d+");
+            MemoryComparison.Result result = MemoryComparison.of(machine);
+            System.out.println("memory copied while the guest writes files: " + result.copied());
+            assertThat(result.copied().again()).isPositive();
+            assertThat(result.different())
+                    .as("pages written by drivers or devices, which nobody was told")
+                    .isEmpty();
+        }
         waitFor(console, "P:forced \\d+");
         stop(console);
         // Over and over what the base holds too, so that the merge has much to do.

@@ -28,7 +28,7 @@ abstract class VmActionCommand extends ServiceOptions {
         String vm = "/api/v1/vms/" + ServiceClient.segment(name);
         String action = action();
         if (whatIf) {
-            JsonNode now = service().get(vm);
+            JsonNode now = plan(vm, action);
             show(
                     now,
                     "would " + action.split("\\?", 2)[0] + " "
@@ -46,6 +46,11 @@ abstract class VmActionCommand extends ServiceOptions {
         return 0;
     }
 
+    /** The machine as it is, if it is known that it could be done. */
+    JsonNode plan(String vm, String action) {
+        return service().get(vm);
+    }
+
     @Command(name = "start", description = "Starts it, from where it was saved if it was.", sortOptions = false)
     static final class Start extends VmActionCommand {
         @Option(
@@ -57,6 +62,11 @@ abstract class VmActionCommand extends ServiceOptions {
         @Override
         String action() {
             return overcommit ? "start?overcommit=true" : "start";
+        }
+
+        @Override
+        JsonNode plan(String vm, String action) {
+            return service().call("POST", vm + "/" + action + (overcommit ? "&" : "?") + "whatIf=true", null);
         }
     }
 

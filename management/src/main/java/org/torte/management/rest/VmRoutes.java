@@ -217,9 +217,15 @@ final class VmRoutes {
     }
 
     private void start(Context context) {
-        Requests.only(context, "overcommit");
+        Requests.only(context, "overcommit", "whatIf");
+        Vm vm = vm(context);
         boolean overcommit = Requests.flag(context, "overcommit");
-        TaskRoutes.accepted(context, host.start(vm(context), RestServer.owner(context), overcommit));
+        if (Requests.flag(context, "whatIf")) {
+            host.planStart(vm, overcommit);
+            show(context, vm.view());
+            return;
+        }
+        TaskRoutes.accepted(context, host.start(vm, RestServer.owner(context), overcommit));
     }
 
     private void stop(Context context) {

@@ -171,12 +171,21 @@ class RestServerTest {
     void aStartThatTheHostHasNoMemoryForIsRefusedUnlessItIsWanted() {
         make("web1");
         workers.available = 256L << 20;
-        refused(send("POST", "/api/v1/vms/web1/start", ""), 409, "conflict", "start it all the same with --overcommit");
+        for (String query : List.of("", "?whatIf=true")) {
+            refused(
+                    send("POST", "/api/v1/vms/web1/start" + query, ""),
+                    409,
+                    "conflict",
+                    "start it all the same with --overcommit");
+        }
+        JsonNode planned = json(send("POST", "/api/v1/vms/web1/start?whatIf=true&overcommit=true", ""));
+        assertThat(planned.path("state").asText()).isEqualTo("Off");
         assertThat(json(get("/api/v1/tasks")).path("items")).isEmpty();
         JsonNode memory = json(get("/api/v1/host")).path("memory");
         assertThat(memory.path("free").asLong()).isEqualTo(248L << 20);
         assertThat(get("/metrics").body()).contains("torte_host_memory_bytes{kind=\"free\"} 260046848");
         assertThat(act("web1", "start?overcommit=true").path("state").asText()).isEqualTo("succeeded");
+        refused(send("POST", "/api/v1/vms/web1/start?whatIf=true", ""), 409, "conflict", "");
     }
 
     @Test
