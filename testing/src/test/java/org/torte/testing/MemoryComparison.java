@@ -39,7 +39,8 @@ final class MemoryComparison implements MemorySink {
             for (long at = next(memory, copy, bank.address(), bank.end());
                     at < bank.end() && different.size() < MOST_NAMED;
                     at = next(memory, copy, at + GuestMemory.PAGE_SIZE, bank.end())) {
-                if (memory.segment().asSlice(at, GuestMemory.PAGE_SIZE)
+                if (memory.segment()
+                                .asSlice(at, GuestMemory.PAGE_SIZE)
                                 .mismatch(copy.segment().asSlice(at, GuestMemory.PAGE_SIZE))
                         >= 0) {
                     different.add(Long.toHexString(at));
