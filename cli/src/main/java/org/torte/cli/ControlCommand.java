@@ -59,7 +59,7 @@ final class ControlCommand implements Callable<Integer> {
 
     @Option(
             names = {"-o", "--output"},
-            paramLabel = "FORMAT",
+            paramLabel = "text|json",
             converter = Output.Named.class,
             description = "text (the default) or json")
     Output output = Output.TEXT;

@@ -19,7 +19,7 @@ import picocli.CommandLine.Option;
 final class DoctorCommand implements Callable<Integer> {
     @Option(
             names = {"-o", "--output"},
-            paramLabel = "FORMAT",
+            paramLabel = "text|json",
             description = "text (the default) or json")
     String output = "text";
 

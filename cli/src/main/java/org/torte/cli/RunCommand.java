@@ -92,12 +92,15 @@ final class RunCommand implements Callable<Integer> {
     @Nullable
     String noIntegration;
 
-    @Option(names = "--hypervisor", paramLabel = "NAME", description = "auto (the default), software or kvm")
+    @Option(
+            names = "--hypervisor",
+            paramLabel = "auto|software|kvm",
+            description = "auto (the default), software or kvm")
     String hypervisor = "auto";
 
     @Option(
             names = "--translator",
-            paramLabel = "MODE",
+            paramLabel = "off|on|only",
             description = "off (the default) interprets guest code; on translates what is executed often into host "
                     + "code, which is faster; only translates all, for tests")
     String translator = "off";

@@ -1,8 +1,10 @@
 package org.torte.cli;
 
 import java.util.Arrays;
-import java.util.Set;
+import java.util.LinkedHashMap;
+import java.util.Map;
 import java.util.concurrent.Callable;
+import java.util.function.Supplier;
 import org.torte.base.StateException;
 import org.torte.cli.image.ImageCommand;
 import org.torte.cli.management.AdapterCommand;
@@ -46,26 +48,36 @@ public final class Torte {
               host        shows the service
               token       makes and removes tokens for others
               doctor      says what this host offers guests, and how to improve it
+              completion  makes shells complete commands and names (torte completion --help)
               help        shows this, or with a command's name its options
               version     shows the version
             """;
 
-    private static final Set<String> COMMANDS = Set.of(
-            "run",
-            "control",
-            "demo",
-            "vhd",
-            "image",
-            "service",
-            "vm",
-            "adapter",
-            "switch",
-            "checkpoint",
-            "task",
-            "event",
-            "host",
-            "token",
-            "doctor");
+    /** The commands for people, as they are listed. */
+    static final Map<String, Supplier<Callable<Integer>>> COMMANDS = new LinkedHashMap<>();
+
+    static {
+        COMMANDS.put("run", RunCommand::new);
+        COMMANDS.put("control", ControlCommand::new);
+        COMMANDS.put("demo", DemoCommand::new);
+        COMMANDS.put("vhd", VhdCommand::new);
+        COMMANDS.put("image", ImageCommand::new);
+        COMMANDS.put("service", ServiceCommand::new);
+        COMMANDS.put("vm", VmCommand::new);
+        COMMANDS.put("adapter", AdapterCommand::new);
+        COMMANDS.put("switch", SwitchCommand::new);
+        COMMANDS.put("checkpoint", CheckpointCommand::new);
+        COMMANDS.put("task", TaskCommand::new);
+        COMMANDS.put("event", EventCommand::new);
+        COMMANDS.put("host", HostCommand::new);
+        COMMANDS.put("token", TokenCommand::new);
+        COMMANDS.put("doctor", DoctorCommand::new);
+        COMMANDS.put("completion", CompletionCommand::new);
+    }
+
+    /** Those that Torte starts itself. */
+    private static final Map<String, Supplier<Callable<Integer>>> PROCESSES =
+            Map.of("worker", WorkerCommand::new, "switch-process", SwitchProcessCommand::new);
 
     private Torte() {}
 
@@ -88,24 +100,11 @@ public final class Torte {
             return ExitStatus.USAGE;
         }
         String[] rest = Arrays.copyOfRange(arguments, 1, arguments.length);
+        Supplier<Callable<Integer>> command = COMMANDS.getOrDefault(arguments[0], PROCESSES.get(arguments[0]));
+        if (command != null) {
+            return execute(command.get(), rest);
+        }
         return switch (arguments[0]) {
-            case "run" -> execute(new RunCommand(), rest);
-            case "control" -> execute(new ControlCommand(), rest);
-            case "demo" -> execute(new DemoCommand(), rest);
-            case "vhd" -> execute(new VhdCommand(), rest);
-            case "image" -> execute(new ImageCommand(), rest);
-            case "service" -> execute(new ServiceCommand(), rest);
-            case "worker" -> execute(new WorkerCommand(), rest);
-            case "vm" -> execute(new VmCommand(), rest);
-            case "adapter" -> execute(new AdapterCommand(), rest);
-            case "switch" -> execute(new SwitchCommand(), rest);
-            case "switch-process" -> execute(new SwitchProcessCommand(), rest);
-            case "checkpoint" -> execute(new CheckpointCommand(), rest);
-            case "task" -> execute(new TaskCommand(), rest);
-            case "event" -> execute(new EventCommand(), rest);
-            case "host" -> execute(new HostCommand(), rest);
-            case "token" -> execute(new TokenCommand(), rest);
-            case "doctor" -> execute(new DoctorCommand(), rest);
             case "help", "--help", "-h" -> help(rest);
             case "version", "--version", "-V" -> {
                 System.out.println("torte " + Version.TEXT);
@@ -119,7 +118,7 @@ public final class Torte {
     }
 
     private static int help(String[] rest) {
-        if (rest.length > 0 && COMMANDS.contains(rest[0])) {
+        if (rest.length > 0 && COMMANDS.containsKey(rest[0])) {
             return run(new String[] {rest[0], "--help"});
         }
         System.out.print(USAGE);

@@ -25,7 +25,7 @@ final class AdapterChangeCommands {
 
         @Option(
                 names = "--adapter",
-                paramLabel = "NAME",
+                paramLabel = "ADAPTER",
                 description = "which (default: the first); torte adapter list shows them")
         String adapter = "";
 
@@ -207,7 +207,7 @@ final class AdapterChangeCommands {
 
         @Option(
                 names = "--mirroring",
-                paramLabel = "ROLE",
+                paramLabel = "source|destination|none",
                 description = "source (it is shown to all destinations of its switch), destination or none")
         @Nullable
         String mirroring;

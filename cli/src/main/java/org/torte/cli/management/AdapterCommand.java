@@ -55,7 +55,7 @@ public final class AdapterCommand extends GroupCommand {
 
         @Option(
                 names = "--adapter",
-                paramLabel = "NAME",
+                paramLabel = "ADAPTER",
                 description = "which (default: the first); torte vm get shows them")
         String adapter = "";
 

@@ -181,7 +181,7 @@ public final class CheckpointCommand extends GroupCommand {
             description = "Returns a virtual machine that does not run to a checkpoint; what it is now is lost.",
             sortOptions = false)
     static final class Apply extends Action {
-        @Parameters(index = "1", paramLabel = "NAME", description = "the checkpoint's name or id")
+        @Parameters(index = "1", paramLabel = "CHECKPOINT", description = "the checkpoint's name or id")
         String name = "";
 
         @Option(names = "--keep-as", paramLabel = "NAME", description = "keeps what it is now as a checkpoint first")
@@ -201,7 +201,7 @@ public final class CheckpointCommand extends GroupCommand {
 
     @Command(name = "rename", description = "Gives a checkpoint another name.", sortOptions = false)
     static final class Rename extends OfVm {
-        @Parameters(index = "1", paramLabel = "NAME", description = "the checkpoint's name or id")
+        @Parameters(index = "1", paramLabel = "CHECKPOINT", description = "the checkpoint's name or id")
         String name = "";
 
         @Parameters(index = "2", paramLabel = "NEW", description = "what it is to be called")
@@ -228,7 +228,7 @@ public final class CheckpointCommand extends GroupCommand {
             description = "Removes a checkpoint; its disks are merged with those that went on from it.",
             sortOptions = false)
     static final class Remove extends Action {
-        @Parameters(index = "1", paramLabel = "NAME", description = "the checkpoint's name or id")
+        @Parameters(index = "1", paramLabel = "CHECKPOINT", description = "the checkpoint's name or id")
         String name = "";
 
         @Override

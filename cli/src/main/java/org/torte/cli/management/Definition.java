@@ -88,13 +88,13 @@ final class Definition {
     @Option(names = "--no-network", description = "no network adapter")
     boolean noNetwork;
 
-    @Option(names = "--hypervisor", paramLabel = "NAME", description = "auto, software or kvm")
+    @Option(names = "--hypervisor", paramLabel = "auto|software|kvm", description = "auto, software or kvm")
     @Nullable
     String hypervisor;
 
     @Option(
             names = "--automatic-start",
-            paramLabel = "WHEN",
+            paramLabel = "nothing|if-it-ran|always",
             description = "nothing, if-it-ran or always: what happens when the service starts")
     @Nullable
     String automaticStart;

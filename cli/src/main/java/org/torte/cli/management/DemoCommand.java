@@ -47,7 +47,10 @@ public final class DemoCommand implements Callable<Integer> {
     @Nullable
     String kernel;
 
-    @Option(names = "--hypervisor", paramLabel = "NAME", description = "auto (the default), software or kvm")
+    @Option(
+            names = "--hypervisor",
+            paramLabel = "auto|software|kvm",
+            description = "auto (the default), software or kvm")
     String hypervisor = "auto";
 
     @Option(names = "--keep", description = "leaves the machine as it is in the end, running or not")

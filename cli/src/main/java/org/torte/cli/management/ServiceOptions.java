@@ -21,7 +21,7 @@ abstract class ServiceOptions implements Callable<Integer> {
 
     @Option(
             names = {"-o", "--output"},
-            paramLabel = "FORM",
+            paramLabel = "text|json",
             converter = Output.Named.class,
             description = "text (the default) or json")
     Output output = Output.TEXT;

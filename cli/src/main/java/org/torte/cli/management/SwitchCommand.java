@@ -46,7 +46,7 @@ public final class SwitchCommand extends GroupCommand {
         @Option(
                 names = "--type",
                 required = true,
-                paramLabel = "TYPE",
+                paramLabel = "private|nat",
                 description = {
                     "private (machines among themselves), internal (with the host, which gets an interface), external (with",
                     "the network at an interface of the host) or nat (they get addresses and names, and reach what the host",
@@ -126,7 +126,7 @@ public final class SwitchCommand extends GroupCommand {
 
     @Command(name = "get", description = "Shows a switch, and which adapters are connected to it.", sortOptions = false)
     static final class Get extends ServiceOptions {
-        @Parameters(index = "0", paramLabel = "NAME", description = "which")
+        @Parameters(index = "0", paramLabel = "SWITCH", description = "which")
         String name = "";
 
         @Override
@@ -142,7 +142,7 @@ public final class SwitchCommand extends GroupCommand {
             description = "Changes a switch; machines at it lose their link for a moment.",
             sortOptions = false)
     static final class Set extends ServiceOptions {
-        @Parameters(index = "0", paramLabel = "NAME", description = "which")
+        @Parameters(index = "0", paramLabel = "SWITCH", description = "which")
         String name = "";
 
         @Option(names = "--mtu", paramLabel = "BYTES", description = "576 to 65535")
@@ -197,7 +197,7 @@ public final class SwitchCommand extends GroupCommand {
 
     @Command(name = "remove", description = "Removes a switch that no adapter is connected to.", sortOptions = false)
     static final class Remove extends ServiceOptions {
-        @Parameters(index = "0", paramLabel = "NAME", description = "which")
+        @Parameters(index = "0", paramLabel = "SWITCH", description = "which")
         String name = "";
 
         @Option(names = "--what-if", description = "says what would be done, and does nothing")

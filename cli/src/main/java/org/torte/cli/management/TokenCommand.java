@@ -43,7 +43,7 @@ public final class TokenCommand extends GroupCommand {
         @Option(
                 names = "--role",
                 required = true,
-                paramLabel = "ROLE",
+                paramLabel = "viewer|operator|administrator",
                 description = "viewer (looks), operator (starts and stops too) or administrator (everything)")
         String role = "";
 
@@ -57,7 +57,7 @@ public final class TokenCommand extends GroupCommand {
 
     @Command(name = "remove", description = "Removes a token.", sortOptions = false)
     static final class Remove extends ServiceOptions {
-        @Parameters(index = "0", paramLabel = "NAME", description = "which")
+        @Parameters(index = "0", paramLabel = "TOKEN", description = "which")
         String name = "";
 
         @Override

@@ -11,7 +11,7 @@ import picocli.CommandLine.Parameters;
 
 /** What a virtual machine can be made to do. */
 abstract class VmActionCommand extends ServiceOptions {
-    @Parameters(index = "0", paramLabel = "NAME", description = "its name or its id")
+    @Parameters(index = "0", paramLabel = "VM", description = "its name or its id")
     String name = "";
 
     @Option(names = "--wait", negatable = true, description = "waits for the end (the default), or does not")

@@ -17,7 +17,7 @@ import picocli.CommandLine.Parameters;
         },
         sortOptions = false)
 final class VmCloneCommand extends ServiceOptions {
-    @Parameters(index = "0", paramLabel = "NAME", description = "the name or id of the one that there is")
+    @Parameters(index = "0", paramLabel = "VM", description = "the name or id of the one that there is")
     String name = "";
 
     @Parameters(index = "1", paramLabel = "NEW-NAME", description = "what the clone is to be called")
@@ -25,7 +25,7 @@ final class VmCloneCommand extends ServiceOptions {
 
     @Option(
             names = "--checkpoint",
-            paramLabel = "NAME",
+            paramLabel = "CHECKPOINT",
             description = "the clone is like this checkpoint, without its memory")
     @Nullable
     String checkpoint;

@@ -14,7 +14,7 @@ import picocli.CommandLine.Parameters;
         },
         sortOptions = false)
 final class VmConnectCommand extends ServiceOptions {
-    @Parameters(index = "0", paramLabel = "NAME", description = "its name or its id")
+    @Parameters(index = "0", paramLabel = "VM", description = "its name or its id")
     String name = "";
 
     @Override

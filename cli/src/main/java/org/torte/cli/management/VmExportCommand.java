@@ -18,7 +18,7 @@ import picocli.CommandLine.Parameters;
         },
         sortOptions = false)
 final class VmExportCommand extends ServiceOptions {
-    @Parameters(index = "0", paramLabel = "NAME", description = "its name or id")
+    @Parameters(index = "0", paramLabel = "VM", description = "its name or id")
     String name = "";
 
     @Parameters(index = "1", paramLabel = "FOLDER", description = "the folder, which is not there yet")
@@ -26,7 +26,7 @@ final class VmExportCommand extends ServiceOptions {
 
     @Option(
             names = "--checkpoint",
-            paramLabel = "NAME",
+            paramLabel = "CHECKPOINT",
             description = "exports what the machine was at this checkpoint, without its memory, and those before it")
     @Nullable
     String checkpoint;

@@ -12,7 +12,7 @@ import picocli.CommandLine.Parameters;
 
 @Command(name = "get", description = "Shows a virtual machine.", sortOptions = false)
 final class VmGetCommand extends ServiceOptions {
-    @Parameters(index = "0", paramLabel = "NAME", description = "its name or its id")
+    @Parameters(index = "0", paramLabel = "VM", description = "its name or its id")
     String name = "";
 
     @Override

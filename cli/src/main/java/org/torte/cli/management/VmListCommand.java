@@ -8,15 +8,31 @@ import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 import org.torte.cli.output.Output;
+import org.torte.management.VmState;
 import org.torte.management.definition.Json;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
 
 @Command(name = "list", description = "Lists virtual machines.", sortOptions = false)
 final class VmListCommand extends ServiceOptions {
-    @Option(names = "--state", paramLabel = "STATE", description = "only those in this state, such as Running")
+    @Option(
+            names = "--state",
+            paramLabel = "STATE",
+            completionCandidates = States.class,
+            description = "only those in this state, such as Running")
     @Nullable
     String state;
+
+    /** The states that there are. */
+    static final class States extends ArrayList<String> {
+        private static final long serialVersionUID = 1;
+
+        States() {
+            for (VmState state : VmState.values()) {
+                add(state.label());
+            }
+        }
+    }
 
     @Override
     public Integer call() {

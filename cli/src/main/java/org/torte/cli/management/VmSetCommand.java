@@ -18,7 +18,7 @@ import picocli.CommandLine.Parameters;
         description = "Changes a virtual machine; while it runs, its name, notes, limits and automatic start.",
         sortOptions = false)
 final class VmSetCommand extends ServiceOptions {
-    @Parameters(index = "0", paramLabel = "NAME", description = "its name or its id")
+    @Parameters(index = "0", paramLabel = "VM", description = "its name or its id")
     String name = "";
 
     @Option(names = "--name", paramLabel = "NAME", description = "what it is to be called")

@@ -23,14 +23,17 @@ import picocli.CommandLine.Parameters;
         description = "Copies a disk, with what it reads from its parents, into a new image of any format.",
         sortOptions = false)
 final class ConvertCommand extends VhdCommand.Change {
-    @Parameters(index = "1", paramLabel = "NEW", description = "the new image")
+    @Parameters(index = "1", paramLabel = "NEW-FILE", description = "the new image")
     String target = "";
 
-    @Option(names = "--to", paramLabel = "FORMAT", description = "format of the new image, whatever its name says")
+    @Option(
+            names = "--to",
+            paramLabel = "raw|vhd|vhdx",
+            description = "format of the new image, whatever its name says")
     @Nullable
     String targetFormat;
 
-    @Option(names = "--type", paramLabel = "TYPE", description = "dynamic (the default) or fixed")
+    @Option(names = "--type", paramLabel = "dynamic|fixed", description = "dynamic (the default) or fixed")
     String type = "dynamic";
 
     @Option(names = "--block-size", paramLabel = "SIZE", description = "unit of allocation of the new image")

@@ -27,7 +27,7 @@ final class NewCommand extends VhdCommand.Change {
     @Nullable
     String size;
 
-    @Option(names = "--type", paramLabel = "TYPE", description = "dynamic (the default) or fixed")
+    @Option(names = "--type", paramLabel = "dynamic|fixed", description = "dynamic (the default) or fixed")
     @Nullable
     String type;
 

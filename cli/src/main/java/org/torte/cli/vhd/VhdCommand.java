@@ -50,14 +50,14 @@ public final class VhdCommand extends GroupCommand {
 
         @Option(
                 names = "--format",
-                paramLabel = "FORMAT",
+                paramLabel = "raw|vhd|vhdx",
                 description = "raw, vhd or vhdx, whatever the file's name says")
         @Nullable
         String format;
 
         @Option(
                 names = {"-o", "--output"},
-                paramLabel = "FORM",
+                paramLabel = "text|json",
                 converter = Output.Named.class,
                 description = "text (the default) or json")
         Output output = Output.TEXT;
