@@ -462,8 +462,15 @@ public final class Switches implements Ports {
         }
     }
 
-    /** What the switches say of themselves now; nothing when none runs. */
+    /**
+     * What the switches say of themselves now; nothing when none runs. When they should and do not, {@code unreachable} says
+     * why: what has been changed holds all the same.
+     */
     public JsonNode status() {
-        return Json.MAPPER.valueToTree(host.runs() ? host.status() : Map.of());
+        try {
+            return Json.MAPPER.valueToTree(host.runs() ? host.status() : Map.of());
+        } catch (Problem e) {
+            return Json.MAPPER.valueToTree(Map.of("unreachable", e.line()));
+        }
     }
 }

@@ -15,6 +15,9 @@ public final class FakeSwitches implements SwitchHost {
     /** Forwarded ports of the host that are taken. */
     final List<Integer> taken = new CopyOnWriteArrayList<>();
 
+    /** Why it does not say what there is, or empty. */
+    public volatile String mute = "";
+
     /** What happens before each configuration. */
     volatile Runnable before = () -> {};
 
@@ -52,6 +55,9 @@ public final class FakeSwitches implements SwitchHost {
 
     @Override
     public Map<?, ?> status() {
+        if (!mute.isEmpty()) {
+            throw new Problem(Problem.Kind.FAILED, mute, "look at its log");
+        }
         return Map.of(
                 "switches",
                 List.of(),

@@ -142,7 +142,8 @@ public final class NatNetwork implements AutoCloseable {
      *
      * @param name letters, digits and hyphens, 63 at most
      * @param forwards the host's ports that lead to it
-     * @throws NetworkException when there is no address left or a port of the host is taken; then nothing has changed
+     * @throws NetworkException when another machine has the name, there is no address left or a port of the host is taken;
+     *     then nothing has changed
      */
     public SwitchPort addMachine(String name, MacAddress station, List<PortForward> forwards) {
         return addMachine(name, station, forwards, PortSettings.named(name).withGuards(true, true));
@@ -151,23 +152,27 @@ public final class NatNetwork implements AutoCloseable {
     /**
      * The same, with settings of its own.
      *
-     * @throws NetworkException when there is no address left or a port of the host is taken; then nothing has changed
+     * @throws NetworkException when another machine has the name, there is no address left or a port of the host is taken;
+     *     then nothing has changed
      */
     public SwitchPort addMachine(String name, MacAddress station, List<PortForward> forwards, PortSettings settings) {
         Lease lease = gateway.register(name, station)
                 .orElseThrow(() -> new NetworkException("the network has no address left for " + name));
         int done = 0;
+        SwitchPort port = null;
         try {
             for (PortForward forward : forwards) {
                 nat.addForward(forward, lease.address());
                 done++;
             }
-        } catch (NetworkException e) {
-            forwards.subList(0, done).forEach(nat::removeForward);
-            gateway.unregister(name);
-            throw e;
+            port = network.addPort(settings);
+            return port;
+        } finally {
+            if (port == null) {
+                forwards.subList(0, done).forEach(nat::removeForward);
+                gateway.unregister(name);
+            }
         }
-        return network.addPort(settings);
     }
 
     /** Takes a machine out: its port and forwards are gone, its lease stays. */

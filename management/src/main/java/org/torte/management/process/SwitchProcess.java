@@ -71,7 +71,11 @@ public final class SwitchProcess implements SwitchHost {
 
     @Override
     public boolean runs() {
-        return starter.runs();
+        try {
+            return starter.runs();
+        } catch (NetworkException e) {
+            throw failed(e);
+        }
     }
 
     @Override

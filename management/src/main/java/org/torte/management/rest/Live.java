@@ -31,6 +31,9 @@ final class Live {
 
     /** What is wrong with a switch, or, with an id, with a port of it. */
     static @Nullable String problem(JsonNode status, String name, String port) {
+        if (status.has("unreachable")) {
+            return status.path("unreachable").asText();
+        }
         for (JsonNode one : status.path("problems")) {
             if (SwitchDefinition.key(one.path("switch").asText()).equals(SwitchDefinition.key(name))
                     && one.path("port").asText().equals(port)) {

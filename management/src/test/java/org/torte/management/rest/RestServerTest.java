@@ -233,6 +233,30 @@ class RestServerTest {
         assertThat(adapters(List.of())).isEmpty();
     }
 
+    @Test
+    void whatWasChangedIsToldAlsoWhenTheSwitchProcessSaysNothing() {
+        make("web1");
+        JsonNode _ = adapters(List.of(Map.of("network", "switch:Default", "forwards", List.of("2222:22"))));
+        switches.running = true;
+        switches.mute = "the switch process is mute";
+        HttpResponse<String> made = send("POST", "/api/v1/switches", Map.of("name", "lab", "type", "private"));
+        assertThat(made.statusCode()).as(made.body()).isEqualTo(201);
+        assertThat(json(made).path("problem").asText()).contains("is mute");
+        assertThat(json(get("/api/v1/switches/lab")).path("problem").asText()).contains("is mute");
+        assertThat(json(get("/api/v1/switches"))).hasSize(2);
+        HttpResponse<String> changed =
+                send("PATCH", "/api/v1/vms/web1/adapters/net1", Map.of("network", "switch:lab", "forwards", List.of()));
+        assertThat(changed.statusCode()).as(changed.body()).isEqualTo(200);
+        assertThat(json(changed).path("network").asText()).isEqualTo("switch:lab");
+        assertThat(json(get("/api/v1/vms/web1/adapters"))
+                        .path(0)
+                        .path("problem")
+                        .asText())
+                .contains("is mute");
+        HttpResponse<String> removed = send("DELETE", "/api/v1/switches/lab", "");
+        assertThat(removed.statusCode()).as(removed.body()).isEqualTo(409);
+    }
+
     private JsonNode adapters(List<Map<String, Object>> wishes) {
         return json(send("PATCH", "/api/v1/vms/web1", Map.of("adapters", wishes)))
                 .path("adapters");

@@ -12,6 +12,7 @@ import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 import org.torte.base.Clock;
 import org.torte.base.net.MacAddress;
+import org.torte.network.NetworkException;
 
 /**
  * Who has which IPv4 address of a network. A station keeps its address as long as nobody else needs it, over restarts too.
@@ -94,9 +95,14 @@ final class LeaseTable {
      * Says that a machine has this name, which nobody else gets, and reserves an address for it.
      *
      * @return nothing when there is none left
+     * @throws NetworkException when another machine has the name
      */
     synchronized Optional<Lease> machine(String name, MacAddress station) {
-        machines.put(name, station);
+        MacAddress other = machines.putIfAbsent(name, station);
+        if (other != null && !other.equals(station)) {
+            throw new NetworkException(
+                    "another machine of the network is called " + name + ", with the address " + other);
+        }
         Optional<Lease> lease = offer(station);
         if (lease.isPresent() && !byStation.containsKey(station)) {
             put(lease.get());

@@ -19,7 +19,14 @@ public final class Posix {
     /** Flags of {@link #open}. */
     public static final int O_RDWR = 2, O_NONBLOCK = 0x800, O_CLOEXEC = 0x80000;
     /** Error numbers. */
-    public static final int EPERM = 1, ENOENT = 2, EINTR = 4, EAGAIN = 11, EACCES = 13, EBUSY = 16, EADDRINUSE = 98;
+    public static final int EPERM = 1,
+            ENOENT = 2,
+            EINTR = 4,
+            EAGAIN = 11,
+            EACCES = 13,
+            EBUSY = 16,
+            EADDRINUSE = 98,
+            ECONNREFUSED = 111;
     /** What {@link #poll} waits for and tells. */
     public static final short POLLIN = 1, POLLPRI = 2, POLLOUT = 4, POLLERR = 8, POLLHUP = 16;
     /** Flags of {@link #eventfd}. */

@@ -11,6 +11,7 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.FunctionDescriptor;
 import java.lang.foreign.MemorySegment;
 import java.lang.invoke.MethodHandle;
+import java.net.ConnectException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import org.jspecify.annotations.Nullable;
@@ -110,7 +111,11 @@ public final class UnixSocket implements AutoCloseable {
         });
     }
 
-    /** Connects to who listens at a path. */
+    /**
+     * Connects to who listens at a path.
+     *
+     * @throws ConnectException when nobody does
+     */
     public static UnixSocket connect(Path path) throws IOException {
         return prepared(path, (socket, address) ->
                 (int) CONNECT.invokeExact(socket.errno.segment(), socket.fd, address, (int) address.byteSize()));
@@ -132,7 +137,11 @@ public final class UnixSocket implements AutoCloseable {
             address.set(JAVA_SHORT, 0, (short) AF_UNIX);
             MemorySegment.copy(name, 0, address, JAVA_BYTE, 2, name.length);
             if (step.take(socket, address) < 0) {
-                throw new IOException(path + ": " + reason(socket.errno.value()));
+                int error = socket.errno.value();
+                String message = path + ": " + reason(error);
+                throw error == Posix.ENOENT || error == Posix.ECONNREFUSED
+                        ? new ConnectException(message)
+                        : new IOException(message);
             }
             done = true;
             return socket;
@@ -152,7 +161,7 @@ public final class UnixSocket implements AutoCloseable {
             case Posix.ENOENT -> "there is no socket";
             case Posix.EACCES, Posix.EPERM -> "this user may not";
             case Posix.EADDRINUSE -> "there is something already";
-            case 111 -> "nobody listens";
+            case Posix.ECONNREFUSED -> "nobody listens";
             case Posix.EAGAIN -> "too many wait there";
             default -> "error " + error;
         };

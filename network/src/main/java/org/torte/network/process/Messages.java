@@ -7,6 +7,7 @@ import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.Arrays;
 import java.util.Map;
+import java.util.function.BooleanSupplier;
 import org.jspecify.annotations.Nullable;
 import org.torte.network.posix.PollSet;
 import org.torte.network.posix.Posix;
@@ -24,6 +25,9 @@ final class Messages {
 
     /** How long the other end may take to read. */
     private static final Duration PATIENCE = Duration.ofSeconds(5);
+
+    /** How long until somebody who waits looks whether he still is to. */
+    private static final int LOOK_MILLIS = 100;
 
     private final UnixSocket socket;
     private final int longest;
@@ -101,6 +105,9 @@ final class Messages {
             byte[] bytes = message.bytes();
             if (bytes[0] == MORE) {
                 message.discard();
+                if (bytes.length == 1) {
+                    throw new IOException("the other end says nothing, and goes on with it");
+                }
             }
             text.writeBytes(Arrays.copyOfRange(bytes, 1, bytes.length));
             if (text.size() > longest) {
@@ -122,6 +129,15 @@ final class Messages {
      * @throws IOException when it does not come in time
      */
     Said await(Duration limit) throws IOException {
+        return await(limit, () -> false);
+    }
+
+    /**
+     * Waits for the next text, and looks now and then whether that is still wanted.
+     *
+     * @throws IOException when it does not come in time, or is not wanted any more
+     */
+    Said await(Duration limit, BooleanSupplier unwanted) throws IOException {
         long until = System.nanoTime() + limit.toNanos();
         try (Arena arena = Arena.ofConfined()) {
             PollSet polls = new PollSet(arena, socket.fd());
@@ -131,7 +147,10 @@ final class Messages {
                 if (left <= 0) {
                     throw new IOException("there was no answer within " + limit.toSeconds() + " s");
                 }
-                polls.await((int) (left / 1_000_000) + 1);
+                if (unwanted.getAsBoolean()) {
+                    throw new IOException("nobody waits for the answer any more");
+                }
+                polls.await(Math.min((int) (left / 1_000_000) + 1, LOOK_MILLIS));
                 said = hear();
             }
             return said;

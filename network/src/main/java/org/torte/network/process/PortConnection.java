@@ -2,9 +2,11 @@ package org.torte.network.process;
 
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
+import java.net.ConnectException;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Map;
+import java.util.function.BooleanSupplier;
 import org.jspecify.annotations.Nullable;
 import org.torte.network.NetworkException;
 import org.torte.network.posix.Bell;
@@ -44,16 +46,18 @@ final class PortConnection implements AutoCloseable {
     /**
      * Connects to a port.
      *
-     * @throws IOException when nobody is there, or he says something else
+     * @param unwanted whether to give that up
+     * @throws ConnectException when nobody listens
+     * @throws IOException when who is there says something else, or nothing
      */
-    static PortConnection open(Path path, String id) throws IOException {
+    static PortConnection open(Path path, String id, BooleanSupplier unwanted) throws IOException {
         UnixSocket socket = UnixSocket.connect(path);
         Messages.Said answer = null;
         try {
             Messages messages = new Messages(socket, LONGEST);
-            SwitchClient.greeted(messages);
+            SwitchClient.greeted(messages, unwanted);
             messages.say(Map.of("id", 1, "method", "connect", "port", id));
-            answer = messages.await(LIMIT);
+            answer = messages.await(LIMIT, unwanted);
             PortConnection made = of(socket, messages, answer);
             socket = null;
             answer = null;

@@ -31,13 +31,17 @@ public record PortDefinition(
     /** Checks it and copies the list. */
     public PortDefinition {
         forwards = List.copyOf(forwards);
-        if (id.isEmpty() || id.length() > MAX_ID) {
-            throw new NetworkException("the id of a port has 1 to " + MAX_ID + " characters");
-        }
+        checkId(id);
         if (!machine.matches(LABEL)) {
             throw new NetworkException(
                     "a machine's name in a network is of letters in lower case, digits and hyphens, 63 at most, not \""
                             + machine + "\"");
+        }
+    }
+
+    static void checkId(String id) {
+        if (id.isEmpty() || id.length() > MAX_ID || id.chars().anyMatch(Character::isISOControl)) {
+            throw new NetworkException("the id of a port has 1 to " + MAX_ID + " characters, and none that control");
         }
     }
 

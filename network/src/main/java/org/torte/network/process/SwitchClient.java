@@ -1,11 +1,13 @@
 package org.torte.network.process;
 
 import java.io.IOException;
+import java.net.ConnectException;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.function.BooleanSupplier;
 import org.torte.network.NetworkException;
 import org.torte.network.posix.UnixSocket;
 
@@ -26,13 +28,15 @@ public final class SwitchClient implements AutoCloseable {
      * Connects.
      *
      * @param socket where the process listens
-     * @throws IOException when nobody listens there, or speaks another language
+     * @throws ConnectException when nobody listens there
+     * @throws IOException when who does goes away again, or says nothing
+     * @throws NetworkException when he is a process of another Torte
      */
     public static SwitchClient connect(Path socket) throws IOException {
         SwitchClient client = new SwitchClient(UnixSocket.connect(socket));
         boolean done = false;
         try {
-            greeted(client.messages);
+            greeted(client.messages, () -> false);
             done = true;
             return client;
         } finally {
@@ -43,17 +47,13 @@ public final class SwitchClient implements AutoCloseable {
     }
 
     /** Hears what the server says first. */
-    static void greeted(Messages messages) throws IOException {
-        try {
-            JsonFields hello = fields(messages.await(LIMIT));
-            String protocol = hello.string("protocol");
-            long version = hello.number("version", 0);
-            if (!protocol.equals(Messages.PROTOCOL) || version != Messages.VERSION) {
-                throw new IOException("the switch process speaks " + protocol + " " + version
-                        + ", which this Torte does not; stop all machines, then it ends by itself");
-            }
-        } catch (NetworkException e) {
-            throw new IOException(e.getMessage(), e);
+    static void greeted(Messages messages, BooleanSupplier unwanted) throws IOException {
+        JsonFields hello = fields(messages.await(LIMIT, unwanted));
+        String protocol = hello.string("protocol");
+        long version = hello.number("version", 0);
+        if (!protocol.equals(Messages.PROTOCOL) || version != Messages.VERSION) {
+            throw new NetworkException("the switch process speaks " + protocol + " " + version + ", this Torte "
+                    + Messages.PROTOCOL + " " + Messages.VERSION + "; stop all machines, then it ends by itself");
         }
     }
 

@@ -2,6 +2,7 @@ package org.torte.network.process;
 
 import java.io.IOException;
 import java.lang.foreign.Arena;
+import java.time.Duration;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.function.Consumer;
@@ -22,24 +23,39 @@ final class SwitchConnection implements AutoCloseable {
     private final HostSwitches switches;
     private final Supplier<Map<String, Object>> reload;
     private final Consumer<String> log;
+    private final Duration silence;
     private final Wakeup wakeup;
     private @Nullable Thread thread;
     private volatile @Nullable PortSession port;
     private volatile boolean closed;
 
+    /**
+     * Takes the socket over once it begins.
+     *
+     * @param silence how long he may say nothing before he is a port: others want his place
+     */
     SwitchConnection(
-            UnixSocket socket, HostSwitches switches, Supplier<Map<String, Object>> reload, Consumer<String> log)
+            UnixSocket socket,
+            HostSwitches switches,
+            Supplier<Map<String, Object>> reload,
+            Consumer<String> log,
+            Duration silence)
             throws IOException {
         this.socket = socket;
         this.switches = switches;
         this.reload = reload;
         this.log = log;
+        this.silence = silence;
         messages = new Messages(socket, LONGEST);
         wakeup = new Wakeup();
     }
 
-    /** Begins; once. */
-    void start(Runnable ended) {
+    /**
+     * Begins; once.
+     *
+     * @throws IOException when the host has no thread for it; then the socket is the caller's still
+     */
+    void start(Runnable ended) throws IOException {
         Thread made = Thread.ofPlatform().name("torte-switch-port").daemon().unstarted(() -> {
             try {
                 run();
@@ -50,17 +66,25 @@ final class SwitchConnection implements AutoCloseable {
             }
         });
         thread = made;
-        made.start();
+        try {
+            made.start();
+        } catch (OutOfMemoryError e) {
+            thread = null;
+            wakeup.close();
+            throw new IOException("the host gives no thread for one more connection", e);
+        }
     }
 
     private void run() {
         try (Arena arena = Arena.ofConfined()) {
             messages.say(Map.of("protocol", Messages.PROTOCOL, "version", Messages.VERSION));
             PollSet polls = new PollSet(arena, socket.fd(), wakeup.fd());
-            while (!closed) {
-                polls.await(-1);
+            long heard = System.nanoTime();
+            while (!closed && System.nanoTime() - heard < silence.toNanos()) {
+                polls.await((int) silence.toMillis());
                 wakeup.clear();
                 for (Messages.Said said = messages.hear(); said != null && !closed; said = messages.hear()) {
+                    heard = System.nanoTime();
                     said.discard();
                     if (answer(said.text())) {
                         return;
@@ -98,6 +122,7 @@ final class SwitchConnection implements AutoCloseable {
     }
 
     private void serve(String id, long request) throws IOException {
+        PortDefinition.checkId(id);
         PortSession session = PortSession.create(id, socket, messages, wakeup);
         port = session;
         try {

@@ -3,6 +3,7 @@ package org.torte.network.process;
 import java.io.IOException;
 import java.lang.System.Logger.Level;
 import java.lang.foreign.Arena;
+import java.net.ConnectException;
 import java.time.Duration;
 import java.util.Map;
 import java.util.concurrent.atomic.AtomicBoolean;
@@ -71,6 +72,9 @@ public final class SwitchLink implements NetworkPort {
     private final AtomicBoolean starting = new AtomicBoolean();
     /** Changed by whoever has set {@link #starting}. */
     private volatile Duration startWait = FIRST_WAIT;
+
+    /** Whether it was said why there is no connection, although somebody listens. */
+    private boolean told;
 
     private volatile boolean roomAgain;
     private final LongAdder framesReceived = new LongAdder();
@@ -227,6 +231,7 @@ public final class SwitchLink implements NetworkPort {
                 PortConnection made = connect();
                 if (made != null) {
                     long began = System.nanoTime();
+                    told = false;
                     converse(made);
                     lost = System.nanoTime();
                     if (lost - began >= SHORT.toNanos()) {
@@ -246,12 +251,15 @@ public final class SwitchLink implements NetworkPort {
 
     private @Nullable PortConnection connect() {
         try {
-            return PortConnection.open(SwitchServer.socket(starter.folder()), id);
-        } catch (IOException | NetworkException e) {
+            return PortConnection.open(SwitchServer.socket(starter.folder()), id, () -> closed);
+        } catch (ConnectException e) {
             LOG.log(Level.DEBUG, "no switch process", e);
             startProcess();
-            return null;
+        } catch (IOException e) {
+            LOG.log(told ? Level.DEBUG : Level.WARNING, "port " + id + ": " + e.getMessage());
+            told = true;
         }
+        return null;
     }
 
     /** On a thread of its own: who closes this link does not wait for it. */

@@ -35,6 +35,12 @@ public final class SwitchServer implements AutoCloseable {
 
     private static final long LOOK_AGAIN_MILLIS = 250;
 
+    /** How long somebody may be connected, be no port, and say nothing. */
+    private static final Duration SILENCE = Duration.ofSeconds(30);
+
+    /** How long a process that listens no more may take to end. */
+    private static final Duration LAST_STEPS = Duration.ofSeconds(10);
+
     private final Path folder;
     private final FileChannel lock;
     private final Path path;
@@ -42,13 +48,21 @@ public final class SwitchServer implements AutoCloseable {
     private final int owner;
     private final HostSwitches switches;
     private final Consumer<String> log;
+    private final Duration silence;
+    private final Object reloading = new Object();
     private final Wakeup wakeup;
     private final Thread acceptor;
     private final Set<SwitchConnection> connections = ConcurrentHashMap.newKeySet();
     private volatile boolean closed;
 
     private SwitchServer(
-            Path folder, FileChannel lock, UnixSocket listener, int owner, HostSwitches switches, Consumer<String> log)
+            Path folder,
+            FileChannel lock,
+            UnixSocket listener,
+            int owner,
+            HostSwitches switches,
+            Consumer<String> log,
+            Duration silence)
             throws IOException {
         this.folder = folder;
         this.lock = lock;
@@ -57,6 +71,7 @@ public final class SwitchServer implements AutoCloseable {
         this.owner = owner;
         this.switches = switches;
         this.log = log;
+        this.silence = silence;
         wakeup = new Wakeup();
         acceptor = Thread.ofPlatform().name("torte-switch").daemon().unstarted(this::accept);
     }
@@ -79,13 +94,18 @@ public final class SwitchServer implements AutoCloseable {
      * @throws NetworkException when another process has the folder, or it cannot be used, or its configuration is wrong
      */
     public static SwitchServer open(Path folder, Timers timers, RandomSource random, Consumer<String> log) {
+        return open(folder, timers, random, new LogLimit(log, timers.clock()), SILENCE);
+    }
+
+    static SwitchServer open(Path folder, Timers timers, RandomSource random, Consumer<String> log, Duration silence) {
         FileChannel lock = null;
         HostSwitches switches = null;
         UnixSocket listener = null;
         try {
             lock = lock(folder);
             switches = new HostSwitches(folder.resolve("networks"), timers, random);
-            tell(log, switches.apply(NetworkConfiguration.read(configuration(folder))));
+            NetworkConfiguration first = NetworkConfiguration.read(configuration(folder));
+            tell(log, switches.apply(first));
             Path made = Files.createTempDirectory(folder, ".s");
             int owner;
             try {
@@ -99,11 +119,12 @@ public final class SwitchServer implements AutoCloseable {
                 Files.deleteIfExists(made.resolve("s"));
                 Files.deleteIfExists(made);
             }
-            SwitchServer server = new SwitchServer(folder, lock, listener, owner, switches, log);
+            SwitchServer server = new SwitchServer(folder, lock, listener, owner, switches, log, silence);
             lock = null;
             listener = null;
             switches = null;
             server.acceptor.start();
+            server.reloadIfChanged(first);
             return server;
         } catch (IOException e) {
             throw new NetworkException("the folder " + folder + " cannot be used for switches: " + e.getMessage(), e);
@@ -125,9 +146,12 @@ public final class SwitchServer implements AutoCloseable {
                 FileChannel.open(folder.resolve("lock"), StandardOpenOption.CREATE, StandardOpenOption.WRITE);
         boolean held = false;
         try {
-            held = file.tryLock() != null;
-        } catch (OverlappingFileLockException e) {
-            held = false; // this process has it already
+            long until = System.nanoTime() + LAST_STEPS.toNanos();
+            held = held(file);
+            while (!held && !listens(folder) && System.nanoTime() < until) {
+                pause(); // one that listens no more is about to end
+                held = held(file);
+            }
         } finally {
             if (!held) {
                 file.close();
@@ -137,6 +161,22 @@ public final class SwitchServer implements AutoCloseable {
             throw new NetworkException("another process has the switches of " + folder);
         }
         return file;
+    }
+
+    private static boolean held(FileChannel file) throws IOException {
+        try {
+            return file.tryLock() != null;
+        } catch (OverlappingFileLockException e) {
+            return false; // this process has it already
+        }
+    }
+
+    private static boolean listens(Path folder) {
+        try (UnixSocket _ = UnixSocket.connect(socket(folder))) {
+            return true;
+        } catch (IOException e) {
+            return false;
+        }
     }
 
     private static void unlock(FileChannel lock) {
@@ -181,26 +221,52 @@ public final class SwitchServer implements AutoCloseable {
         if (client == null) {
             return;
         }
-        boolean welcome = false;
+        boolean admitted = false;
         try {
             int user = client.peerUser();
-            welcome = !closed && connections.size() < MAX_CONNECTIONS && (user == owner || user == 0);
+            if (!closed && connections.size() < MAX_CONNECTIONS && (user == owner || user == 0)) {
+                begin(new SwitchConnection(client, switches, this::reload, log, silence));
+                admitted = true;
+            }
         } finally {
-            if (!welcome) {
+            if (!admitted) {
                 client.close();
             }
         }
-        if (welcome) {
-            SwitchConnection connection = new SwitchConnection(client, switches, this::reload, log);
-            connections.add(connection);
+    }
+
+    private void begin(SwitchConnection connection) throws IOException {
+        connections.add(connection);
+        boolean began = false;
+        try {
             connection.start(() -> connections.remove(connection));
+            began = true;
+        } finally {
+            if (!began) {
+                connections.remove(connection);
+            }
         }
     }
 
+    /** One at a time: what is read last is what holds. */
     private Map<String, Object> reload() {
-        List<ConfigurationProblem> problems = switches.apply(NetworkConfiguration.read(configuration(folder)));
-        tell(log, problems);
-        return Map.of("problems", StatusText.problems(problems));
+        synchronized (reloading) {
+            NetworkConfiguration wanted = NetworkConfiguration.read(configuration(folder));
+            List<ConfigurationProblem> problems = switches.apply(wanted);
+            tell(log, problems);
+            return Map.of("problems", StatusText.problems(problems));
+        }
+    }
+
+    /** Who changed the configuration before anybody listened could not say so. */
+    private void reloadIfChanged(NetworkConfiguration first) {
+        try {
+            if (!NetworkConfiguration.read(configuration(folder)).equals(first)) {
+                Map<String, Object> _ = reload();
+            }
+        } catch (NetworkException e) {
+            log.accept(String.valueOf(e.getMessage())); // as whoever asks for a reload will be told
+        }
     }
 
     /**

@@ -1,11 +1,15 @@
 package org.torte.network.process;
 
+import static java.nio.charset.StandardCharsets.UTF_8;
+
 import java.io.IOException;
+import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
 import java.nio.channels.FileLock;
 import java.nio.channels.OverlappingFileLockException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
 import java.time.Duration;
 import java.util.List;
@@ -23,13 +27,18 @@ public record SwitchStarter(Path folder, List<String> command) {
     private static final Duration LIMIT = Duration.ofSeconds(60);
     private static final long LOOK_MILLIS = 20;
     private static final int LONGEST_REASON = 2000;
+    private static final long LONGEST_LOG = 1 << 20;
 
     /** Copies the list. */
     public SwitchStarter {
         command = List.copyOf(command);
     }
 
-    /** Whether somebody listens. */
+    /**
+     * Whether somebody listens.
+     *
+     * @throws NetworkException when that is a process of another Torte
+     */
     public boolean runs() {
         try (SwitchClient _ = SwitchClient.connect(SwitchServer.socket(folder))) {
             return true;
@@ -75,15 +84,16 @@ public record SwitchStarter(Path folder, List<String> command) {
 
     private void begin(long until) throws IOException {
         Path log = folder.resolve("switch.log");
+        long logged = makeRoom(log);
         Process process = new ProcessBuilder(command)
                 .redirectInput(Path.of("/dev/null").toFile())
                 .redirectErrorStream(true)
-                .redirectOutput(log.toFile())
+                .redirectOutput(ProcessBuilder.Redirect.appendTo(log.toFile()))
                 .start();
         while (!runs()) {
             try {
                 if (process.waitFor(LOOK_MILLIS, TimeUnit.MILLISECONDS) && !runs()) {
-                    throw new NetworkException("the switch process ended at once: " + end(log));
+                    throw new NetworkException("the switch process ended at once: " + said(log, logged));
                 }
             } catch (InterruptedException e) {
                 Thread.currentThread().interrupt();
@@ -93,9 +103,22 @@ public record SwitchStarter(Path folder, List<String> command) {
         }
     }
 
-    private static String end(Path log) throws IOException {
-        String text = Files.readString(log).strip();
-        return text.substring(Math.max(0, text.length() - LONGEST_REASON)).replace('\n', ' ');
+    /** Keeps what was logged before, of which another process may still be writing; tells how much that is. */
+    private static long makeRoom(Path log) throws IOException {
+        if (Files.exists(log) && Files.size(log) > LONGEST_LOG) {
+            Files.move(log, log.resolveSibling(log.getFileName() + ".1"), StandardCopyOption.REPLACE_EXISTING);
+        }
+        return Files.exists(log) ? Files.size(log) : 0;
+    }
+
+    /** The last of what was logged since. */
+    private static String said(Path log, long since) throws IOException {
+        try (FileChannel file = FileChannel.open(log)) {
+            long size = file.size();
+            ByteBuffer text = ByteBuffer.allocate(Math.clamp(size - since, 0, LONGEST_REASON));
+            int ignored = file.read(text, size - text.capacity());
+            return UTF_8.decode(text.flip()).toString().strip().replace('\n', ' ');
+        }
     }
 
     private void pause(long until) {

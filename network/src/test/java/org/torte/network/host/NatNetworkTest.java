@@ -14,6 +14,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
@@ -24,6 +25,9 @@ import org.torte.base.TimerThread;
 import org.torte.base.net.MacAddress;
 import org.torte.network.NatNetwork;
 import org.torte.network.NetworkException;
+import org.torte.network.PortSettings;
+import org.torte.network.SwitchPort;
+import org.torte.network.VirtualSwitch;
 import org.torte.network.gateway.Subnet;
 
 /**
@@ -181,6 +185,31 @@ class NatNetworkTest {
             assertThatThrownBy(() -> PortForward.parse(wrong)).as(wrong).isInstanceOf(NetworkException.class);
         }
         assertThat(PortForward.parse("0.0.0.0:53:5353/udp")).hasToString("0.0.0.0:53:5353/udp");
+    }
+
+    @Test
+    void aNameBelongsToOneMachineAndIsFreeWhenItsPortCannotBe() {
+        try (TimerThread timers = new TimerThread(Clock.system(), "timers");
+                NatNetwork network = open(timers)) {
+            MacAddress one = new MacAddress(0x02_0000_0000_01L);
+            MacAddress other = new MacAddress(0x02_0000_0000_02L);
+            SwitchPort port = network.addMachine("web", one, List.of());
+            assertThatThrownBy(() -> network.addMachine("web", other, List.of()))
+                    .isInstanceOf(NetworkException.class)
+                    .hasMessage("another machine of the network is called web, with the address " + one);
+            assertThat(network.gateway().leaseOf("web").orElseThrow().station()).isEqualTo(one);
+            network.removeMachine("web", port, List.of());
+            network.removeMachine("web", network.addMachine("web", other, List.of()), List.of());
+
+            List<SwitchPort> ports = new ArrayList<>();
+            while (ports.size() < VirtualSwitch.MAX_PORTS - 1) {
+                ports.add(network.network().addPort(PortSettings.named("p")));
+            }
+            assertThatThrownBy(() -> network.addMachine("late", one, List.of())).hasMessageContaining("ports");
+            assertThat(network.gateway().leaseOf("late")).isEmpty();
+            ports.forEach(SwitchPort::close);
+            network.removeMachine("late", network.addMachine("late", other, List.of()), List.of());
+        }
     }
 
     @Test

@@ -14,9 +14,13 @@ final class SwitchMain {
         try (TimerThread timers = new TimerThread(Clock.system(), "timers")) {
             timers.resume();
             try (SwitchServer server =
-                    SwitchServer.open(Path.of(arguments[0]), timers, RandomSource.secure(), _ -> {})) {
+                    SwitchServer.open(Path.of(arguments[0]), timers, RandomSource.secure(), SwitchMain::say)) {
                 server.awaitIdle(Duration.ofMinutes(1));
             }
         }
+    }
+
+    private static void say(String line) {
+        System.out.println(line);
     }
 }

@@ -1,163 +1,34 @@
 package org.torte.network.process;
 
 import static java.lang.foreign.ValueLayout.JAVA_BYTE;
-import static java.lang.foreign.ValueLayout.JAVA_INT;
-import static java.lang.foreign.ValueLayout.JAVA_LONG;
+import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.io.IOException;
-import java.lang.foreign.Arena;
-import java.lang.foreign.FunctionDescriptor;
-import java.lang.foreign.Linker;
 import java.lang.foreign.MemorySegment;
-import java.lang.invoke.MethodHandle;
-import java.nio.charset.StandardCharsets;
+import java.nio.channels.FileChannel;
+import java.nio.channels.FileLock;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
-import java.util.Random;
-import java.util.function.BooleanSupplier;
-import org.jspecify.annotations.Nullable;
-import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.io.TempDir;
-import org.torte.base.Clock;
 import org.torte.base.RandomSource;
-import org.torte.base.TimerThread;
 import org.torte.base.net.FrameBatch;
 import org.torte.base.net.MacAddress;
 import org.torte.network.NetworkException;
 import org.torte.network.RawStation;
-import org.torte.network.posix.Bell;
-import org.torte.network.posix.Posix;
-import org.torte.network.posix.SharedMemory;
 import org.torte.network.posix.UnixSocket;
 import org.torte.network.process.PortOptions.Mirroring;
-import org.torte.network.ring.Ring;
 
 /** Stations in this process at switches that could be in another one, and once are. */
-class SwitchProcessTest {
-    private static final Duration LIMIT = Duration.ofSeconds(60);
-    private static final long SEED = Long.getLong("torte.seed", 1);
-
-    @TempDir
-    Path folder;
-
-    private final TimerThread timers = new TimerThread(Clock.system(), "timers");
-    private final List<SwitchLink> links = new ArrayList<>();
-    private final List<String> log = new ArrayList<>();
-    private final List<SwitchDefinition> switches = new ArrayList<>(List.of(
-            new SwitchDefinition("lab", SwitchDefinition.Type.PRIVATE, "", 1500),
-            new SwitchDefinition("big", SwitchDefinition.Type.PRIVATE, "", 9000)));
-    private @Nullable SwitchServer server;
-
-    @BeforeEach
-    void start() {
-        timers.resume();
-    }
-
-    @AfterEach
-    void close() {
-        links.forEach(SwitchLink::close);
-        if (server != null) {
-            server.close();
-        }
-        timers.close();
-    }
-
-    private static void await(String what, BooleanSupplier condition) {
-        long until = System.nanoTime() + LIMIT.toNanos();
-        while (!condition.getAsBoolean()) {
-            assertThat(System.nanoTime()).as(what).isLessThan(until);
-            try {
-                Thread.sleep(2);
-            } catch (InterruptedException e) {
-                throw new AssertionError(e);
-            }
-        }
-    }
-
-    private static PortDefinition port(String id, String network, long address) {
-        return port(id, network, address, PortOptions.STANDARD);
-    }
-
-    private static PortDefinition port(String id, String network, long address, PortOptions options) {
-        return new PortDefinition(id, network, id, new MacAddress(address), options, List.of());
-    }
-
-    private static PortOptions options(String vlan, Mirroring mirroring, String... rules) {
-        return PortOptions.parse(vlan, false, false, false, List.of(rules), 0, mirroring.text());
-    }
-
-    private void write(PortDefinition... ports) {
-        try {
-            Files.write(SwitchServer.configuration(folder), new NetworkConfiguration(switches, List.of(ports)).text());
-        } catch (IOException e) {
-            throw new AssertionError(e);
-        }
-    }
-
-    private void serve() {
-        server = SwitchServer.open(folder, timers, RandomSource.secure(), line -> {
-            synchronized (log) {
-                log.add(line);
-            }
-        });
-    }
-
-    private List<ConfigurationProblem> reload() {
-        try (SwitchClient client = SwitchClient.connect(SwitchServer.socket(folder))) {
-            return client.reload();
-        } catch (IOException e) {
-            throw new AssertionError(e);
-        }
-    }
-
-    private Map<?, ?> status(String id) {
-        try (SwitchClient client = SwitchClient.connect(SwitchServer.socket(folder))) {
-            for (Object one : (List<?>) Objects.requireNonNull(client.status().get("ports"))) {
-                if (one instanceof Map<?, ?> port && id.equals(port.get("id"))) {
-                    return port;
-                }
-            }
-            throw new AssertionError("there is no port " + id);
-        } catch (IOException e) {
-            throw new AssertionError(e);
-        }
-    }
-
-    private SwitchLink link(String id) {
-        SwitchLink link = SwitchLink.open(new SwitchStarter(folder, List.of()), id);
-        links.add(link);
-        return link;
-    }
-
-    private RawStation station(String id, long address) {
-        SwitchLink link = link(id);
-        RawStation station = new RawStation(address).plugInto(link);
-        await(id + " is up", () -> link.link().up());
-        return station;
-    }
-
-    private static int got(RawStation station) {
-        synchronized (station) {
-            return station.got.size();
-        }
-    }
-
-    private static void forget(RawStation station) {
-        synchronized (station) {
-            station.got.clear();
-        }
-    }
-
+class SwitchProcessTest extends ServedSwitches {
     @Test
     void framesTravelBetweenTheRingsWithAllThatIsKnownOfThem() {
         write(port("a", "big", 0x02_0000_0000_01L), port("b", "big", 0x02_0000_0000_02L));
@@ -353,156 +224,6 @@ class SwitchProcessTest {
     }
 
     @Test
-    void garbageInTheRingEndsTheConnectionAndHarmsNobodyElse() throws IOException {
-        System.out.println("torte.seed=" + SEED);
-        Random random = new Random(SEED);
-        write(port("a", "lab", 1L << 41 | 1), port("b", "lab", 1L << 41 | 2), port("evil", "lab", 1L << 41 | 3));
-        serve();
-        RawStation a = station("a", 1L << 41 | 1);
-        RawStation b = station("b", 1L << 41 | 2);
-        byte[] garbage = new byte[(int) PortSession.MEMORY];
-        for (int round = 0; round < 40; round++) {
-            try (UnixSocket socket = UnixSocket.connect(SwitchServer.socket(folder))) {
-                Messages messages = new Messages(socket, 1 << 20);
-                messages.await(LIMIT).discard();
-                messages.say(Map.of("id", 1, "method", "connect", "port", "evil"));
-                Messages.Said answer = messages.await(LIMIT);
-                try (SharedMemory memory = SharedMemory.open(answer.descriptors()[0], PortSession.MEMORY);
-                        Bell there = new Bell(answer.descriptors()[1])) {
-                    random.nextBytes(garbage);
-                    MemorySegment.copy(garbage, 0, memory.segment(), JAVA_BYTE, 0, garbage.length);
-                    if (round % 2 == 0) {
-                        memory.segment().set(JAVA_LONG, 0, 16L * random.nextInt(1 << 16));
-                        memory.segment().set(JAVA_LONG, Ring.SIZE + 64, 16L * random.nextInt(1 << 16));
-                    }
-                    there.ring();
-                    a.send(a.frame(MacAddress.BROADCAST, 0x88b5, round));
-                    int before = round;
-                    await("the connection ends", () -> {
-                        try {
-                            Messages.Said said = messages.hear();
-                            there.ring();
-                            a.send(a.frame(new RawStation(1L << 41 | 3), before));
-                            return said != null && said.text().isEmpty();
-                        } catch (IOException e) {
-                            return true;
-                        }
-                    });
-                }
-            }
-        }
-        forget(b);
-        a.send(a.frame(b, 1));
-        await("the others go on", () -> got(b) > 0);
-        synchronized (log) {
-            assertThat(log).anyMatch(line -> line.startsWith("port evil: its connection was ended"));
-        }
-    }
-
-    /** Becomes a port as a machine would; what the answer carries is the caller's. */
-    private static Messages.Said connect(Messages messages, String id) throws IOException {
-        messages.await(LIMIT).discard();
-        messages.say(Map.of("id", 1, "method", "connect", "port", id));
-        return messages.await(LIMIT);
-    }
-
-    @Test
-    void whoMakesHisBellBlockingAndFillsItHoldsUpNobody() throws Throwable {
-        write(port("a", "lab", 1L << 41 | 1), port("b", "lab", 1L << 41 | 2), port("evil", "lab", 1L << 41 | 3));
-        serve();
-        RawStation a = station("a", 1L << 41 | 1);
-        RawStation b = station("b", 1L << 41 | 2);
-        try (UnixSocket socket = UnixSocket.connect(SwitchServer.socket(folder));
-                Arena arena = Arena.ofConfined()) {
-            Messages.Said answer = connect(new Messages(socket, 1 << 20), "evil");
-            SharedMemory memory = SharedMemory.open(answer.descriptors()[0], PortSession.MEMORY);
-            Posix.Errno errno = new Posix.Errno(arena);
-            MemorySegment most = arena.allocateFrom(JAVA_LONG, -2L);
-            for (int i = 1; i < answer.descriptors().length; i++) {
-                int bell = answer.descriptors()[i];
-                fileFlags(bell, Posix.O_NONBLOCK);
-                while (Posix.write(errno, bell, most, Long.BYTES) > 0) {
-                    // A counter is at its end then, and a queue is full.
-                }
-                fileFlags(bell, 0);
-            }
-            for (int round = 0; round < 300; round++) {
-                // It says that it sleeps, and wants to be woken for each frame.
-                memory.segment().set(JAVA_INT, Ring.SIZE + 128, 1);
-                int before = got(b);
-                a.send(a.frame(MacAddress.BROADCAST, 0x88b5, round));
-                await("the others go on", () -> got(b) > before);
-            }
-            memory.close();
-            for (int i = 1; i < answer.descriptors().length; i++) {
-                Posix.close(answer.descriptors()[i]);
-            }
-        }
-    }
-
-    private static void fileFlags(int descriptor, int flags) throws Throwable {
-        MethodHandle fcntl = Linker.nativeLinker()
-                .downcallHandle(
-                        Linker.nativeLinker().defaultLookup().findOrThrow("fcntl"),
-                        FunctionDescriptor.of(JAVA_INT, JAVA_INT, JAVA_INT, JAVA_INT),
-                        Linker.Option.firstVariadicArg(2));
-        assertThat((int) fcntl.invokeExact(descriptor, 4, flags)).isZero();
-    }
-
-    @Test
-    void whoClosesHisBellIsNoPortAnyMore() throws IOException {
-        write(port("evil", "lab", 1L << 41 | 3));
-        serve();
-        try (UnixSocket socket = UnixSocket.connect(SwitchServer.socket(folder))) {
-            Messages.Said answer = connect(new Messages(socket, 1 << 20), "evil");
-            await("he is there", () -> Boolean.TRUE.equals(status("evil").get("connected")));
-            for (int i = 1; i < answer.descriptors().length; i++) {
-                Posix.close(answer.descriptors()[i]);
-            }
-            // The thread of his port would find his bell at its end again and again.
-            await("he is not", () -> Boolean.FALSE.equals(status("evil").get("connected")));
-            Posix.close(answer.descriptors()[0]);
-        }
-    }
-
-    @Test
-    void wrongRequestsEndTheConversationOnly() throws IOException {
-        write(port("a", "lab", 1L << 41 | 1));
-        serve();
-        List<String> wrong = List.of("", "{", "[]", "{\"method\":1}", "{\"method\":\"connect\"}", "{\"method\":\"x\"}");
-        for (String text : wrong) {
-            try (UnixSocket socket = UnixSocket.connect(SwitchServer.socket(folder))) {
-                Messages messages = new Messages(socket, 1 << 20);
-                messages.await(LIMIT).discard();
-                socket.send(("\0" + text).getBytes(StandardCharsets.UTF_8));
-                if (text.contains("x")) {
-                    assertThat(messages.await(LIMIT).text()).contains("there is no method x");
-                } else if (text.contains("connect")) {
-                    assertThat(messages.await(LIMIT).text()).contains("is missing or wrong");
-                } else {
-                    assertThatThrownBy(() -> messages.await(LIMIT)).hasMessageContaining("gone");
-                }
-            }
-        }
-        // A message that never ends.
-        try (UnixSocket socket = UnixSocket.connect(SwitchServer.socket(folder))) {
-            Messages messages = new Messages(socket, 1 << 20);
-            messages.await(LIMIT).discard();
-            byte[] more = new byte[UnixSocket.MAX_MESSAGE];
-            more[0] = 1;
-            await("it is cut off", () -> {
-                try {
-                    boolean _ = socket.send(more);
-                    return false;
-                } catch (IOException e) {
-                    return true;
-                }
-            });
-        }
-        assertThat(station("a", 1L << 41 | 1)).isNotNull();
-    }
-
-    @Test
     void theSocketIsItsOwnersAndTheFolderHasOneProcess() throws IOException {
         write();
         serve();
@@ -563,5 +284,91 @@ class SwitchProcessTest {
         write(whole, port("x", "lab", 1L << 41 | 1));
         assertThat(NetworkConfiguration.read(SwitchServer.configuration(folder)))
                 .isEqualTo(new NetworkConfiguration(switches, List.of(whole, port("x", "lab", 1L << 41 | 1))));
+    }
+
+    @Test
+    void aProcessThatListensNoMoreIsWaitedFor() throws Exception {
+        write(port("a", "lab", 1L << 41 | 1));
+        FileChannel old = FileChannel.open(folder.resolve("lock"), StandardOpenOption.CREATE, StandardOpenOption.WRITE);
+        FileLock held = old.lock();
+        Thread next = Thread.ofPlatform().daemon().start(this::serve);
+        await("the next process waits", () -> next.getState() == Thread.State.TIMED_WAITING || !next.isAlive());
+        held.release();
+        old.close();
+        next.join();
+        assertThat(server).isNotNull();
+        assertThat(station("a", 1L << 41 | 1)).isNotNull();
+    }
+
+    @Test
+    void whatIsConfiguredWhileTheProcessStartsHoldsToo() {
+        write(port("x", "nowhere", 1L << 41 | 2));
+        // The first problem is told after the configuration was read, and before anybody can ask for more.
+        beforeLog = () -> write(port("a", "lab", 1L << 41 | 1));
+        serve();
+        assertThat(status("a").get("switch")).isEqualTo("lab");
+    }
+
+    @Test
+    void aProcessOfAnotherTorteIsNamedAndNotStartedBeside() throws Exception {
+        UnixSocket other = UnixSocket.listen(SwitchServer.socket(folder));
+        Thread greeter = Thread.ofPlatform().daemon().start(() -> {
+            List<UnixSocket> all = new ArrayList<>();
+            while (!Thread.currentThread().isInterrupted()) {
+                try {
+                    UnixSocket client = other.accept();
+                    if (client != null) {
+                        all.add(client);
+                        boolean _ = client.send("\0{\"protocol\":\"torte-switch\",\"version\":99}".getBytes(UTF_8));
+                    }
+                    Thread.sleep(1);
+                } catch (IOException | InterruptedException e) {
+                    break;
+                }
+            }
+            all.forEach(UnixSocket::close);
+        });
+        Path started = folder.resolve("started");
+        SwitchStarter starter = new SwitchStarter(folder, List.of("touch", started.toString()));
+        assertThatThrownBy(starter::start)
+                .isInstanceOf(NetworkException.class)
+                .hasMessageContaining("the switch process speaks torte-switch 99");
+        assertThat(started).doesNotExist();
+        greeter.interrupt();
+        greeter.join();
+        other.close();
+    }
+
+    @Test
+    void aProcessThatDoesNotStartLeavesTheLogOfAnotherAndItsOwnLastWords() throws IOException {
+        Path file = folder.resolve("switch.log");
+        Files.writeString(file, "an earlier one\n");
+        SwitchStarter starter = new SwitchStarter(folder, List.of("sh", "-c", "echo no room >&2; exit 3"));
+        assertThatThrownBy(starter::start)
+                .isInstanceOf(NetworkException.class)
+                .hasMessage("the switch process ended at once: no room");
+        assertThat(file).hasContent("an earlier one\nno room");
+        Files.write(file, new byte[2 << 20]);
+        assertThatThrownBy(starter::start).hasMessageEndingWith("no room");
+        assertThat(Files.size(file)).isLessThan(100);
+    }
+
+    @Test
+    void aLinkThatWaitsForAMuteProcessIsClosedAtOnce() throws IOException {
+        UnixSocket mute = UnixSocket.listen(SwitchServer.socket(folder));
+        SwitchLink link = SwitchLink.open(new SwitchStarter(folder, List.of()), "a");
+        List<UnixSocket> all = new ArrayList<>();
+        await("it has connected", () -> {
+            try {
+                UnixSocket client = mute.accept();
+                return client != null && all.add(client);
+            } catch (IOException e) {
+                throw new AssertionError(e);
+            }
+        });
+        Thread closer = Thread.ofPlatform().daemon().start(link::close);
+        await("it is closed long before the answer is due", () -> !closer.isAlive(), Duration.ofSeconds(20));
+        all.forEach(UnixSocket::close);
+        mute.close();
     }
 }
