@@ -29,9 +29,10 @@ final class HostAndWorld implements AutoCloseable {
         if (!"root".equals(System.getProperty("user.name"))
                 || !Files.isWritable(Path.of("/dev/net/tun"))
                 || !Files.isExecutable(Path.of("/usr/bin/busybox"))
-                || !Files.isExecutable(Path.of("/usr/bin/ping"))) {
+                || !Files.isExecutable(Path.of("/usr/bin/ping"))
+                || !Files.isExecutable(Path.of("/sbin/ip"))) {
             System.out.println(
-                    "without internal and external switches: they need root, /dev/net/tun, busybox and ping");
+                    "without internal and external switches: they need root, /dev/net/tun, busybox, ping and ip");
             return Optional.empty();
         }
         HostAndWorld made = new HostAndWorld();
