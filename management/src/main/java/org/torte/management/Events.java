@@ -1,7 +1,11 @@
 package org.torte.management;
 
+import java.lang.System.Logger.Level;
 import java.time.Instant;
 import java.time.InstantSource;
+import java.util.ArrayDeque;
+import java.util.ArrayList;
+import java.util.Deque;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CopyOnWriteArrayList;
@@ -11,7 +15,8 @@ import org.torte.management.store.Database;
 
 /**
  * What has happened on this host, numbered from 1 without gaps, the last {@value #KEPT} kept. Safe for several threads;
- * listeners are called in order and must not block.
+ * listeners are called in order and must not block. What cannot be written down, for want of room say, is kept in memory
+ * and written with the next one that can be.
  */
 public final class Events {
     /** How many are kept. */
@@ -19,9 +24,12 @@ public final class Events {
 
     private static final int PRUNE_EVERY = 1000;
 
+    private static final System.Logger LOG = System.getLogger(Events.class.getName());
+
     private final Database database;
     private final InstantSource clock;
     private final List<Consumer<Event>> listeners = new CopyOnWriteArrayList<>();
+    private final Deque<Event> unwritten = new ArrayDeque<>();
     private long last;
 
     /**
@@ -45,19 +53,32 @@ public final class Events {
     /** Notes an event. */
     public synchronized void add(String type, String subject, Map<String, ?> data) {
         Instant now = Instant.ofEpochMilli(clock.millis());
-        String text = Json.text(data);
-        long id = database.insert(
-                "INSERT INTO event (time, type, subject, data) VALUES (?, ?, ?, ?)",
-                now.toEpochMilli(),
-                type,
-                subject,
-                text);
-        last = id;
-        if (id % PRUNE_EVERY == 0) {
-            database.update("DELETE FROM event WHERE id <= ?", id - KEPT);
-        }
-        Event event = new Event(id, now, type, subject, text);
+        Event event = new Event(++last, now, type, subject, Json.text(data));
+        unwritten.add(event);
+        writeAll();
         listeners.forEach(listener -> listener.accept(event));
+    }
+
+    private void writeAll() {
+        try {
+            for (Event event; (event = unwritten.peek()) != null; unwritten.remove()) {
+                database.update(
+                        "INSERT INTO event (id, time, type, subject, data) VALUES (?, ?, ?, ?, ?)",
+                        event.id(),
+                        event.time().toEpochMilli(),
+                        event.type(),
+                        event.subject(),
+                        event.data());
+            }
+            if (last % PRUNE_EVERY == 0) {
+                database.update("DELETE FROM event WHERE id <= ?", last - KEPT);
+            }
+        } catch (Problem e) {
+            LOG.log(Level.WARNING, unwritten.size() + " events are kept in memory: " + e.line());
+            if (unwritten.size() > KEPT) {
+                unwritten.remove();
+            }
+        }
     }
 
     /** The number of the last one; 0 when there has been none. */
@@ -67,16 +88,27 @@ public final class Events {
 
     /** Those after a number, oldest first, no more than a limit. */
     public List<Event> after(long id, int limit) {
-        return database.query(
+        List<Event> kept;
+        synchronized (this) {
+            kept = List.copyOf(unwritten);
+        }
+        List<Event> found = new ArrayList<>(database.query(
                 row -> new Event(
                         row.getLong(1),
                         Instant.ofEpochMilli(row.getLong(2)),
                         row.getString(3),
                         row.getString(4),
                         row.getString(5)),
-                "SELECT id, time, type, subject, data FROM event WHERE id > ? ORDER BY id LIMIT ?",
+                "SELECT id, time, type, subject, data FROM event WHERE id > ? AND id < ? ORDER BY id LIMIT ?",
                 id,
-                limit);
+                kept.isEmpty() ? Long.MAX_VALUE : kept.getFirst().id(),
+                limit));
+        for (Event event : kept) {
+            if (event.id() > id && found.size() < limit) {
+                found.add(event);
+            }
+        }
+        return found;
     }
 
     /** Ends with its closing. */

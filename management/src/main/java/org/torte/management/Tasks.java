@@ -6,18 +6,27 @@ import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.time.Instant;
 import java.time.InstantSource;
+import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.SortedMap;
+import java.util.TreeMap;
 import java.util.concurrent.CancellationException;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 import org.torte.management.definition.Json;
 import org.torte.management.store.Database;
 
-/** The tasks of a host, those that run and the last {@value #KEPT} that have ended. Safe for several threads. */
+/**
+ * The tasks of a host, those that run and the last {@value #KEPT} that have ended. Safe for several threads.
+ *
+ * <p>A task is written down before it begins and as it changes. What cannot be written, for want of room say, is kept in
+ * memory and written as soon as anything can be; a task that runs is not ended by that.
+ */
 public final class Tasks {
     /** How many ended ones are kept. */
     public static final int KEPT = 10_000;
@@ -28,6 +37,10 @@ public final class Tasks {
     private final Events events;
     private final InstantSource clock;
     private final Map<Long, Task> running = new ConcurrentHashMap<>();
+    /** Those of which the database does not have the latest. */
+    private final Map<Long, Task> unwritten = new ConcurrentHashMap<>();
+
+    private final AtomicLong last;
 
     /** The work of a task. */
     @FunctionalInterface
@@ -40,6 +53,8 @@ public final class Tasks {
         this.database = database;
         this.events = events;
         this.clock = clock;
+        last = new AtomicLong(database.query(row -> row.getLong(1), "SELECT coalesce(max(id), 0) FROM task")
+                .getFirst());
         endInterrupted();
     }
 
@@ -59,24 +74,38 @@ public final class Tasks {
      * Begins a task that runs on a thread of its own.
      *
      * @param before runs first, on the caller's thread, and may refuse; no task remains then
+     * @throws Problem UNAVAILABLE when it cannot be written down
      */
     Task start(String kind, String target, String targetName, String owner, Consumer<Task> before, Work work) {
-        Instant now = now();
-        long id = database.insert(
-                "INSERT INTO task (kind, target, target_name, state, progress, created, owner, log) "
-                        + "VALUES (?, ?, ?, 'RUNNING', 0, ?, ?, '[]')",
-                kind,
-                target,
-                targetName,
-                now.toEpochMilli(),
-                owner);
+        return start(kind, target, targetName, owner, before, work, true);
+    }
+
+    /** As {@link #start}, but also when it cannot be written down: for what must always be possible. */
+    Task startAnyway(String kind, String target, String targetName, String owner, Consumer<Task> before, Work work) {
+        return start(kind, target, targetName, owner, before, work, false);
+    }
+
+    private Task start(
+            String kind,
+            String target,
+            String targetName,
+            String owner,
+            Consumer<Task> before,
+            Work work,
+            boolean durable) {
+        boolean mustBeWritten = durable || unwritten.size() >= KEPT;
+        long id = last.incrementAndGet();
         Task task = new Task(
                 this,
-                new Task.View(id, kind, target, targetName, Task.State.RUNNING, 0, now, null, owner, List.of(), null));
+                new Task.View(
+                        id, kind, target, targetName, Task.State.RUNNING, 0, now(), null, owner, List.of(), null));
+        if (mustBeWritten) {
+            write(task.view());
+        }
         try {
             before.accept(task);
         } catch (RuntimeException e) {
-            database.update("DELETE FROM task WHERE id = ?", id);
+            forget("DELETE FROM task WHERE id = ?", id);
             throw e;
         }
         running.put(id, task);
@@ -109,7 +138,16 @@ public final class Tasks {
     private void finish(Task task, Task.State state, Task.@Nullable Failure failure) {
         task.end(state, now(), failure);
         running.remove(task.id());
-        database.update("DELETE FROM task WHERE id <= ? AND state <> 'RUNNING'", task.id() - KEPT);
+        forget("DELETE FROM task WHERE id <= ? AND state <> 'RUNNING'", task.id() - KEPT);
+    }
+
+    /** Removes rows, now or another time. */
+    private void forget(String sql, long id) {
+        try {
+            database.update(sql, id);
+        } catch (Problem e) {
+            LOG.log(Level.WARNING, "a task is kept longer: " + e.line());
+        }
     }
 
     /** What users are told of an exception. */
@@ -128,15 +166,8 @@ public final class Tasks {
     }
 
     void changed(Task task) {
+        writeWith(task);
         Task.View view = task.view();
-        database.update(
-                "UPDATE task SET state = ?, progress = ?, ended = ?, log = ?, problem = ? WHERE id = ?",
-                view.state().name(),
-                view.progress(),
-                view.ended() == null ? null : view.ended().toEpochMilli(),
-                Json.text(view.log()),
-                view.problem() == null ? null : Json.text(view.problem()),
-                view.id());
         events.add(
                 "task.changed",
                 String.valueOf(view.id()),
@@ -147,6 +178,41 @@ public final class Tasks {
                         "progress", view.progress()));
     }
 
+    /** Writes a task that has changed, and what else is not written yet, if that is possible now. */
+    private void writeWith(Task changed) {
+        synchronized (unwritten) {
+            unwritten.put(changed.id(), changed);
+            try {
+                unwritten.values().removeIf(task -> {
+                    Task.View view = task.view();
+                    write(view);
+                    // Whoever has changed it since comes here next.
+                    return task.view().equals(view);
+                });
+            } catch (Problem e) {
+                LOG.log(Level.WARNING, unwritten.size() + " tasks are kept in memory: " + e.line());
+            }
+        }
+    }
+
+    private void write(Task.View view) {
+        database.update(
+                "INSERT OR REPLACE INTO task "
+                        + "(id, kind, target, target_name, state, progress, created, ended, owner, log, problem) "
+                        + "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                view.id(),
+                view.kind(),
+                view.target(),
+                view.targetName(),
+                view.state().name(),
+                view.progress(),
+                view.created().toEpochMilli(),
+                view.ended() == null ? null : view.ended().toEpochMilli(),
+                view.owner(),
+                Json.text(view.log()),
+                view.problem() == null ? null : Json.text(view.problem()));
+    }
+
     /** A task that runs. */
     public Optional<Task> running(long id) {
         return Optional.ofNullable(running.get(id));
@@ -155,6 +221,9 @@ public final class Tasks {
     /** A task, whether it runs or has ended. */
     public Optional<Task.View> find(long id) {
         Task task = running.get(id);
+        if (task == null) {
+            task = unwritten.get(id);
+        }
         return task != null
                 ? Optional.of(task.view())
                 : database.query(Tasks::view, SELECT + " WHERE id = ?", id).stream()
@@ -163,7 +232,17 @@ public final class Tasks {
 
     /** Tasks with smaller numbers than one, the latest first, no more than a limit. */
     public List<Task.View> before(long id, int limit) {
-        return database.query(Tasks::view, SELECT + " WHERE id < ? ORDER BY id DESC LIMIT ?", id, limit);
+        SortedMap<Long, Task.View> found = new TreeMap<>(Comparator.reverseOrder());
+        for (Task.View view :
+                database.query(Tasks::view, SELECT + " WHERE id < ? ORDER BY id DESC LIMIT ?", id, limit)) {
+            found.put(view.id(), view);
+        }
+        for (Task task : unwritten.values()) {
+            if (task.id() < id) {
+                found.put(task.id(), task.view());
+            }
+        }
+        return found.values().stream().limit(limit).toList();
     }
 
     private static final String SELECT =

@@ -281,7 +281,7 @@ public final class Vm {
 
     /** Turns it off like pulling its plug, whatever goes on. */
     public Task turnOff(String owner) {
-        return tasks.start(
+        return tasks.startAnyway(
                 "vm.turn-off",
                 id().toString(),
                 view().definition().name(),

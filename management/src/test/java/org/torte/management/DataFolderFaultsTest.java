@@ -12,6 +12,7 @@ import java.time.Instant;
 import java.time.InstantSource;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
+import java.util.stream.LongStream;
 import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
@@ -120,6 +121,47 @@ class DataFolderFaultsTest {
             assertThat(ended(second.start("me")).state()).isEqualTo(Task.State.SUCCEEDED);
             assertThat(ended(second.turnOff("me")).state()).isEqualTo(Task.State.SUCCEEDED);
         }
+    }
+
+    @Test
+    void aMachineCanBeTurnedOffWhenTheFolderIsFullAndThatIsWrittenDownLater() throws Exception {
+        Files.writeString(folder.resolve("vmlinuz"), "kernel");
+        long off;
+        long events;
+        try (DataFolder data = small();
+                Host host = host(data)) {
+            Vm vm = make(host, "web1");
+            Task.View start = ended(vm.start("me"));
+            fill(place().resolve("filler"));
+            Task.View ended = ended(vm.turnOff("me"));
+            assertThat(ended.state()).isEqualTo(Task.State.SUCCEEDED);
+            off = ended.id();
+            assertThat(off).isGreaterThan(start.id());
+            assertThat(vm.view().state()).isEqualTo(VmState.OFF);
+            // There is room neither for another task nor for the record of this one, but all can be seen.
+            unavailable(() -> vm.start("me"));
+            assertThat(host.tasks().find(off)).contains(ended);
+            assertThat(host.tasks().before(Long.MAX_VALUE, 2)).containsExactly(ended, start);
+            assertThat(host.tasks().before(off, 2)).containsExactly(start);
+            assertGapless(host.events());
+            Files.delete(place().resolve("filler"));
+            assertThat(ended(vm.start("me")).id()).isGreaterThan(off);
+            assertThat(ended(vm.turnOff("me")).state()).isEqualTo(Task.State.SUCCEEDED);
+            events = host.events().last();
+        }
+        try (DataFolder data = DataFolder.open(place().resolve("data"));
+                Host host = host(data)) {
+            assertThat(host.tasks().find(off))
+                    .hasValueSatisfying(task -> assertThat(task.state()).isEqualTo(Task.State.SUCCEEDED));
+            assertThat(host.events().last()).isGreaterThanOrEqualTo(events);
+            assertGapless(host.events());
+        }
+    }
+
+    private static void assertGapless(Events events) {
+        assertThat(events.after(0, 1000).stream().map(Events.Event::id))
+                .containsExactlyElementsOf(
+                        LongStream.rangeClosed(1, events.last()).boxed().toList());
     }
 
     @Test

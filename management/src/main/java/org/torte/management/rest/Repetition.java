@@ -1,6 +1,7 @@
 package org.torte.management.rest;
 
 import io.javalin.http.Context;
+import java.lang.System.Logger.Level;
 import java.time.Duration;
 import java.time.InstantSource;
 import java.util.List;
@@ -15,6 +16,8 @@ import org.torte.management.store.Database;
  * remembered: they did nothing either.
  */
 final class Repetition {
+    private static final System.Logger LOG = System.getLogger(Repetition.class.getName());
+
     private static final Duration KEPT = Duration.ofDays(1);
     private static final int MAX_KEY = 200;
     private static final String KEY = "repetition.key";
@@ -104,6 +107,9 @@ final class Repetition {
                         context.statusCode(),
                         body);
             }
+        } catch (Problem e) {
+            // It has been done, and that is what counts; asked once more it would be done once more.
+            LOG.log(Level.WARNING, "an answer is not kept for a repetition: " + e.line());
         } finally {
             busy.remove(key);
         }

@@ -106,17 +106,6 @@ public final class Database implements AutoCloseable {
         return with(sql, values, PreparedStatement::executeUpdate);
     }
 
-    /** Adds a row, and gives its number. */
-    public long insert(String sql, @Nullable Object... values) {
-        return with(sql, values, statement -> {
-            statement.executeUpdate();
-            try (ResultSet keys = statement.getGeneratedKeys()) {
-                keys.next();
-                return keys.getLong(1);
-            }
-        });
-    }
-
     /** Reads rows. */
     public <T> List<T> query(Row<T> row, String sql, @Nullable Object... values) {
         return with(sql, values, statement -> {
