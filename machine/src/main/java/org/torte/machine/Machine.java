@@ -454,11 +454,12 @@ public final class Machine implements AutoCloseable {
         }
     }
 
-    /** Has a request carried out as soon as all processors stand; the first one wins. */
+    /** Has a request carried out as soon as all processors stand; the first one wins, but an end wins over a reset. */
     private void submit(Request wanted) {
         lock.lock();
         try {
-            if (request == null && mode != Mode.ENDED) {
+            boolean wins = request == null || request instanceof Request.Reset && wanted instanceof Request.End;
+            if (wins && mode != Mode.ENDED) {
                 request = wanted;
                 if (standing == partition.processorCount()) {
                     carryOut();

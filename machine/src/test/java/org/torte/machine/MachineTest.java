@@ -123,6 +123,23 @@ class MachineTest {
     }
 
     @Test
+    void turningOffWinsOverAResetThatIsUnderWay() throws Exception {
+        AtomicReference<Machine> made = new AtomicReference<>();
+        FakeHypervisor hypervisor = new FakeHypervisor((processor, handler) -> {
+            handler.writePort(processor, 0xcf9, 1, 6);
+            made.get().stop();
+            return false;
+        });
+        try (Machine machine = machine(hypervisor, 1)) {
+            made.set(machine);
+            machine.start(loader);
+            assertThat(end(machine)).isEqualTo(new MachineEnd.Stopped());
+        }
+        assertThat(loads).hasValue(1);
+        assertThat(hypervisor.resets).hasValue(0);
+    }
+
+    @Test
     void aTripleFaultIsReportedWithTheRegistersOfAllProcessors() throws Exception {
         try (Machine machine = machine(new FakeHypervisor((processor, handler) -> processor == 2), 4)) {
             machine.start(loader);

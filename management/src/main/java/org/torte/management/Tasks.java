@@ -109,7 +109,10 @@ public final class Tasks {
             throw e;
         }
         running.put(id, task);
-        changed(task);
+        if (!mustBeWritten) {
+            writeWith(task);
+        }
+        tell(task);
         Thread.ofVirtual().name("task-" + id).start(() -> run(task, work));
         return task;
     }
@@ -167,6 +170,10 @@ public final class Tasks {
 
     void changed(Task task) {
         writeWith(task);
+        tell(task);
+    }
+
+    private void tell(Task task) {
         Task.View view = task.view();
         events.add(
                 "task.changed",
