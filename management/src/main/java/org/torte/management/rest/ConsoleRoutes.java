@@ -79,6 +79,7 @@ final class ConsoleRoutes implements AutoCloseable {
         vm.requireConsole();
         Ticket ticket = new Ticket(vm.id(), RestServer.token(context), wish.purpose(), tickets.end());
         String secret = tickets.issue(ticket);
+        Repetition.secret(context);
         context.status(201)
                 .json(new TicketAnswer(
                         secret,

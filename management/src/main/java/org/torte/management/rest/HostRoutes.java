@@ -76,6 +76,7 @@ final class HostRoutes {
     private void addToken(Context context) {
         Requests.only(context);
         NewToken wish = Requests.body(context, NewToken.class);
+        Repetition.secret(context);
         context.status(201)
                 .json(Map.of("name", wish.name(), "role", wish.role(), "token", access.add(wish.name(), wish.role())));
     }

@@ -13,7 +13,7 @@ import org.torte.management.store.Database;
 
 /**
  * Requests that come again with the same Idempotency-Key get the same answer and do nothing, for a day. Errors are not
- * remembered: they did nothing either.
+ * remembered: they did nothing either. Of an answer that holds a secret it is remembered only that there was one.
  */
 final class Repetition {
     private static final System.Logger LOG = System.getLogger(Repetition.class.getName());
@@ -22,6 +22,9 @@ final class Repetition {
     private static final int MAX_KEY = 200;
     private static final String KEY = "repetition.key";
     private static final String REQUEST = "repetition.request";
+    private static final String SECRET = "repetition.secret";
+    /** In place of a secret answer; no answer is empty. */
+    private static final String UNTOLD = "";
 
     private final Database database;
     private final InstantSource clock;
@@ -33,6 +36,11 @@ final class Repetition {
     Repetition(Database database, InstantSource clock) {
         this.database = database;
         this.clock = clock;
+    }
+
+    /** The answer to this request holds a secret. */
+    static void secret(Context context) {
+        context.attribute(SECRET, true);
     }
 
     /** Before a request is answered: gives the old answer and is true, if there is one. */
@@ -82,6 +90,12 @@ final class Repetition {
                     "this Idempotency-Key came with another request before",
                     "use a new key for a new request");
         }
+        if (answer.body().equals(UNTOLD)) {
+            throw new Problem(
+                    Problem.Kind.CONFLICT,
+                    "this has been done, and its secret is told only once",
+                    "remove what was made, and ask with a new key");
+        }
         context.status(answer.status())
                 .header("Idempotency-Replayed", "true")
                 .contentType("application/json")
@@ -105,7 +119,7 @@ final class Repetition {
                         clock.millis(),
                         request,
                         context.statusCode(),
-                        body);
+                        context.attribute(SECRET) == null ? body : UNTOLD);
             }
         } catch (Problem e) {
             // It has been done, and that is what counts; asked once more it would be done once more.

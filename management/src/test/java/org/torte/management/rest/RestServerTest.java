@@ -336,6 +336,29 @@ class RestServerTest {
     }
 
     @Test
+    void aSecretIsToldOnceAndNotKeptForARepetition() throws IOException {
+        HttpRequest.Builder create = request("/api/v1/tokens")
+                .header("Content-Type", "application/json")
+                .header("Idempotency-Key", "k2")
+                .POST(BodyPublishers.ofString("{\"name\":\"ci\",\"role\":\"viewer\"}"));
+        HttpResponse<String> first = send(create);
+        assertThat(first.statusCode()).isEqualTo(201);
+        String secret = json(first).path("token").asText();
+        assertThat(secret).hasSizeGreaterThan(20);
+        refused(send(create), 409, "conflict", "told only once");
+        HttpRequest.Builder list = HttpRequest.newBuilder(URI.create("http://127.0.0.1:" + port + "/api/v1/vms"));
+        assertThat(send(list.header("Authorization", "Bearer " + secret)).statusCode())
+                .isEqualTo(200);
+        try (Stream<Path> files = Files.walk(data.path())) {
+            for (Path file : files.filter(Files::isRegularFile).toList()) {
+                assertThat(Files.readString(file, StandardCharsets.ISO_8859_1))
+                        .as("%s", file)
+                        .doesNotContain(secret);
+            }
+        }
+    }
+
+    @Test
     void aRepeatedRequestIsAnsweredAndNotDoneAgain() {
         HttpRequest.Builder create = request("/api/v1/vms")
                 .header("Content-Type", "application/json")
