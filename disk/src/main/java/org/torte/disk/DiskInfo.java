@@ -19,7 +19,8 @@ import java.util.UUID;
  * @param contentIdentifier what changes when the content changes (VHDX DataWriteGuid), and what a child of this disk
  *     remembers; the same as {@code identifier} for VHD, nil for raw
  * @param parent where the image says its parent is, as written there
- * @param inUse whether the image was not closed properly or is open elsewhere: its log is not empty
+ * @param inUse whether the image was not closed properly or is open elsewhere, as far as it shows: its log is not empty. It
+ *     stays empty while whoever has it open changes no metadata
  */
 public record DiskInfo(
         String image,
