@@ -83,7 +83,7 @@ public final class Host implements AutoCloseable {
     }
 
     private List<VmDefinition> definitions() {
-        return machines.values().stream().map(vm -> vm.view().definition()).toList();
+        return machines.values().stream().map(vm -> vm.definition()).toList();
     }
 
     /**
@@ -147,7 +147,7 @@ public final class Host implements AutoCloseable {
             vm.adopt();
         } catch (Problem e) {
             machines.remove(vm.id());
-            unreadable.put(vm.view().folder().path(), e);
+            unreadable.put(vm.folder().path(), e);
             LOG.log(Level.WARNING, e.line());
         }
     }
@@ -276,7 +276,7 @@ public final class Host implements AutoCloseable {
     private Optional<Vm> named(String name) {
         String key = VmDefinition.key(name);
         return machines.values().stream()
-                .filter(vm -> VmDefinition.key(vm.view().definition().name()).equals(key))
+                .filter(vm -> VmDefinition.key(vm.definition().name()).equals(key))
                 .findFirst();
     }
 
@@ -408,7 +408,7 @@ public final class Host implements AutoCloseable {
                     }
                     synchronized (changing) {
                         refuseName(name, UUID.randomUUID());
-                        Clone clone = Clone.of(source.view().folder(), definition, like, name);
+                        Clone clone = Clone.of(source.folder(), definition, like, name);
                         Vm _ = add(
                                 new VmFolder(data.machines().resolve(clone.id().toString())),
                                 clone.definition(),
@@ -465,7 +465,7 @@ public final class Host implements AutoCloseable {
 
     private static Export planExport(Vm source, @Nullable String checkpoint) {
         return Export.of(
-                source.view().folder(),
+                source.folder(),
                 source.definition(),
                 checkpoint == null ? null : source.checkpoints().find(checkpoint));
     }
@@ -555,10 +555,9 @@ public final class Host implements AutoCloseable {
     private Optional<String> dependent(Vm machine, Set<Path> files) {
         return machines.values().stream()
                 .filter(other -> !other.equals(machine))
-                .map(Vm::view)
-                .filter(view ->
-                        Chains.known(view.folder(), view.definition()).stream().anyMatch(files::contains))
-                .map(view -> view.definition().name())
+                .filter(other -> Chains.known(other.folder(), other.definition()).stream()
+                        .anyMatch(files::contains))
+                .map(other -> other.definition().name())
                 .findFirst();
     }
 
@@ -621,7 +620,7 @@ public final class Host implements AutoCloseable {
      */
     public Vm.View change(Vm vm, UnaryOperator<VmDefinition> change) {
         synchronized (changing) {
-            VmDefinition before = vm.view().definition();
+            VmDefinition before = vm.definition();
             VmDefinition after = vm.change(old -> {
                 VmDefinition changed = change.apply(old);
                 refuseName(changed);
@@ -681,10 +680,10 @@ public final class Host implements AutoCloseable {
      */
     public Removed remove(Vm vm, boolean withDisks) {
         synchronized (changing) {
-            VmFolder folder = vm.view().folder();
+            VmFolder folder = vm.folder();
             refuseParent(vm, folder);
             vm.remove();
-            VmDefinition definition = vm.view().definition();
+            VmDefinition definition = vm.definition();
             boolean elsewhere = registered.contains(folder.path());
             Removed left = Removal.remove(data, folder, definition, elsewhere, withDisks);
             machines.remove(definition.id());
@@ -698,9 +697,9 @@ public final class Host implements AutoCloseable {
 
     private void refuseParent(Vm vm, VmFolder folder) {
         for (Vm other : machines.values()) {
-            VmDefinition definition = other.view().definition();
+            VmDefinition definition = other.definition();
             if (!other.equals(vm)
-                    && Chains.known(other.view().folder(), definition).stream()
+                    && Chains.known(other.folder(), definition).stream()
                             .anyMatch(file -> file.startsWith(folder.path()))) {
                 throw new Problem(
                         Problem.Kind.CONFLICT,

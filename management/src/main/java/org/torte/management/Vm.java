@@ -40,7 +40,9 @@ public final class Vm {
     private final Admission admission;
     private final Ports ports;
 
-    private VmDefinition definition;
+    /** Changed by whoever holds this object's lock; read without, so that nobody needs two machines' locks. */
+    private volatile VmDefinition definition;
+
     private VmState state = VmState.OFF;
     private @Nullable Worker worker;
     /** What is known of a worker that does not answer. */
@@ -109,8 +111,14 @@ public final class Vm {
         return checkpoints;
     }
 
-    synchronized VmDefinition definition() {
+    /** Its definition now. Unlike {@link #view} it waits for nobody: whoever holds one machine may ask others for it. */
+    VmDefinition definition() {
         return definition;
+    }
+
+    /** Where it lies. */
+    VmFolder folder() {
+        return folder;
     }
 
     /** Its worker, if it has one. */
@@ -131,7 +139,7 @@ public final class Vm {
 
     /** Its number. */
     public UUID id() {
-        return view().definition().id();
+        return definition.id();
     }
 
     /** What is to be known of it now. */

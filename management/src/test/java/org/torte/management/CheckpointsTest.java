@@ -12,6 +12,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.concurrent.FutureTask;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.stream.Collectors;
@@ -382,6 +383,33 @@ class CheckpointsTest {
             done(task);
             assertThat(place.vm().checkpoints().find("one").consistency()).isEqualTo(Consistency.CRASH);
             assertThat(task.view().log().toString()).contains("are not frozen (it fails)");
+        }
+    }
+
+    @Test
+    void aMachineThatIsBusyHoldsUpNoOther() throws Exception {
+        try (Place place = new Place(folder.resolve("place"))) {
+            Vm busy = place.host.create(new NewVm(
+                    "busy",
+                    null,
+                    null,
+                    null,
+                    null,
+                    null,
+                    null,
+                    new Hardware.Disk(place.root.resolve("base.vhdx").toString(), "vhdx", true),
+                    null,
+                    null,
+                    null,
+                    null));
+            done(place.vm().checkpoints().create("me", "one", Kind.PRODUCTION));
+            // As long as this is held, nothing that changes the busy machine can be done, but all else can.
+            synchronized (busy) {
+                FutureTask<Task> other = new FutureTask<>(
+                        () -> place.host.find("a").checkpoints().remove("me", "one"));
+                Thread.ofVirtual().start(other);
+                done(other.get(30, TimeUnit.SECONDS));
+            }
         }
     }
 
