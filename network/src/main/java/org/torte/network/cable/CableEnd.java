@@ -422,12 +422,12 @@ public final class CableEnd implements NetworkPort {
             } else {
                 taken = adapter.receive(batch, given);
                 framesReceived.add(taken);
+                for (int i = 0; i < taken; i++) {
+                    bytesReceived.add(batch.length(given + i));
+                }
             }
         } finally {
             calls.unlock();
-        }
-        for (int i = 0; i < taken; i++) {
-            bytesReceived.add(batch.length(given + i));
         }
         given += taken;
     }

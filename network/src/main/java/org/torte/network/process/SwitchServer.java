@@ -101,34 +101,40 @@ public final class SwitchServer implements AutoCloseable {
         FileChannel lock = null;
         HostSwitches switches = null;
         UnixSocket listener = null;
+        SwitchServer server = null;
+        boolean open = false;
         try {
             lock = lock(folder);
             switches = new HostSwitches(folder.resolve("networks"), timers, random);
             NetworkConfiguration first = NetworkConfiguration.read(configuration(folder));
             tell(log, switches.apply(first));
             Path made = Files.createTempDirectory(folder, ".s");
-            int owner;
             try {
                 // Nobody else can open it before its permissions are set: its folder is new, and private.
                 Path socket = made.resolve("s");
                 listener = UnixSocket.listen(socket);
                 Files.setPosixFilePermissions(socket, PosixFilePermissions.fromString("rw-------"));
-                owner = (Integer) Files.getAttribute(socket, "unix:uid");
+                int owner = (Integer) Files.getAttribute(socket, "unix:uid");
+                server = new SwitchServer(folder, lock, listener, owner, switches, log, silence);
+                lock = null;
+                listener = null;
+                switches = null;
+                server.acceptor.start();
+                rehearse(socket);
                 Files.move(socket, socket(folder), StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
             } finally {
                 Files.deleteIfExists(made.resolve("s"));
                 Files.deleteIfExists(made);
             }
-            SwitchServer server = new SwitchServer(folder, lock, listener, owner, switches, log, silence);
-            lock = null;
-            listener = null;
-            switches = null;
-            server.acceptor.start();
             server.reloadIfChanged(first);
+            open = true;
             return server;
         } catch (IOException e) {
             throw new NetworkException("the folder " + folder + " cannot be used for switches: " + e.getMessage(), e);
         } finally {
+            if (server != null && !open) {
+                server.close();
+            }
             if (listener != null) {
                 listener.close();
             }
@@ -138,6 +144,16 @@ public final class SwitchServer implements AutoCloseable {
             if (lock != null) {
                 unlock(lock);
             }
+        }
+    }
+
+    /**
+     * Talks with itself once, before anybody else can. A class that is needed for the first time when no descriptor is left
+     * cannot be loaded, and is missing for ever after: what a conversation needs must be there before.
+     */
+    private static void rehearse(Path socket) throws IOException {
+        try (SwitchClient client = SwitchClient.connect(socket)) {
+            Map<?, ?> _ = client.status();
         }
     }
 

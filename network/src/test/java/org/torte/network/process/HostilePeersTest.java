@@ -13,6 +13,7 @@ import java.lang.foreign.Linker;
 import java.lang.foreign.MemorySegment;
 import java.lang.invoke.MethodHandle;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.time.Instant;
@@ -291,6 +292,8 @@ class HostilePeersTest extends ServedSwitches {
                     return false; // those who have gone are not cleared away yet
                 }
             });
+        } catch (AssertionError e) {
+            throw new AssertionError("the switch process said: " + Files.readString(poorLog()), e);
         } finally {
             crowd.forEach(UnixSocket::close);
             process.destroyForcibly().waitFor();
