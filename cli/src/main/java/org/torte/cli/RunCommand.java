@@ -68,6 +68,14 @@ final class RunCommand implements Callable<Integer> {
     String processors;
 
     @Option(
+            names = "--cpu-model",
+            paramLabel = "MODEL",
+            description = "what processors the machine has: x86-64-v2 (the default), or x86-64-v1, which hosts without "
+                    + "recent instructions have, too")
+    @Nullable
+    String cpuModel;
+
+    @Option(
             names = "--disk",
             paramLabel = "FILE[,ro][,format=F]",
             description =
@@ -204,6 +212,9 @@ final class RunCommand implements Callable<Integer> {
         if (processors != null) {
             builder.processors(Quantities.integer("--processors", processors));
         }
+        if (cpuModel != null) {
+            builder.cpuModel(cpuModel);
+        }
         if (exitPort != null) {
             builder.exitPort(Quantities.integer("--exit-port", exitPort));
         }
@@ -223,6 +234,7 @@ final class RunCommand implements Callable<Integer> {
         refuse("--no-integration", noIntegration != null);
         refuse("--memory", memory != null);
         refuse("--processors", processors != null);
+        refuse("--cpu-model", cpuModel != null);
         refuse("--exit-port", exitPort != null);
         return VirtualMachine.builder().savedState(DiskOption.path("--restore", file));
     }

@@ -11,10 +11,38 @@ import org.torte.hypervisor.CpuidTable;
  * <p>{@code x86-64-v2}: what the x86-64 psABI calls that level, and instructions without 256-bit registers beyond it. It
  * says to be an AMD processor of family 19h that has none of the leaks for which kernels take expensive measures:
  * Linux would isolate page tables on an Intel one, and each system call would empty the translation caches.
+ *
+ * <p>{@code x86-64-v1}: the same processor with no instructions for programs beyond the psABI's lowest level. Hosts and KVMs
+ * that lack more recent ones have it.
  */
 public final class CpuModels {
     /** The model of machines that name none. */
     public static final String DEFAULT = "x86-64-v2";
+
+    /** The model that the fewest hosts lack. */
+    public static final String BASELINE = "x86-64-v1";
+
+    /** What the default model has for programs beyond the lowest level. */
+    private static final List<String> BEYOND_BASELINE = List.of(
+            "SSE3",
+            "PCLMULQDQ",
+            "SSSE3",
+            "CX16",
+            "SSE4.1",
+            "SSE4.2",
+            "MOVBE",
+            "POPCNT",
+            "AES",
+            "RDRAND",
+            "BMI1",
+            "BMI2",
+            "RDSEED",
+            "ADX",
+            "SHA",
+            "LAHF",
+            "LZCNT",
+            "PREFETCHW",
+            "MMXEXT");
 
     private static final int LAST_BASIC = 0xd;
     private static final int EXTENDED = 0x8000_0000, LAST_EXTENDED = 0x8000_0021;
@@ -72,14 +100,16 @@ public final class CpuModels {
 
     /** All names. */
     public static List<String> names() {
-        return List.of(DEFAULT);
+        return List.of(DEFAULT, BASELINE);
     }
 
-    /** The leaves of a processor, without those of the hypervisor, in a machine of {@code processors}. */
-    static CpuidTable.Builder leaves(String model, int processors) {
-        if (!model.equals(DEFAULT)) {
-            throw new IllegalArgumentException("no model " + model);
-        }
+    /** Features that a machine of this model does not have, though the leaves show them. */
+    static List<String> without(String model) {
+        return model.equals(BASELINE) ? BEYOND_BASELINE : List.of();
+    }
+
+    /** The leaves of a processor with all features, without those of the hypervisor, in a machine of {@code processors}. */
+    static CpuidTable.Builder leaves(int processors) {
         int idBits = Integer.SIZE - Integer.numberOfLeadingZeros(processors - 1);
         boolean several = processors > 1;
         CpuidTable.Builder table = new CpuidTable.Builder();

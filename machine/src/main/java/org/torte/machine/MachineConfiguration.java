@@ -7,6 +7,7 @@ import java.util.Map;
 import java.util.OptionalInt;
 import java.util.Set;
 import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import org.torte.base.GuestMemory;
 import org.torte.base.StateException;
 import org.torte.hypervisor.CpuidTable;
@@ -91,6 +92,12 @@ public record MachineConfiguration(
                 memoryBytes, processors, cpuModel, withoutFeatures, tscFrequency, OptionalInt.of(port), integration);
     }
 
+    /** The same machine with a processor of this model, one of {@link CpuModels#names}. */
+    public MachineConfiguration withCpuModel(String model) {
+        return new MachineConfiguration(
+                memoryBytes, processors, model, withoutFeatures, tscFrequency, exitPort, integration);
+    }
+
     /** The same machine with these integration services and no others. */
     public MachineConfiguration withIntegration(Set<IntegrationService> services) {
         return new MachineConfiguration(
@@ -119,11 +126,11 @@ public record MachineConfiguration(
 
     /** What CPUID shows in this machine. */
     CpuidTable cpuid() {
-        CpuidTable.Builder table = CpuModels.leaves(cpuModel, processors);
+        CpuidTable.Builder table = CpuModels.leaves(processors);
         HypervCpuid.addTo(table);
         return CpuFeature.without(
                 table.build(),
-                withoutFeatures.stream()
+                Stream.concat(CpuModels.without(cpuModel).stream(), withoutFeatures.stream())
                         .flatMap(name -> CpuFeature.named(name).stream())
                         .toList());
     }

@@ -63,6 +63,22 @@ class MachineConfigurationTest {
     }
 
     @Test
+    void theBaselineNeedsLess() {
+        MachineConfiguration machine = new MachineConfiguration(MEMORY, 1).withCpuModel(CpuModels.BASELINE);
+        MachineConfiguration fitted = machine.fittedTo(without("SSE4.2", "AES", "POPCNT"));
+
+        assertThat(fitted.withoutFeatures()).isEmpty();
+        assertThat(CpuFeature.named("SSE4.2").orElseThrow().in(fitted.cpuid())).isFalse();
+        assertThat(CpuFeature.named("SSE2").orElseThrow().in(fitted.cpuid())).isTrue();
+        assertThat(MachineConfiguration.parse(fitted.toText())).isEqualTo(fitted);
+        assertThat(CpuModels.without(CpuModels.BASELINE))
+                .allMatch(name -> CpuFeature.named(name).isPresent());
+        assertThatThrownBy(() -> machine.fittedTo(without("SSE2")))
+                .isInstanceOf(HypervisorException.class)
+                .hasMessageContaining("x86-64-v1: SSE2;");
+    }
+
+    @Test
     void aSavedMachineNeedsAllThatItWasStartedWith() {
         MachineConfiguration started = new MachineConfiguration(MEMORY, 1);
         assertThatThrownBy(() -> started.requireOn(without("AES")))

@@ -32,6 +32,7 @@ import org.torte.hypervisor.LiveCopy;
 import org.torte.hypervisor.PartitionConfiguration;
 import org.torte.hypervisor.TranslatorMode;
 import org.torte.hypervisor.TranslatorStatistics;
+import org.torte.machine.CpuModels;
 import org.torte.machine.GuestCrash;
 import org.torte.machine.Machine;
 import org.torte.machine.MachineConfiguration;
@@ -577,6 +578,7 @@ public final class VirtualMachine implements AutoCloseable {
         private String commandLine = "";
         private long memory = DEFAULT_MEMORY;
         private int processors = 1;
+        private String cpuModel = CpuModels.DEFAULT;
         private String hypervisorName = "auto";
         private TranslatorMode translator = TranslatorMode.OFF;
         private @Nullable Hypervisor hypervisor;
@@ -626,6 +628,12 @@ public final class VirtualMachine implements AutoCloseable {
         /** Virtual processors. */
         public Builder processors(int count) {
             processors = count;
+            return this;
+        }
+
+        /** The model of the processors, a name from {@link CpuModels}. */
+        public Builder cpuModel(String name) {
+            cpuModel = name;
             return this;
         }
 
@@ -735,8 +743,10 @@ public final class VirtualMachine implements AutoCloseable {
             checkProcessors(processors);
             checkMemory(memory);
             exitPort.ifPresent(Builder::checkPort);
-            MachineConfiguration configuration =
-                    new MachineConfiguration(memory, processors).withIntegration(integration);
+            checkModel(cpuModel);
+            MachineConfiguration configuration = new MachineConfiguration(memory, processors)
+                    .withCpuModel(cpuModel)
+                    .withIntegration(integration);
             if (exitPort.isPresent()) {
                 configuration = configuration.withExitPort(exitPort.getAsInt());
             }
@@ -854,6 +864,13 @@ public final class VirtualMachine implements AutoCloseable {
             if (count < 1 || count > PartitionConfiguration.MAX_PROCESSORS) {
                 throw new InputException("a machine has 1 to " + PartitionConfiguration.MAX_PROCESSORS
                         + " processors, not " + count + "; give another --processors");
+            }
+        }
+
+        private static void checkModel(String name) {
+            if (!CpuModels.names().contains(name)) {
+                throw new InputException("there is no processor model \"" + name + "\"; --cpu-model takes "
+                        + String.join(" or ", CpuModels.names()));
             }
         }
 

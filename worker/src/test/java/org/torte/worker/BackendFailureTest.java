@@ -6,9 +6,6 @@ import java.io.IOException;
 import java.lang.reflect.InvocationTargetException;
 import java.lang.reflect.Method;
 import java.lang.reflect.Proxy;
-import java.nio.ByteBuffer;
-import java.nio.ByteOrder;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.function.Function;
@@ -24,8 +21,6 @@ import org.torte.hypervisor.VirtualProcessor;
 /** A back-end that gives up while a guest runs, as KVM does when its descriptor fails. */
 @Timeout(120)
 class BackendFailureTest {
-    private static final int ADDRESS = 0x10_0000, HEADER = 32;
-
     @Test
     void theMachineEndsWithTheBackEndsOwnWords(@TempDir Path folder) throws IOException {
         HypervisorException failure = new HypervisorException("KVM could not go on");
@@ -42,7 +37,7 @@ class BackendFailureTest {
                                     throw failure;
                                 })));
         try (VirtualMachine machine = VirtualMachine.builder()
-                .kernel(kernel(folder))
+                .kernel(SmallKernel.write(folder, 0xeb, 0xfe))
                 .hypervisor(failing)
                 .memory(16 << 20)
                 .processors(2)
@@ -77,16 +72,5 @@ class BackendFailureTest {
         } catch (IllegalAccessException e) {
             throw new AssertionError(e);
         }
-    }
-
-    /** A multiboot kernel that spins. */
-    private static Path kernel(Path folder) throws IOException {
-        ByteBuffer image = ByteBuffer.allocate(HEADER + 2).order(ByteOrder.LITTLE_ENDIAN);
-        int magic = 0x1bad_b002;
-        int flags = 1 << 16;
-        image.putInt(magic).putInt(flags).putInt(-(magic + flags));
-        image.putInt(ADDRESS).putInt(ADDRESS).putInt(0).putInt(0).putInt(ADDRESS + HEADER);
-        image.put((byte) 0xeb).put((byte) 0xfe);
-        return Files.write(folder.resolve("kernel"), image.array());
     }
 }
