@@ -46,6 +46,8 @@ class WrongUsageTest {
                 arguments("--processors", "run", "--kernel", text, "--processors", "0"),
                 arguments("--processors", "run", "--kernel", text, "--processors", "1000"),
                 arguments("--processors", "run", "--kernel", text, "--processors", "banana"),
+                arguments("--cpu-model", "run", "--kernel", text, "--cpu-model", "i486"),
+                arguments("--cpu-model", "run", "--restore", text, "--cpu-model", "x86-64-v1"),
                 arguments("--memory", "run", "--kernel", text, "--memory", "1M"),
                 arguments("--memory", "run", "--kernel", text, "--memory", "900T"),
                 arguments("--memory", "run", "--kernel", text, "--memory", "99999999999999999999G"),
