@@ -226,7 +226,7 @@ public final class Gateway implements NetworkAdapter, Upstream.Inside, AutoClose
                         upstream.send(frames, frame);
                         return true;
                     }
-                } else if (forGateway && !subnet.contains(target) && subnet.contains(source)) {
+                } else if (forGateway && isOutside(target) && subnet.contains(source)) {
                     upstream.send(frames, frame);
                     return true;
                 }
@@ -243,7 +243,9 @@ public final class Gateway implements NetworkAdapter, Upstream.Inside, AutoClose
                 }
                 if (local || high == subnet.prefix6()) {
                     control(frames, frame);
-                } else if (forGateway && sourceHigh == subnet.prefix6()) {
+                } else if (forGateway && high != 0 && sourceHigh == subnet.prefix6()) {
+                    // Among those of 64 zeros are the host's own: ::, ::1, and IPv4 ones as ::ffff:127.0.0.1 (RFC
+                    // 4291).
                     upstream.send(frames, frame);
                     return true;
                 }
@@ -251,6 +253,15 @@ public final class Gateway implements NetworkAdapter, Upstream.Inside, AutoClose
             default -> {}
         }
         return false;
+    }
+
+    /**
+     * Whether an address can be anybody's outside. "This host" and loopback addresses (RFC 6890, section 2.2.2) would be the
+     * host's own for an upstream, and its services there are nobody else's.
+     */
+    private boolean isOutside(int target) {
+        int first = target >>> 24;
+        return first != 0 && first != 127 && first < 224 && !subnet.contains(target);
     }
 
     /**

@@ -503,6 +503,33 @@ class GatewayTest {
     }
 
     @Test
+    void whatWouldBeTheHostItselfDoesNotGoUpstream() {
+        Client client = client(0x00155d000001L);
+        int address = lease(client, "");
+        for (int target : new int[] {0, 0x0001_0203, 0x7f00_0001, 0x7fff_fffe, 0xe000_0001, 0xf000_0001}) {
+            client.send(udp(client, address, target, 53, new byte[10]));
+        }
+        String own = Subnet.text(gateway().subnet().host6());
+        byte[] datagram =
+                ByteBuffer.allocate(12).putInt(53).putShort((short) 12).array();
+        MacAddress to = gateway().subnet().gatewayMac();
+        for (String target : List.of("::", "::1", "::7f00:1", "fe80::1", "ff02::1")) {
+            byte[] packet = Frames.ipv6(own, target, 17, datagram);
+            client.send(Frames.ethernet(to, client.address(), 0x86dd, packet));
+            if (target.equals("::7f00:1")) {
+                packet[34] = (byte) 0xff; // ::ffff:127.0.0.1, which Java takes for an IPv4 address
+                packet[35] = (byte) 0xff;
+                client.send(Frames.ethernet(to, client.address(), 0x86dd, packet));
+            }
+        }
+        assertThat(outside.sent).isEmpty();
+
+        client.send(Frames.ethernet(to, client.address(), 0x86dd, Frames.ipv6(own, "2001:db8::1", 17, datagram)));
+        client.send(udp(client, address, 0x7e00_0001, 53, new byte[10]));
+        assertThat(outside.sent).hasSize(2);
+    }
+
+    @Test
     void noiseHarmsNothingAndFillsNoMemory() {
         long seed = Long.getLong("torte.seed", 1);
         System.getLogger("test").log(System.Logger.Level.INFO, "seed {0}", seed);

@@ -7,9 +7,13 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 import java.io.IOException;
 import java.io.InputStream;
 import java.net.InetAddress;
+import java.net.InetSocketAddress;
 import java.net.ServerSocket;
+import java.net.StandardProtocolFamily;
 import java.net.URI;
 import java.net.URLConnection;
+import java.nio.ByteBuffer;
+import java.nio.channels.DatagramChannel;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -23,9 +27,11 @@ import org.torte.base.Clock;
 import org.torte.base.RandomSource;
 import org.torte.base.TimerThread;
 import org.torte.base.net.MacAddress;
+import org.torte.network.Frames;
 import org.torte.network.NatNetwork;
 import org.torte.network.NetworkException;
 import org.torte.network.PortSettings;
+import org.torte.network.RawStation;
 import org.torte.network.SwitchPort;
 import org.torte.network.VirtualSwitch;
 import org.torte.network.gateway.Subnet;
@@ -146,6 +152,36 @@ class NatNetworkTest {
                     .as("the host's loopback services are not the guests'")
                     .isNotZero();
             spaces.run("ip", "link", "del", veth);
+        }
+    }
+
+    @Test
+    void whatListensAtTheHostsLoopbackAddressIsNotTheGuests() throws IOException {
+        requireLibrary();
+        RawStation guest = new RawStation(0x00155d010203L);
+        try (TimerThread timers = new TimerThread(Clock.system(), "test-timers");
+                NatNetwork nat = open(timers);
+                DatagramChannel service = DatagramChannel.open(StandardProtocolFamily.INET)) {
+            service.bind(new InetSocketAddress(InetAddress.getLoopbackAddress(), 0))
+                    .configureBlocking(false);
+            int port = ((InetSocketAddress) service.getLocalAddress()).getPort();
+            guest.plugInto(nat.addMachine("web1", guest.address(), List.of()));
+            Subnet subnet = nat.gateway().subnet();
+            String source =
+                    Subnet.text(nat.gateway().leaseOf("web1").orElseThrow().address());
+            byte[] datagram = ByteBuffer.allocate(12)
+                    .putShort((short) 4000)
+                    .putShort((short) port)
+                    .putShort((short) 12)
+                    .array();
+            for (String target : List.of("127.0.0.1", "127.1.2.3", "0.0.0.0", Subnet.text(subnet.gateway()))) {
+                byte[] packet = Frames.ipv4(source, target, 17, 0, datagram);
+                guest.send(Frames.ethernet(subnet.gatewayMac(), guest.address(), 0x0800, packet));
+            }
+            // What libslirp was given before this it has dealt with.
+            nat.addForward("web1", PortForward.parse(freePort() + ":22"));
+
+            assertThat(service.receive(ByteBuffer.allocate(100))).isNull();
         }
     }
 
