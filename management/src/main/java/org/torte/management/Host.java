@@ -185,23 +185,10 @@ public final class Host implements AutoCloseable {
      */
     public Task start(Vm vm, String owner, boolean overcommit) {
         VmState state = vm.view().state();
-        if (state == VmState.OFF || state == VmState.SAVED) {
-            planStart(vm, overcommit);
-        }
-        return vm.start(owner, overcommit);
-    }
-
-    /**
-     * Says why a machine cannot be started now.
-     *
-     * @param overcommit whether the host has the memory for it or not
-     * @throws Problem when the host has not, or the machine runs already
-     */
-    public void planStart(Vm vm, boolean overcommit) {
-        vm.refuseUnlessOff();
-        if (!overcommit) {
+        if (!overcommit && (state == VmState.OFF || state == VmState.SAVED)) {
             admission.refuse(vm.definition());
         }
+        return vm.start(owner, overcommit);
     }
 
     /**
@@ -341,6 +328,9 @@ public final class Host implements AutoCloseable {
                         "there is nothing to start from",
                         "give a kernel (boot.kernel), a disk (disks) or an image (image)");
             }
+            if (image != null) {
+                refuseRawImage(image);
+            }
             return add(folder, definition, image == null ? Map.of() : Map.of(disks.getFirst(), image));
         }
     }
@@ -351,6 +341,7 @@ public final class Host implements AutoCloseable {
      * @param children differencing disks in it, and their parents
      */
     private Vm add(VmFolder folder, VmDefinition definition, Map<Disk, Disk> children) {
+        WhatIf.wouldChange();
         boolean done = false;
         try {
             DurableFile.makeFolder(folder.path());
@@ -567,7 +558,7 @@ public final class Host implements AutoCloseable {
                 Stream.concat(definition.hardware().kernel().stream(), definition.hardware().boot().initrds().stream());
         Stream<String> images = definition.disks().stream().skip(made).map(Disk::path);
         Stream.concat(boot, images).forEach(file -> {
-            if (!Files.isReadable(folder.resolve(file))) {
+            if (!Files.isReadable(folder.resolve(file)) || Files.isDirectory(folder.resolve(file))) {
                 throw new Problem(
                         Problem.Kind.INVALID,
                         "there is no file " + file + " that the service can read",
@@ -576,14 +567,17 @@ public final class Host implements AutoCloseable {
         });
     }
 
-    private static void differencing(VmFolder folder, Disk image, Disk child) {
-        DiskFormat format = DiskFormat.valueOf(image.format().toUpperCase(java.util.Locale.ROOT));
-        if (format == DiskFormat.RAW) {
+    private static void refuseRawImage(Disk image) {
+        if (image.format().equals("raw")) {
             throw new Problem(
                     Problem.Kind.INVALID,
                     "a raw image can have no differencing disks",
                     "convert it with torte vhd convert, or give it as a disk");
         }
+    }
+
+    private static void differencing(VmFolder folder, Disk image, Disk child) {
+        DiskFormat format = DiskFormat.valueOf(image.format().toUpperCase(java.util.Locale.ROOT));
         try {
             VirtualDisks.create(
                     folder.resolve(child.path()),
@@ -600,8 +594,10 @@ public final class Host implements AutoCloseable {
         synchronized (changing) {
             Path absolute = path.toAbsolutePath().normalize();
             VmFolder folder = new VmFolder(absolute);
-            VmDefinition definition = folder.readUpgraded();
+            VmDefinition definition = folder.read();
             refuseTaken(definition);
+            WhatIf.wouldChange();
+            VmDefinition _ = folder.readUpgraded();
             registered.add(absolute);
             writeRegistered();
             unreadable.remove(absolute);

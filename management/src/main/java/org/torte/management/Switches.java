@@ -265,6 +265,7 @@ public final class Switches implements Ports {
 
     /** Changes the list, durably, or not at all when the switch that it is about cannot be. */
     private void replace(Consumer<List<SwitchDefinition>> change, String about) {
+        WhatIf.wouldChange();
         List<SwitchDefinition> before = switches;
         List<SwitchDefinition> changed = new ArrayList<>(before);
         change.accept(changed);

@@ -93,7 +93,7 @@ public final class Tasks {
             Consumer<Task> before,
             Work work,
             boolean durable) {
-        boolean mustBeWritten = durable || unwritten.size() >= KEPT;
+        boolean mustBeWritten = !WhatIf.asked() && (durable || unwritten.size() >= KEPT);
         long id = last.incrementAndGet();
         Task task = new Task(
                 this,
@@ -104,6 +104,7 @@ public final class Tasks {
         }
         try {
             before.accept(task);
+            WhatIf.wouldChange();
         } catch (RuntimeException e) {
             forget("DELETE FROM task WHERE id = ?", id);
             throw e;

@@ -420,7 +420,11 @@ public final class Vm {
                 "vm.discard",
                 owner,
                 VmState.SAVED,
-                refuseUnless(VmState.SAVED),
+                () -> {
+                    if (shown() != VmState.SAVED) {
+                        throw conflict("is " + shown().label() + ", not Saved", "there is nothing to discard");
+                    }
+                },
                 _ -> folder.forgetSavedState(definition()));
     }
 
@@ -455,6 +459,7 @@ public final class Vm {
             if (!changed.disks().equals(old.disks()) && !old.checkpoints().empty()) {
                 throw conflict("has checkpoints, which have the disks that it has", "remove them first");
             }
+            WhatIf.wouldChange();
             folder.write(changed);
             definition = changed;
             if (worker != null && !changed.processorLimit().equals(old.processorLimit())) {
@@ -500,6 +505,7 @@ public final class Vm {
         if (!definition.checkpoints().empty()) {
             throw conflict("has checkpoints", "remove them first, so that its disks are whole");
         }
+        WhatIf.wouldChange();
         removed = true;
     }
 
@@ -567,6 +573,7 @@ public final class Vm {
                         refuseRemoved();
                         refuseHeld();
                         check.run();
+                        WhatIf.wouldChange();
                         holder = task;
                         if (by != null) {
                             to(by);

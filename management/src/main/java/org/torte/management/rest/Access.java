@@ -19,6 +19,7 @@ import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.function.Consumer;
 import org.torte.management.Problem;
+import org.torte.management.WhatIf;
 import org.torte.management.definition.Json;
 import org.torte.management.store.DurableFile;
 import org.torte.management.store.Reason;
@@ -119,6 +120,7 @@ public final class Access {
         if (byHash.size() >= MAX_TOKENS) {
             throw new Problem(Problem.Kind.CONFLICT, "there are " + MAX_TOKENS + " tokens", "remove some");
         }
+        WhatIf.wouldChange();
         String secret = secret();
         Token token = new Token(name, role, clock.instant().toString(), hash(secret));
         byHash.put(token.hash(), token);
@@ -136,14 +138,17 @@ public final class Access {
         Token token = list().stream()
                 .filter(one -> one.name().equals(name))
                 .findFirst()
-                .orElseThrow(() ->
-                        new Problem(Problem.Kind.NOT_FOUND, "there is no such token", "look at those that there are"));
+                .orElseThrow(() -> new Problem(
+                        Problem.Kind.NOT_FOUND,
+                        "there is no such token",
+                        "torte token list shows those that there are"));
         if (name.equals(OWNER)) {
             throw new Problem(
                     Problem.Kind.CONFLICT,
                     "the owner's token cannot be removed",
                     "a restart of the service makes it anew");
         }
+        WhatIf.wouldChange();
         byHash.remove(token.hash());
         try {
             save();

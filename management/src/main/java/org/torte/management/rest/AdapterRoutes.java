@@ -8,6 +8,7 @@ import io.javalin.http.Context;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.UUID;
+import java.util.function.UnaryOperator;
 import org.jspecify.annotations.Nullable;
 import org.torte.management.Host;
 import org.torte.management.Problem;
@@ -126,20 +127,23 @@ final class AdapterRoutes {
     }
 
     private void change(Context context) {
-        Requests.only(context);
+        Requests.only(context, "whatIf");
         Vm vm = vm(context);
         AdapterChange wish = Requests.body(context, AdapterChange.class);
         String name = context.pathParam("adapter");
-        VmDefinition changed = host.change(vm, old -> {
-                    Requests.match(context, old);
-                    Adapter adapter = find(old, name);
-                    List<Adapter> all = old.hardware().adapters().stream()
-                            .map(one -> one.equals(adapter) ? wish.apply(one) : one)
-                            .toList();
-                    return old.withHardware(old.hardware().withAdapters(all));
-                })
-                .definition();
-        context.json(answer(changed.id(), find(changed, name), host.switches().status()));
+        UnaryOperator<VmDefinition> change = old -> {
+            Requests.match(context, old);
+            Adapter adapter = find(old, name);
+            List<Adapter> all = old.hardware().adapters().stream()
+                    .map(one -> one.equals(adapter) ? wish.apply(one) : one)
+                    .toList();
+            return old.withHardware(old.hardware().withAdapters(all));
+        };
+        if (!Requests.whatIf(context, () -> host.change(vm, change))) {
+            VmDefinition changed = host.change(vm, change).definition();
+            context.json(
+                    answer(changed.id(), find(changed, name), host.switches().status()));
+        }
     }
 
     private static Adapter find(VmDefinition definition, String name) {

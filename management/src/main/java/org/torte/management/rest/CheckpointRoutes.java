@@ -101,38 +101,45 @@ final class CheckpointRoutes {
     }
 
     private void create(Context context) {
-        Requests.only(context);
+        Requests.only(context, "whatIf");
         Vm vm = vm(context);
         NewCheckpoint wish = Requests.body(context, NewCheckpoint.class);
         Checkpoint.Kind kind = wish.kind() == null ? Checkpoint.Kind.STANDARD : wish.kind();
-        TaskRoutes.accepted(context, vm.checkpoints().create(RestServer.owner(context), wish.name(), kind));
+        TaskRoutes.begin(context, vm, () -> vm.checkpoints().create(RestServer.owner(context), wish.name(), kind));
     }
 
     private void rename(Context context) {
-        Requests.only(context);
+        Requests.only(context, "whatIf");
         Vm vm = vm(context);
         CheckpointRename wish = Requests.body(context, CheckpointRename.class);
         Checkpoints checkpoints = vm.checkpoints();
-        context.json(answer(checkpoints, checkpoints.rename(context.pathParam("checkpoint"), wish.name())));
+        String old = context.pathParam("checkpoint");
+        if (!Requests.whatIf(context, () -> checkpoints.rename(old, wish.name()))) {
+            context.json(answer(checkpoints, checkpoints.rename(old, wish.name())));
+        }
     }
 
     private void remove(Context context) {
-        Requests.only(context);
-        TaskRoutes.accepted(
-                context, vm(context).checkpoints().remove(RestServer.owner(context), context.pathParam("checkpoint")));
+        Requests.only(context, "whatIf");
+        Vm vm = vm(context);
+        TaskRoutes.begin(
+                context, vm, () -> vm.checkpoints().remove(RestServer.owner(context), context.pathParam("checkpoint")));
     }
 
     private void apply(Context context) {
-        Requests.only(context);
+        Requests.only(context, "whatIf");
         Vm vm = vm(context);
         Application wish = Requests.body(context, Application.class);
-        TaskRoutes.accepted(
+        TaskRoutes.begin(
                 context,
-                vm.checkpoints().apply(RestServer.owner(context), context.pathParam("checkpoint"), wish.keepAs()));
+                vm,
+                () -> vm.checkpoints()
+                        .apply(RestServer.owner(context), context.pathParam("checkpoint"), wish.keepAs()));
     }
 
     private void merge(Context context) {
-        Requests.only(context);
-        TaskRoutes.accepted(context, vm(context).checkpoints().merge(RestServer.owner(context)));
+        Requests.only(context, "whatIf");
+        Vm vm = vm(context);
+        TaskRoutes.begin(context, vm, () -> vm.checkpoints().merge(RestServer.owner(context)));
     }
 }

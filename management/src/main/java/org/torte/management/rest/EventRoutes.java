@@ -59,8 +59,14 @@ final class EventRoutes implements AutoCloseable {
      * server-sent events (HTML Living Standard, 9.2).
      */
     private void stream(Context context) {
+        Requests.only(context);
         String last = context.header("Last-Event-ID");
         long at = last == null ? events.last() : Requests.number("Last-Event-ID", last, 0, Long.MAX_VALUE);
+        if (at > events.last()) {
+            throw Requests.invalid(
+                    "there is no event " + at + " yet, the last is " + events.last(),
+                    "leave Last-Event-ID out, or give the number of one");
+        }
         if (!free.tryAcquire()) {
             throw new Problem(
                     Problem.Kind.UNAVAILABLE, "there are " + MAX_STREAMS + " event streams already", "close some");

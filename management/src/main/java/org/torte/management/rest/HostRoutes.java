@@ -11,10 +11,8 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
+import java.util.concurrent.Callable;
 import org.torte.management.Host;
-import org.torte.management.Vm;
-import org.torte.management.VmState;
-import org.torte.management.memory.MemoryUse;
 
 /** The host, its tokens, and the description of all this. */
 final class HostRoutes {
@@ -74,85 +72,32 @@ final class HostRoutes {
     }
 
     private void addToken(Context context) {
-        Requests.only(context);
+        Requests.only(context, "whatIf");
         NewToken wish = Requests.body(context, NewToken.class);
+        if (Requests.whatIf(context, () -> access.add(wish.name(), wish.role()))) {
+            return;
+        }
         Repetition.secret(context);
         context.status(201)
                 .json(Map.of("name", wish.name(), "role", wish.role(), "token", access.add(wish.name(), wish.role())));
     }
 
     private void removeToken(Context context) {
-        Requests.only(context);
-        access.remove(context.pathParam("token"));
-        context.status(204);
+        Requests.only(context, "whatIf");
+        String name = context.pathParam("token");
+        Callable<Boolean> removal = () -> {
+            access.remove(name);
+            return true;
+        };
+        if (!Requests.whatIf(context, removal)) {
+            access.remove(name);
+            context.status(204);
+        }
     }
 
-    /** In the text format of Prometheus. */
     private void metrics(Context context) {
         Requests.only(context);
-        StringBuilder text = new StringBuilder();
-        text.append("# HELP torte_machines Virtual machines of this host by state.\n# TYPE torte_machines gauge\n");
-        Map<VmState, Long> counts = host.counts();
-        for (VmState state : VmState.values()) {
-            text.append("torte_machines{state=\"")
-                    .append(state.label())
-                    .append("\"} ")
-                    .append(counts.getOrDefault(state, 0L))
-                    .append('\n');
-        }
-        host.memory().ifPresent(memory -> memoryMetrics(memory, text));
-        guestMetrics(text);
-        Runtime runtime = Runtime.getRuntime();
-        text.append("# HELP torte_service_memory_bytes Heap in use by the service.\n")
-                .append("# TYPE torte_service_memory_bytes gauge\n")
-                .append("torte_service_memory_bytes ")
-                .append(runtime.totalMemory() - runtime.freeMemory())
-                .append('\n');
-        text.append("# HELP torte_events_total Events since the data folder was made.\n")
-                .append("# TYPE torte_events_total counter\n")
-                .append("torte_events_total ")
-                .append(host.events().last())
-                .append('\n');
         context.contentType("text/plain; version=0.0.4; charset=utf-8")
-                .result(text.toString().getBytes(StandardCharsets.UTF_8));
-    }
-
-    private static void memoryMetrics(Host.Memory memory, StringBuilder text) {
-        text.append("# HELP torte_host_memory_bytes Memory of the host: all of it, and what other machines can have.\n")
-                .append("# TYPE torte_host_memory_bytes gauge\n")
-                .append("torte_host_memory_bytes{kind=\"total\"} ")
-                .append(memory.total())
-                .append("\ntorte_host_memory_bytes{kind=\"free\"} ")
-                .append(memory.free())
-                .append('\n');
-    }
-
-    /** Names are letters, digits, dots, dashes and underscores, so that nothing has to be quoted. */
-    private void guestMetrics(StringBuilder text) {
-        StringBuilder demand = new StringBuilder();
-        StringBuilder assigned = new StringBuilder();
-        for (Vm.View vm : host.list()) {
-            MemoryUse use = vm.memory();
-            if (use == null) {
-                continue;
-            }
-            String name = "{vm=\"" + vm.definition().name() + "\"} ";
-            assigned.append("torte_vm_memory_assigned_bytes")
-                    .append(name)
-                    .append(use.assigned())
-                    .append('\n');
-            if (use.demand() != null) {
-                demand.append("torte_vm_memory_demand_bytes")
-                        .append(name)
-                        .append(use.demand())
-                        .append('\n');
-            }
-        }
-        text.append("# HELP torte_vm_memory_assigned_bytes What guests with dynamic memory have.\n")
-                .append("# TYPE torte_vm_memory_assigned_bytes gauge\n")
-                .append(assigned)
-                .append("# HELP torte_vm_memory_demand_bytes What guests with dynamic memory need.\n")
-                .append("# TYPE torte_vm_memory_demand_bytes gauge\n")
-                .append(demand);
+                .result(Metrics.of(host).getBytes(StandardCharsets.UTF_8));
     }
 }

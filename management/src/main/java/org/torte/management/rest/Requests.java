@@ -4,8 +4,10 @@ import io.javalin.http.Context;
 import java.time.Duration;
 import java.util.Set;
 import java.util.TreeSet;
+import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
 import org.torte.management.Problem;
+import org.torte.management.WhatIf;
 import org.torte.management.definition.Json;
 import org.torte.management.definition.VmDefinition;
 
@@ -37,6 +39,11 @@ final class Requests {
                     "nothing is known of the parameter \"" + unknown.iterator().next() + "\"",
                     known.length == 0 ? "leave it out" : "known are " + String.join(", ", known));
         }
+        context.queryParamMap().forEach((name, values) -> {
+            if (values.size() > 1) {
+                throw invalid("the parameter \"" + name + "\" is there " + values.size() + " times", "give it once");
+            }
+        });
     }
 
     /** How many a page holds. */
@@ -78,6 +85,21 @@ final class Requests {
             throw invalid(name + " is no number", "give " + least + " to " + most);
         }
         throw invalid(name + " is " + text, "give " + least + " to " + most);
+    }
+
+    /**
+     * With whatIf=true asks whether something could be done, and answers that it could.
+     *
+     * @return whether that was all
+     * @throws Problem why it could not
+     */
+    static boolean whatIf(Context context, Callable<?> operation) {
+        if (!flag(context, "whatIf")) {
+            return false;
+        }
+        WhatIf.check(operation);
+        context.status(204);
+        return true;
     }
 
     /** What a definition is compared by. */

@@ -12,7 +12,6 @@ import java.io.IOException;
 import java.lang.System.Logger.Level;
 import java.time.Duration;
 import java.time.InstantSource;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -30,14 +29,15 @@ public final class RestServer implements AutoCloseable {
     private static final String LOOPBACK = "127.0.0.1";
     private static final long MAX_BODY = 1 << 20;
     private static final String TOKEN = "token";
-    private static final String PROBLEM = "application/problem+json";
+    static final String PROBLEM = "application/problem+json";
 
     private final Host host;
     private final Access access;
     private final Repetition repetition;
     private final EventRoutes events;
     private final ConsoleRoutes consoles;
-    private final Javalin server;
+    /** Each attempt to start has its own: one that has failed cannot be started again. */
+    private Javalin server;
 
     /** Makes it, not started. */
     public RestServer(Host host, Access access, InstantSource clock) {
@@ -60,6 +60,8 @@ public final class RestServer implements AutoCloseable {
         try {
             return server.start(LOOPBACK, port).port();
         } catch (RuntimeException e) {
+            server.stop();
+            server = Javalin.create(this::configure);
             throw new Problem(
                     Problem.Kind.UNAVAILABLE,
                     "port " + port + " cannot be used (" + e.getMessage() + ")",
@@ -75,6 +77,9 @@ public final class RestServer implements AutoCloseable {
         config.concurrency.useVirtualThreads = true;
         config.http.maxRequestSize = MAX_BODY;
         config.http.prefer405over404 = true;
+        config.router.ignoreTrailingSlashes = false;
+        config.jetty.modifyServer(jetty -> jetty.setErrorHandler(new JettyProblems()));
+        config.jetty.modifyServletContextHandler(routes -> routes.setErrorHandler(new JettyProblems()));
         config.jetty.modifyWebSocketServletFactory(sockets -> {
             sockets.setMaxFrameSize(ConsoleRoutes.MAX_TYPED);
             sockets.setMaxBinaryMessageSize(ConsoleRoutes.MAX_TYPED);
@@ -83,6 +88,7 @@ public final class RestServer implements AutoCloseable {
             sockets.setIdleTimeout(Duration.ZERO);
         });
         config.jsonMapper(new JavalinJackson(Json.MAPPER, true));
+        config.routes.before(RestServer::refuseHead);
         config.routes.beforeMatched(this::admit);
         config.routes.after(repetition::remember);
         config.routes.after(RestServer::announceClose);
@@ -94,14 +100,16 @@ public final class RestServer implements AutoCloseable {
         events.add(config.routes);
         consoles.add(config.routes);
         new HostRoutes(host, access).add(config.routes);
+        new NameRoutes(host, access).add(config.routes);
         config.routes.exception(Problem.class, (e, context) -> answer(context, e));
         config.routes.exception(HttpResponseException.class, (e, context) -> {
-            if (e.getStatus() == 404) {
-                String cause = "there is nothing at " + context.path();
-                answer(context, 404, "not-found", cause, "look at /openapi.yaml");
-            } else {
-                answer(context, e.getStatus(), "http", String.valueOf(e.getMessage()), "look at /openapi.yaml");
-            }
+            String cause = switch (e.getStatus()) {
+                case 404 -> "there is nothing at " + context.path();
+                case 405 -> context.method().name() + " is not what " + context.path() + " can be asked for";
+                case 413 -> "the body has more than " + MAX_BODY + " bytes";
+                default -> String.valueOf(e.getMessage());
+            };
+            answer(context, e.getStatus(), JettyProblems.kind(e.getStatus()), cause, "look at /openapi.yaml");
         });
         config.routes.exception(Exception.class, (e, context) -> {
             LOG.log(Level.ERROR, context.method() + " " + context.path(), e);
@@ -123,6 +131,13 @@ public final class RestServer implements AutoCloseable {
         String origin = context.header("Origin");
         if (origin != null && !origin.equals("http://" + context.header("Host"))) {
             throw new Problem(Problem.Kind.FORBIDDEN, "this comes from a page of another site", "ask without it");
+        }
+    }
+
+    /** Javalin would answer for every path of a GET, without asking whether what it names is there. */
+    private static void refuseHead(Context context) {
+        if (context.method().equals(HandlerType.HEAD)) {
+            throw new HttpResponseException(405, "HEAD", Map.of());
         }
     }
 
@@ -211,15 +226,11 @@ public final class RestServer implements AutoCloseable {
 
     /** RFC 9457, with the remedy. */
     private static void answer(Context context, int status, String kind, String cause, String remedy) {
-        Map<String, Object> body = new LinkedHashMap<>();
-        body.put("type", "urn:torte:problem:" + kind);
-        body.put("title", kind.replace('-', ' '));
-        body.put("status", status);
-        body.put("detail", cause);
-        body.put("remedy", remedy);
         try {
             // A HEAD request has no body, but the same head.
-            byte[] text = context.method().equals(HandlerType.HEAD) ? new byte[0] : Json.MAPPER.writeValueAsBytes(body);
+            byte[] text = context.method().equals(HandlerType.HEAD)
+                    ? new byte[0]
+                    : JettyProblems.body(status, kind, cause, remedy);
             context.status(status).contentType(PROBLEM);
             if (context instanceof JavalinWsServletContext) {
                 // Of an upgrade that is refused Javalin writes the head only.

@@ -7,6 +7,7 @@ import io.javalin.config.RoutesConfig;
 import io.javalin.http.Context;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
 import org.torte.management.Host;
 import org.torte.management.Switches;
@@ -72,23 +73,36 @@ final class SwitchRoutes {
     }
 
     private void create(Context context) {
-        Requests.only(context);
-        SwitchDefinition made = host.switches().create(Requests.body(context, Switches.Wish.class));
-        context.status(201).json(answer(made, host.switches().status()));
+        Requests.only(context, "whatIf");
+        Switches.Wish wish = Requests.body(context, Switches.Wish.class);
+        if (!Requests.whatIf(context, () -> host.switches().create(wish))) {
+            SwitchDefinition made = host.switches().create(wish);
+            context.status(201).json(answer(made, host.switches().status()));
+        }
     }
 
-    private void change(Context context) {
-        Requests.only(context);
+    private void change(Context context) throws Exception {
+        Requests.only(context, "whatIf");
         SwitchChange wish = Requests.body(context, SwitchChange.class);
-        SwitchDefinition changed =
-                host.switches().change(context.pathParam("switch"), wish.mtu(), wish.hostInterface(), wish.addresses());
-        context.json(answer(changed, host.switches().status()));
+        String name = context.pathParam("switch");
+        Callable<SwitchDefinition> change =
+                () -> host.switches().change(name, wish.mtu(), wish.hostInterface(), wish.addresses());
+        if (!Requests.whatIf(context, change)) {
+            context.json(answer(change.call(), host.switches().status()));
+        }
     }
 
     private void remove(Context context) {
-        Requests.only(context);
-        host.switches().remove(context.pathParam("switch"));
-        context.status(204);
+        Requests.only(context, "whatIf");
+        String name = context.pathParam("switch");
+        Callable<Boolean> removal = () -> {
+            host.switches().remove(name);
+            return true;
+        };
+        if (!Requests.whatIf(context, removal)) {
+            host.switches().remove(name);
+            context.status(204);
+        }
     }
 
     private SwitchAnswer answer(SwitchDefinition one, JsonNode status) {

@@ -5,9 +5,13 @@ import io.javalin.http.Context;
 import java.time.Duration;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
+import java.util.function.Supplier;
 import org.torte.management.Host;
 import org.torte.management.Problem;
 import org.torte.management.Task;
+import org.torte.management.Vm;
+import org.torte.management.WhatIf;
+import org.torte.management.definition.VmDefinition;
 import org.torte.management.rest.Answers.Page;
 import org.torte.management.rest.Answers.TaskAnswer;
 
@@ -28,6 +32,16 @@ final class TaskRoutes {
     /** The answer to a request that began a task. */
     static void accepted(Context context, Task task) {
         context.status(202).header("Location", "/api/v1/tasks/" + task.id()).json(Answers.of(task.view()));
+    }
+
+    /** Begins a task of a machine; with whatIf=true asks whether it could begin, and shows the machine. */
+    static void begin(Context context, Vm vm, Supplier<Task> task) {
+        if (Requests.flag(context, "whatIf")) {
+            WhatIf.check(task::get);
+            VmRoutes.show(context, vm.view());
+        } else {
+            accepted(context, task.get());
+        }
     }
 
     private void list(Context context) {
@@ -54,7 +68,7 @@ final class TaskRoutes {
     }
 
     private void cancel(Context context) {
-        Requests.only(context);
+        Requests.only(context, "whatIf");
         long id = id(context);
         Task task = host.tasks()
                 .running(id)
@@ -63,12 +77,20 @@ final class TaskRoutes {
                         .map(view -> new Problem(
                                 Problem.Kind.CONFLICT, "task " + id + " has ended already", "nothing needs to be done"))
                         .orElseGet(() -> unknown(id)));
-        task.cancel();
-        accepted(context, task);
+        if (!Requests.whatIf(context, () -> task)) {
+            task.cancel();
+            accepted(context, task);
+        }
     }
 
     private static long id(Context context) {
-        return Requests.number("the task", context.pathParam("task"), 1, Long.MAX_VALUE);
+        String text = context.pathParam("task");
+        if (!text.matches("[1-9]\\d{0,17}")) {
+            throw Requests.invalid(
+                    "\"" + VmDefinition.printable(text) + "\" is no number of a task",
+                    "torte task list shows those that there are");
+        }
+        return Long.parseLong(text);
     }
 
     private static Problem unknown(long id) {

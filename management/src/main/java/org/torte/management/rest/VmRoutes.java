@@ -7,6 +7,7 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
 import java.util.function.BiFunction;
+import java.util.function.UnaryOperator;
 import org.jspecify.annotations.Nullable;
 import org.torte.management.Host;
 import org.torte.management.Import;
@@ -32,7 +33,7 @@ final class VmRoutes {
     }
 
     /** What a folder elsewhere is taken in with. */
-    record Registration(String folder) {}
+    record Registration(@JsonProperty(required = true) String folder) {}
 
     /** What a clone is to be called, and what it is to be like. */
     record NewClone(
@@ -91,8 +92,9 @@ final class VmRoutes {
         routes.post(
                 ONE + "/" + name,
                 context -> {
-                    Requests.only(context);
-                    TaskRoutes.accepted(context, action.apply(vm(context), RestServer.owner(context)));
+                    Requests.only(context, "whatIf");
+                    Vm vm = vm(context);
+                    TaskRoutes.begin(context, vm, () -> action.apply(vm, RestServer.owner(context)));
                 },
                 Role.OPERATOR);
     }
@@ -125,21 +127,20 @@ final class VmRoutes {
     }
 
     private void create(Context context) {
-        Requests.only(context);
-        show(
-                context.status(201),
-                host.create(Requests.body(context, NewVm.class)).view());
+        Requests.only(context, "whatIf");
+        NewVm wish = Requests.body(context, NewVm.class);
+        if (!Requests.whatIf(context, () -> host.create(wish))) {
+            show(context.status(201), host.create(wish).view());
+        }
     }
 
     private void register(Context context) {
-        Requests.only(context);
-        Registration wish = Requests.body(context, Registration.class);
-        if (wish.folder() == null || !wish.folder().startsWith("/")) {
-            throw Requests.invalid("folder is no absolute path", "give the folder of a virtual machine");
+        Requests.only(context, "whatIf");
+        Path folder =
+                absolute("folder", Requests.body(context, Registration.class).folder());
+        if (!Requests.whatIf(context, () -> host.register(folder))) {
+            show(context.status(201), host.register(folder).view());
         }
-        show(
-                context.status(201),
-                host.register(java.nio.file.Path.of(wish.folder())).view());
     }
 
     private void get(Context context) {
@@ -147,31 +148,39 @@ final class VmRoutes {
         show(context, vm(context).view());
     }
 
-    private static void show(Context context, Vm.View view) {
+    static void show(Context context, Vm.View view) {
         context.header("ETag", Requests.etag(view.definition())).json(Answers.of(view));
     }
 
     private void change(Context context) {
-        Requests.only(context);
+        Requests.only(context, "whatIf");
         VmChange wish = Requests.body(context, VmChange.class);
-        show(context, host.change(vm(context), old -> {
+        Vm vm = vm(context);
+        UnaryOperator<VmDefinition> change = old -> {
             Requests.match(context, old);
             return wish.apply(old);
-        }));
+        };
+        if (!Requests.whatIf(context, () -> host.change(vm, change))) {
+            show(context, host.change(vm, change));
+        }
     }
 
     private void remove(Context context) {
-        Requests.only(context, "disks");
+        Requests.only(context, "disks", "whatIf");
         Vm vm = vm(context);
         Requests.match(context, vm.view().definition());
-        context.json(Answers.of(host.remove(vm, Requests.flag(context, "disks"))));
+        boolean disks = Requests.flag(context, "disks");
+        if (!Requests.whatIf(context, () -> host.remove(vm, disks))) {
+            context.json(Answers.of(host.remove(vm, disks)));
+        }
     }
 
     private void cloneIt(Context context) {
-        Requests.only(context);
+        Requests.only(context, "whatIf");
         Vm source = vm(context);
         NewClone wish = Requests.body(context, NewClone.class);
-        TaskRoutes.accepted(context, host.clone(source, RestServer.owner(context), wish.name(), wish.checkpoint()));
+        TaskRoutes.begin(
+                context, source, () -> host.clone(source, RestServer.owner(context), wish.name(), wish.checkpoint()));
     }
 
     private void export(Context context) {
@@ -220,18 +229,14 @@ final class VmRoutes {
         Requests.only(context, "overcommit", "whatIf");
         Vm vm = vm(context);
         boolean overcommit = Requests.flag(context, "overcommit");
-        if (Requests.flag(context, "whatIf")) {
-            host.planStart(vm, overcommit);
-            show(context, vm.view());
-            return;
-        }
-        TaskRoutes.accepted(context, host.start(vm, RestServer.owner(context), overcommit));
+        TaskRoutes.begin(context, vm, () -> host.start(vm, RestServer.owner(context), overcommit));
     }
 
     private void stop(Context context) {
-        Requests.only(context, "timeout");
+        Requests.only(context, "timeout", "whatIf");
         Duration limit = Duration.ofSeconds(Requests.number(context, "timeout", DEFAULT_STOP, 1, MAX_STOP));
-        TaskRoutes.accepted(context, vm(context).stop(RestServer.owner(context), limit));
+        Vm vm = vm(context);
+        TaskRoutes.begin(context, vm, () -> vm.stop(RestServer.owner(context), limit));
     }
 
     /** What the worker says of the guest: heartbeat, addresses, memory. */

@@ -1,6 +1,7 @@
 package org.torte.management.rest;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import java.io.BufferedReader;
@@ -20,7 +21,9 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.InstantSource;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.TreeSet;
 import java.util.concurrent.CopyOnWriteArrayList;
@@ -398,59 +401,205 @@ class RestServerTest {
         assertThat(get("/metrics").headers().firstValue("Connection")).isEmpty();
     }
 
-    @ParameterizedTest
-    @CsvSource({
-        "GET, /api/v1/vms, viewer",
-        "GET, /api/v1/vms/web1, viewer",
-        "GET, /api/v1/tasks, viewer",
-        "GET, /api/v1/events, viewer",
-        "GET, /api/v1/host, viewer",
-        "GET, /metrics, viewer",
-        "POST, /api/v1/vms/web1/start, operator",
-        "POST, /api/v1/vms/web1/stop, operator",
-        "POST, /api/v1/vms/web1/turn-off, operator",
-        "POST, /api/v1/vms/web1/pause, operator",
-        "POST, /api/v1/vms/web1/resume, operator",
-        "POST, /api/v1/vms/web1/restart, operator",
-        "POST, /api/v1/vms/web1/save, operator",
-        "POST, /api/v1/vms/web1/discard, operator",
-        "POST, /api/v1/vms/web1/console/tickets, operator",
-        "GET, /api/v1/vms/web1/checkpoints, viewer",
-        "GET, /api/v1/vms/web1/checkpoints/one, viewer",
-        "POST, /api/v1/vms/web1/checkpoints, operator",
-        "PATCH, /api/v1/vms/web1/checkpoints/one, operator",
-        "DELETE, /api/v1/vms/web1/checkpoints/one, operator",
-        "POST, /api/v1/vms/web1/checkpoints/one/apply, operator",
-        "POST, /api/v1/vms/web1/merge, operator",
-        "POST, /api/v1/tasks/1/cancel, operator",
-        "POST, /api/v1/vms, administrator",
-        "POST, /api/v1/registrations, administrator",
-        "PATCH, /api/v1/vms/web1, administrator",
-        "DELETE, /api/v1/vms/web1, administrator",
-        "POST, /api/v1/vms/web1/clone, administrator",
-        "POST, /api/v1/vms/web1/export, administrator",
-        "POST, /api/v1/imports, administrator",
-        "GET, /api/v1/tokens, administrator",
-        "POST, /api/v1/tokens, administrator",
-        "DELETE, /api/v1/tokens/x, administrator",
-    })
-    void eachCallNeedsItsRole(String method, String path, String needed) {
-        make("web1");
-        List<String> roles = List.of("viewer", "operator", "administrator");
-        String administrator = token;
-        for (String role : roles) {
-            JsonNode made = json(send("POST", "/api/v1/tokens", Map.of("name", role, "role", role)));
-            token = made.path("token").asText();
-            int status = send(method, path, "{}").statusCode();
-            token = administrator;
-            if (roles.indexOf(role) >= roles.indexOf(needed)) {
-                assertThat(status).as(role).isNotIn(401, 403);
-            } else {
-                assertThat(status).as(role).isEqualTo(403);
+    /** A call of the document: what it needs, and what it may answer with. */
+    private record Call(String method, String path, String role, List<Integer> answers, boolean whatIf) {
+        /** With what there is, or something that is not. */
+        String concrete() {
+            return path.replace("{vm}", "web1").replaceAll("\\{[a-z]+}", "1");
+        }
+    }
+
+    private List<Call> document() {
+        List<Call> calls = new ArrayList<>();
+        String path = "";
+        for (String line :
+                get("/openapi.yaml").body().split("\ncomponents:", 2)[0].lines().toList()) {
+            Matcher at = Pattern.compile("  (/[^:]*):").matcher(line);
+            Matcher method = Pattern.compile("    (get|post|patch|delete):").matcher(line);
+            Matcher role = Pattern.compile("      x-role: (\\w+)").matcher(line);
+            Matcher answer = Pattern.compile("        '(\\d+)':.*").matcher(line);
+            Call last = calls.isEmpty() ? new Call("", "", "", List.of(), false) : calls.getLast();
+            if (at.matches()) {
+                path = at.group(1);
+            } else if (method.matches()) {
+                calls.add(new Call(method.group(1).toUpperCase(Locale.ROOT), path, "", new ArrayList<>(), false));
+            } else if (role.matches()) {
+                calls.set(calls.size() - 1, new Call(last.method, last.path, role.group(1), last.answers, false));
+            } else if (answer.matches()) {
+                last.answers.add(Integer.valueOf(answer.group(1)));
+            } else if (line.contains("parameters/whatIf")) {
+                calls.set(calls.size() - 1, new Call(last.method, last.path, last.role, last.answers, true));
             }
         }
-        token = "wrong";
-        assertThat(send(method, path, "{}").statusCode()).isEqualTo(401);
+        return calls;
+    }
+
+    /** Each call of the document with each role, none, and nonsense: what it answers is what the document says. */
+    @Test
+    void theDocumentsRolesAndAnswersHold() {
+        List<String> roles = List.of("viewer", "operator", "administrator");
+        make("web1");
+        String administrator = token;
+        Map<String, String> tokens = new HashMap<>();
+        for (String role : roles) {
+            JsonNode made = json(send("POST", "/api/v1/tokens", Map.of("name", role, "role", role)));
+            tokens.put(role, made.path("token").asText());
+        }
+        List<Call> calls = document();
+        assertThat(calls).hasSizeGreaterThan(40);
+        for (Call call : calls) {
+            boolean open = call.role.isEmpty();
+            assertThat(open || roles.contains(call.role)).as("%s", call).isTrue();
+            assertThat(call.whatIf)
+                    .as("%s", call)
+                    .isEqualTo(!call.method.equals("GET") && !call.path.endsWith("/tickets"));
+            for (String role : roles) {
+                token = tokens.getOrDefault(role, "");
+                boolean allowed = open || roles.indexOf(role) >= roles.indexOf(call.role);
+                // A stream that is open has no end, and a machine that is gone answers nothing any more.
+                String query = call.path.endsWith("/stream") || call.method.equals("DELETE") ? "?x=1" : "";
+                HttpResponse<String> answer = send(call.method, call.concrete() + query, "{}");
+                assertThat(answer.statusCode())
+                        .as("%s by %s: %s", call, role, answer.body())
+                        .isIn(call.answers);
+                assertThat(answer.statusCode() == 403)
+                        .as("%s by %s", call, role)
+                        .isEqualTo(!allowed);
+            }
+            token = "wrong";
+            assertThat(open || send(call.method, call.concrete(), "{}").statusCode() == 401)
+                    .as("%s", call)
+                    .isTrue();
+            token = administrator;
+            boolean body = !call.method.equals("GET") && !call.method.equals("DELETE");
+            HttpResponse<String> unknown = send(call.method, call.concrete() + "?nonsense=1", body ? "{" : "");
+            assertThat(unknown.statusCode()).as("%s: %s", call, unknown.body()).isIn(call.answers);
+            assertThat(unknown.statusCode() == 400 || open)
+                    .as("%s: %s", call, unknown.body())
+                    .isTrue();
+        }
+    }
+
+    /** Whatever can be asked about by whatIf: it is answered, and all is as it was. */
+    @Test
+    void whatIsOnlyAskedAboutChangesNothing() throws IOException {
+        make("web1");
+        List<Map<String, String>> network = List.of(Map.of("network", "switch:Default"));
+        assertThat(send("PATCH", "/api/v1/vms/web1", Map.of("adapters", network))
+                        .statusCode())
+                .isEqualTo(200);
+        assertThat(act("web1", "start").path("state").asText()).isEqualTo("succeeded");
+        JsonNode task = json(send("POST", "/api/v1/vms/web1/checkpoints", Map.of("name", "one")));
+        assertThat(get("/api/v1/tasks/" + task.path("id").asText() + "?wait=30").statusCode())
+                .isEqualTo(200);
+        assertThat(send("POST", "/api/v1/switches", Map.of("name", "lab", "type", "private"))
+                        .statusCode())
+                .isEqualTo(201);
+        assertThat(send("POST", "/api/v1/tokens", Map.of("name", "ci", "role", "viewer"))
+                        .statusCode())
+                .isEqualTo(201);
+        String tasks = get("/api/v1/tasks").body();
+        String before = state();
+
+        for (String call : List.of(
+                "POST /api/v1/vms {\"name\":\"web2\",\"boot\":{\"kernel\":\"" + kernel + "\"}}",
+                "PATCH /api/v1/vms/web1 {\"notes\":\"x\"}",
+                "PATCH /api/v1/vms/web1/adapters/net1 {\"network\":\"switch:lab\"}",
+                "POST /api/v1/vms/web1/turn-off",
+                "POST /api/v1/vms/web1/pause",
+                "POST /api/v1/vms/web1/restart",
+                "POST /api/v1/vms/web1/save",
+                "POST /api/v1/vms/web1/stop",
+                "POST /api/v1/vms/web1/merge",
+                "POST /api/v1/vms/web1/clone {\"name\":\"web2\",\"checkpoint\":\"one\"}",
+                "POST /api/v1/vms/web1/checkpoints {}",
+                "PATCH /api/v1/vms/web1/checkpoints/one {\"name\":\"two\"}",
+                "DELETE /api/v1/vms/web1/checkpoints/one",
+                "POST /api/v1/switches {\"name\":\"lab2\",\"type\":\"private\"}",
+                "PATCH /api/v1/switches/lab {\"mtu\":9000}",
+                "DELETE /api/v1/switches/lab",
+                "POST /api/v1/tokens {\"name\":\"ci2\",\"role\":\"viewer\"}",
+                "DELETE /api/v1/tokens/ci")) {
+            String[] words = call.split(" ", 3);
+            HttpResponse<String> answer = send(words[0], words[1] + "?whatIf=true", words.length > 2 ? words[2] : "");
+            assertThat(answer.statusCode()).as(call + ": " + answer.body()).isIn(200, 204);
+            assertThat(state()).as(call).isEqualTo(before);
+        }
+        assertThat(get("/api/v1/tasks").body()).isEqualTo(tasks);
+
+        for (String call : List.of(
+                "POST /api/v1/vms {\"name\":\"web1\",\"boot\":{\"kernel\":\"" + kernel + "\"}}",
+                "PATCH /api/v1/vms/web1 {\"processors\":2}",
+                "PATCH /api/v1/vms/web1/adapters/net1 {\"network\":\"switch:nowhere\"}",
+                "DELETE /api/v1/vms/web1",
+                "POST /api/v1/vms/web1/start",
+                "POST /api/v1/vms/web1/resume",
+                "POST /api/v1/vms/web1/discard",
+                "POST /api/v1/vms/web1/clone {\"name\":\"web2\"}",
+                "POST /api/v1/vms/web1/checkpoints {\"name\":\"one\"}",
+                "PATCH /api/v1/vms/web1/checkpoints/one {\"name\":\"a b\"}",
+                "POST /api/v1/vms/web1/checkpoints/one/apply {}",
+                "DELETE /api/v1/vms/web1/checkpoints/two",
+                "POST /api/v1/switches {\"name\":\"lab\",\"type\":\"private\"}",
+                "PATCH /api/v1/switches/lab {\"mtu\":9}",
+                "DELETE /api/v1/switches/Default",
+                "POST /api/v1/tokens {\"name\":\"ci\",\"role\":\"viewer\"}",
+                "DELETE /api/v1/tokens/owner",
+                "POST /api/v1/registrations {\"folder\":\"/nowhere\"}",
+                "POST /api/v1/tasks/" + task.path("id").asText() + "/cancel")) {
+            String[] words = call.split(" ", 3);
+            HttpResponse<String> answer = send(words[0], words[1] + "?whatIf=true", words.length > 2 ? words[2] : "");
+            assertThat(answer.statusCode()).as(call).isIn(400, 404, 409);
+            HttpResponse<String> real = send(words[0], words[1], words.length > 2 ? words[2] : "");
+            assertThat(json(real).path("detail"))
+                    .as(call)
+                    .isEqualTo(json(answer).path("detail"));
+        }
+        assertThat(state()).isEqualTo(before);
+    }
+
+    /** All that can be seen, the numbers of tasks and events apart. */
+    private String state() throws IOException {
+        StringBuilder all = new StringBuilder();
+        for (String path : List.of(
+                "vms", "vms/web1/checkpoints", "vms/web1/adapters", "switches", "tokens", "events?limit=1000")) {
+            all.append(get("/api/v1/" + path).body());
+        }
+        try (Stream<Path> files = Files.walk(data.path().resolve("machines"))) {
+            files.sorted().forEach(file -> all.append('\n').append(file));
+        }
+        return all.toString();
+    }
+
+    /** What Jetty refuses before a route has it looks as all else does. */
+    @ParameterizedTest
+    @CsvSource(
+            delimiter = '|',
+            value = {
+                "GET /api/v1/vms/a%00b HTTP/1.1\\r\\nHost: localhost|400",
+                "GET /api/v1/vms HTTP/1.1|400",
+                "GET /api/v1/vms HTTP/1.1\\r\\nHost: localhost\\r\\nSec-WebSocket-Version: 13|404",
+                "GET /api/v1/vms HTTP/1.1\\r\\nHost: a b|400",
+                "GET /api/v1/../../etc/passwd HTTP/1.1\\r\\nHost: localhost|404",
+                "GET nonsense HTTP/1.1\\r\\nHost: localhost|400",
+                "HEAD /api/v1/vms/nobody HTTP/1.1\\r\\nHost: localhost|405",
+                "GET /api/v1/vms/ HTTP/1.1\\r\\nHost: localhost|404",
+            })
+    void whatNoRouteSeesIsAProblemToo(String request, int status) throws IOException {
+        try (Socket socket = new Socket(InetAddress.getLoopbackAddress(), port)) {
+            String head = request.replace("\\r\\n", "\r\n") + "\r\nConnection: close\r\nAuthorization: Bearer " + token;
+            socket.getOutputStream().write((head + "\r\n\r\n").getBytes(StandardCharsets.US_ASCII));
+            String answer = new String(socket.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+            assertThat(answer).startsWith("HTTP/1.1 " + status).contains("application/problem+json");
+        }
+    }
+
+    @Test
+    void aPortThatIsTakenIsNamedAndAnotherCanBeUsed() {
+        try (RestServer second = new RestServer(host, access, InstantSource.system())) {
+            assertThatThrownBy(() -> second.start(port)).hasMessageContaining("port " + port + " cannot be used");
+            assertThat(second.start(0)).isNotEqualTo(port);
+        }
     }
 
     @ParameterizedTest
@@ -465,9 +614,30 @@ class RestServerTest {
                 "POST|/api/v1/vms|{\"name\":\"a\",\"name\":\"b\"}|400|Duplicate",
                 "POST|/api/v1/vms|{\"name\":\"a b\"}|400|is no name for a virtual machine",
                 "POST|/api/v1/vms|{\"name\":\"a\",\"processors\":1.5}|400|processors",
-                "POST|/api/v1/vms|{\"name\":\"a\",\"memory\":\"1\"}|400|memory",
+                "POST|/api/v1/vms|{\"name\":\"a\",\"memory\":\"1\"}|400|\"memory\" is not a whole number",
+                "POST|/api/v1/vms|{\"name\":1}|400|\"name\" is 1, not a text",
+                "POST|/api/v1/vms|{\"name\":null}|400|\"name\" is null",
+                "POST|/api/v1/vms|{\"name\":\"a\",\"disks\":[null]}|400|\"disks.0\" is null",
+                "POST|/api/v1/vms|{\"name\":\"a\",\"disks\":[{\"path\":null,\"format\":\"raw\"}]}|400|\"disks.0.path\" is null",
+                "POST|/api/v1/vms|{\"name\":\"a\",\"boot\":{\"kernel\":\"/a\",\"initrds\":[null]}}|400|null",
+                "POST|/api/v1/vms|{\"name\":\"a\",\"boot\":{\"kernel\":\"/tmp\"}}|400|there is no file /tmp",
+                "POST|/api/v1/vms|\"a\"|400|it is not an object",
+                "POST|/api/v1/vms||400|it is empty",
+                "POST|/api/v1/registrations|{\"folder\":null}|400|\"folder\" is null",
+                "POST|/api/v1/tokens|{\"name\":\"a\",\"role\":\"king\"}|400|\"role\" is \"king\", not one of viewer, operator, administrator",
+                "POST|/api/v1/tokens|{\"name\":\"a\",\"role\":null}|400|\"role\" is null",
+                "POST|/api/v1/switches|{\"name\":\"a\",\"type\":null}|400|\"type\" is null",
+                "POST|/api/v1/vms/web1/clone|{\"name\":null}|400|\"name\" is null",
+                "PATCH|/api/v1/vms/web1|{\"adapters\":[null]}|400|\"adapters.0\" is null",
+                "PATCH|/api/v1/vms/web1|{\"adapters\":[{\"network\":null}]}|400|\"adapters.0.network\" is null",
+                "PATCH|/api/v1/vms/web1/checkpoints/one|{\"name\":null}|400|\"name\" is null",
+                "GET|/api/v1/vms?limit=1&limit=2||400|is there 2 times",
+                "GET|/api/v1/names||400|give one of vm, checkpoint",
+                "GET|/api/v1/names?kind=checkpoint||400|is no name",
+                "GET|/api/v1/names?kind=adapter&vm=nobody||404|there is no virtual machine",
+                "GET|/api/v1/tasks/0||400|is no number of a task",
                 "PATCH|/api/v1/vms/web1|{\"processors\":0}|400|give 1 to 64",
-                "PATCH|/api/v1/vms/web1|{\"automaticStart\":\"soon\"}|400|automaticStart",
+                "PATCH|/api/v1/vms/web1|{\"automaticStart\":\"soon\"}|400|not one of nothing, ",
                 "PATCH|/api/v1/vms/web1|{\"adapters\":[{}]}|400|network",
                 "PATCH|/api/v1/vms/web1|{\"adapters\":[{\"network\":\"wifi\"}]}|400|give nat, switch:NAME, none or cable:",
                 "PATCH|/api/v1/vms/web1|{\"adapters\":[{\"network\":\"cable:a\"}]}|400|give nat, switch:NAME, none or cable:",
@@ -495,7 +665,7 @@ class RestServerTest {
                 "GET|/api/v1/vms?limit=0||400|give 1 to 1000",
                 "GET|/api/v1/vms?limt=5||400|nothing is known of the parameter \"limt\"",
                 "GET|/api/v1/vms?state=on||400|there is no state",
-                "GET|/api/v1/tasks/x||400|is no number",
+                "GET|/api/v1/tasks/x||400|is no number of a task",
                 "GET|/api/v1/tasks/99999||404|there is no task 99999",
                 "GET|/api/v1/nothing||404|there is nothing at",
                 "PUT|/api/v1/vms|{}|405|openapi.yaml",
@@ -514,8 +684,46 @@ class RestServerTest {
         make("web1");
         HttpResponse<String> answer = send(method, path, body == null ? "" : body);
         assertThat(answer.statusCode()).as(answer.body()).isEqualTo(status);
-        assertThat(answer.body().replace("\\\"", "\"")).contains(words);
+        assertThat(answer.body().replace("\\\"", "\""))
+                .contains(words)
+                .doesNotContain("torte.management", "Exception", "java");
         assertThat(answer.headers().firstValue("Content-Type")).hasValue("application/problem+json");
+    }
+
+    @Test
+    void figuresOfTheHostAndEachMachineAreThereForPrometheus() {
+        make("web1");
+        make("db2");
+        assertThat(act("web1", "start").path("state").asText()).isEqualTo("succeeded");
+        String text = get("/metrics").body();
+        assertThat(text)
+                .contains("torte_machines{state=\"Running\"} 1\n", "torte_vm_running{vm=\"web1\"} 1\n")
+                .contains("torte_vm_running{vm=\"db2\"} 0\n", "torte_vm_responding{vm=\"web1\"} 1\n")
+                .contains("torte_vm_memory_bytes{vm=\"db2\"} 536870912\n", "torte_tasks_running 0\n")
+                .doesNotContain("torte_vm_responding{vm=\"db2\"}", "torte_vm_cpu_seconds_total{vm=\"db2\"}");
+        // Each line is a comment or a sample of the family that was described last.
+        String family = "";
+        for (String line : text.lines().toList()) {
+            if (line.startsWith("# TYPE ")) {
+                family = line.split(" ")[2];
+            } else if (!line.startsWith("#")) {
+                assertThat(line).matches(Pattern.quote(family) + "(\\{[a-z]+=\"[^\"]+\"})? -?[0-9.E]+");
+            }
+        }
+    }
+
+    @Test
+    void namesAreToldOneALine() {
+        make("web1");
+        make("db2");
+        assertThat(get("/api/v1/names?kind=vm").body()).isEqualTo("db2\nweb1\n");
+        assertThat(get("/api/v1/names?kind=switch").body()).isEqualTo("Default\n");
+        assertThat(get("/api/v1/names?kind=token").body()).isEqualTo("owner\n");
+        assertThat(get("/api/v1/names?kind=checkpoint&vm=web1").body()).isEmpty();
+        token = json(send("POST", "/api/v1/tokens", Map.of("name", "ci", "role", "operator")))
+                .path("token")
+                .asText();
+        refused(get("/api/v1/names?kind=token"), 403, "forbidden", "for administrators");
     }
 
     @Test
@@ -623,6 +831,11 @@ class RestServerTest {
                 400,
                 "invalid",
                 "Last-Event-ID is no number");
+        refused(
+                send(request("/api/v1/events/stream").header("Last-Event-ID", "999")),
+                400,
+                "invalid",
+                "there is no event 999 yet");
     }
 
     private static String next(BufferedReader lines) {
@@ -655,7 +868,7 @@ class RestServerTest {
     @Test
     void aBodyIsBounded() {
         HttpResponse<String> answer = send("POST", "/api/v1/vms", "{\"name\":\"" + "a".repeat(2 << 20) + "\"}");
-        assertThat(answer.statusCode()).isEqualTo(413);
+        refused(answer, 413, "too-large", "more than");
     }
 
     @Test
