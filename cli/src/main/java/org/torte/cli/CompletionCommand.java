@@ -10,14 +10,13 @@ import java.util.Map;
 import java.util.TreeSet;
 import java.util.concurrent.Callable;
 import java.util.stream.Collectors;
-import org.torte.cli.management.NamesCommand;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.ArgSpec;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Model.OptionSpec;
 import picocli.CommandLine.Model.PositionalParamSpec;
-import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 
 /**
@@ -35,7 +34,6 @@ import picocli.CommandLine.Parameters;
             ""
         },
         sortOptions = false,
-        subcommands = NamesCommand.class,
         footer = {"", "Exit status: 0 done, 1 Torte failed, 2 wrong usage."})
 final class CompletionCommand implements Callable<Integer> {
     /** So many places of a parameter that can be repeated are completed. */
@@ -44,11 +42,8 @@ final class CompletionCommand implements Callable<Integer> {
     @Parameters(index = "0", arity = "0..1", paramLabel = "bash|zsh|fish", description = "the shell")
     String shell = "";
 
-    @Option(
-            names = {"-h", "--help"},
-            usageHelp = true,
-            description = "shows this")
-    boolean help;
+    @Mixin
+    HelpOption help = new HelpOption();
 
     /** By what was typed so far: the commands that follow. */
     private final Map<String, String> commands = new LinkedHashMap<>();

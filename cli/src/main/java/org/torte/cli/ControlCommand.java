@@ -6,12 +6,11 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.Callable;
-import org.torte.cli.output.Json;
-import org.torte.cli.output.Output;
+import org.torte.cli.output.OutputOption;
 import org.torte.worker.control.ControlClient;
 import org.torte.worker.control.ControlException;
 import picocli.CommandLine.Command;
-import picocli.CommandLine.Option;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Parameters;
 
 /** {@code torte control}. */
@@ -57,18 +56,11 @@ final class ControlCommand implements Callable<Integer> {
     @Parameters(index = "1..*", paramLabel = "COMMAND", description = "one of those below")
     List<String> words = new ArrayList<>();
 
-    @Option(
-            names = {"-o", "--output"},
-            paramLabel = "text|json",
-            converter = Output.Named.class,
-            description = "text (the default) or json")
-    Output output = Output.TEXT;
+    @Mixin
+    OutputOption output = new OutputOption();
 
-    @Option(
-            names = {"-h", "--help"},
-            usageHelp = true,
-            description = "shows this help")
-    boolean help;
+    @Mixin
+    HelpOption help = new HelpOption();
 
     @Override
     public Integer call() {
@@ -76,7 +68,7 @@ final class ControlCommand implements Callable<Integer> {
         try (ControlClient client = ControlClient.connect(path())) {
             Map<String, Object> result =
                     client.ask(request.method(), request.parameters(), text -> System.err.println("torte: " + text));
-            System.out.print(output == Output.JSON ? Json.of(result) : ControlWords.text(result));
+            output.show(result, ControlWords.text(result));
             return ExitStatus.OK;
         } catch (ControlException e) {
             System.err.println("torte: " + e.getMessage());

@@ -1,14 +1,14 @@
 package org.torte.cli;
 
-import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.concurrent.Callable;
-import org.torte.cli.output.Json;
+import java.util.stream.Collectors;
+import org.torte.cli.output.OutputOption;
 import picocli.CommandLine.Command;
-import picocli.CommandLine.Option;
+import picocli.CommandLine.Mixin;
 
 /** {@code torte doctor}. */
 @Command(
@@ -17,54 +17,42 @@ import picocli.CommandLine.Option;
         sortOptions = false,
         footer = {"", "Exit status: 0 guests can run, 1 they cannot."})
 final class DoctorCommand implements Callable<Integer> {
-    @Option(
-            names = {"-o", "--output"},
-            paramLabel = "text|json",
-            description = "text (the default) or json")
-    String output = "text";
+    @Mixin
+    OutputOption output = new OutputOption();
 
-    @Option(
-            names = {"-h", "--help"},
-            usageHelp = true,
-            description = "shows this help")
-    boolean help;
+    @Mixin
+    HelpOption help = new HelpOption();
 
     @Override
     public Integer call() {
         List<HostCheck.Finding> findings = HostCheck.all();
-        switch (output) {
-            case "text" -> findings.forEach(DoctorCommand::print);
-            case "json" -> System.out.print(json(findings));
-            default -> throw new UsageException("--output takes text or json, not \"" + output + "\"");
-        }
+        output.show(
+                findings.stream().map(DoctorCommand::members).toList(),
+                findings.stream().map(DoctorCommand::text).collect(Collectors.joining()));
         boolean bad = findings.stream().anyMatch(finding -> finding.state() == HostCheck.State.BAD);
         return bad ? ExitStatus.INTERNAL : ExitStatus.OK;
     }
 
-    private static void print(HostCheck.Finding finding) {
-        System.out.printf(
+    private static String text(HostCheck.Finding finding) {
+        String line = String.format(
                 Locale.ROOT,
                 "%-5s %-10s %s: %s%n",
                 finding.state().word(),
                 finding.name(),
                 finding.found(),
                 finding.meaning());
-        if (!finding.remedy().isEmpty()) {
-            System.out.printf(Locale.ROOT, "%-16s to improve: %s%n", "", finding.remedy());
-        }
+        return finding.remedy().isEmpty()
+                ? line
+                : line + String.format(Locale.ROOT, "%-16s to improve: %s%n", "", finding.remedy());
     }
 
-    private static String json(List<HostCheck.Finding> findings) {
-        List<Object> list = new ArrayList<>();
-        for (HostCheck.Finding finding : findings) {
-            Map<String, Object> map = new LinkedHashMap<>();
-            map.put("name", finding.name());
-            map.put("state", finding.state().word());
-            map.put("found", finding.found());
-            map.put("meaning", finding.meaning());
-            map.put("remedy", finding.remedy());
-            list.add(map);
-        }
-        return Json.of(list);
+    private static Map<String, Object> members(HostCheck.Finding finding) {
+        Map<String, Object> members = new LinkedHashMap<>();
+        members.put("name", finding.name());
+        members.put("state", finding.state().word());
+        members.put("found", finding.found());
+        members.put("meaning", finding.meaning());
+        members.put("remedy", finding.remedy());
+        return members;
     }
 }

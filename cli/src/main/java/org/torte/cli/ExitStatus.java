@@ -20,5 +20,8 @@ public final class ExitStatus {
     /** The machine or its guest refused what {@code torte control} asked. */
     public static final int REFUSED = 5;
 
+    /** Nobody reads the output any more, as after {@code head}: what shells report for SIGPIPE. */
+    public static final int UNREAD = 141;
+
     private ExitStatus() {}
 }

@@ -15,6 +15,7 @@ import org.torte.machine.integration.IntegrationService;
 import org.torte.worker.VirtualMachine;
 import org.torte.worker.control.ControlServer;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
 /** {@code torte run}. */
@@ -149,11 +150,8 @@ final class RunCommand implements Callable<Integer> {
     @Nullable
     String restore;
 
-    @Option(
-            names = {"-h", "--help"},
-            usageHelp = true,
-            description = "shows this help")
-    boolean help;
+    @Mixin
+    HelpOption help = new HelpOption();
 
     @Override
     public Integer call() {

@@ -1,5 +1,8 @@
 package org.torte.cli;
 
+import java.io.FileDescriptor;
+import java.io.FileOutputStream;
+import java.io.IOException;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.Map;
@@ -89,7 +92,7 @@ public final class Torte {
         } catch (Throwable e) {
             status = reportInternal(e);
         }
-        System.out.flush();
+        status = written(status);
         System.err.flush();
         System.exit(status);
     }
@@ -107,28 +110,35 @@ public final class Torte {
         return switch (arguments[0]) {
             case "help", "--help", "-h" -> help(rest);
             case "version", "--version", "-V" -> {
+                if (rest.length > 0) {
+                    yield complain(new UsageException("torte version takes no arguments; leave them out"));
+                }
                 System.out.println("torte " + Version.TEXT);
                 yield ExitStatus.OK;
             }
-            default -> {
-                System.err.println("torte: there is no command " + printable(arguments[0]) + "; torte help lists them");
-                yield ExitStatus.USAGE;
-            }
+            default -> noCommand(arguments[0]);
         };
     }
 
     private static int help(String[] rest) {
-        if (rest.length > 0 && COMMANDS.containsKey(rest[0])) {
-            return run(new String[] {rest[0], "--help"});
+        if (rest.length == 0) {
+            System.out.print(USAGE);
+            return ExitStatus.OK;
         }
-        System.out.print(USAGE);
-        return ExitStatus.OK;
+        // Of a command, or of one below another, such as vm new.
+        String[] shown = Arrays.copyOf(rest, rest.length + 1);
+        shown[rest.length] = "--help";
+        return COMMANDS.containsKey(rest[0]) ? run(shown) : noCommand(rest[0]);
+    }
+
+    private static int noCommand(String name) {
+        return complain(new UsageException("there is no command \"" + name + "\"; torte help lists them"));
     }
 
     private static int execute(Callable<Integer> command, String[] arguments) {
         CommandLine line = new CommandLine(command);
         line.setParameterExceptionHandler((e, _) -> {
-            String cause = String.valueOf(e.getMessage()).lines().findFirst().orElse("");
+            String cause = cause(e);
             String name = e.getCommandLine().getCommandSpec().qualifiedName();
             System.err.println(name + ": " + printable(cause) + "; see " + name + " --help");
             return ExitStatus.USAGE;
@@ -147,6 +157,35 @@ public final class Torte {
         // "--append -x" is a value, not an option; "--" must not surprise either.
         line.setOverwrittenOptionsAllowed(false);
         return line.execute(arguments);
+    }
+
+    /** What is wrong with a command line, in words that are not those of a library for Java. */
+    private static String cause(CommandLine.ParameterException e) {
+        if (e instanceof CommandLine.UnmatchedArgumentException unmatched && !unmatched.isUnknownOption()) {
+            String word = unmatched.getUnmatched().getFirst();
+            return e.getCommandLine().getSubcommands().isEmpty()
+                    ? "\"" + word + "\" is one argument too many"
+                    : "there is no command \"" + word + "\"";
+        }
+        String message = String.valueOf(e.getMessage()).lines().findFirst().orElse("");
+        return message.replaceFirst(" is not an? (?:int|long)$", " is not a whole number");
+    }
+
+    /** Whether all of the output has gone where it was to go, told if not. */
+    private static int written(int status) {
+        if (!System.out.checkError()) {
+            return status;
+        }
+        try (FileOutputStream output = new FileOutputStream(FileDescriptor.out)) {
+            output.write('\n');
+        } catch (IOException e) {
+            if ("Broken pipe".equals(e.getMessage())) {
+                return ExitStatus.UNREAD;
+            }
+            System.err.println("torte: the output cannot be written (" + printable(String.valueOf(e.getMessage()))
+                    + "); make room, or send it elsewhere");
+        }
+        return status == ExitStatus.OK ? ExitStatus.INTERNAL : status;
     }
 
     /** Tells the user about an error of his own and gives its status. */

@@ -9,68 +9,68 @@ import java.util.Map;
 import org.jspecify.annotations.Nullable;
 import org.torte.cli.UsageException;
 import org.torte.cli.output.Output;
-import org.torte.management.definition.Json;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 
 /** The commands of {@code torte adapter} that show and change adapters at switches. */
 final class AdapterChangeCommands {
+    private static final String ALL = "adapters";
+
     private AdapterChangeCommands() {}
 
-    /** What all have that are about one adapter. */
-    abstract static class OneAdapter extends ServiceOptions {
-        @Parameters(index = "0", paramLabel = "VM", description = "the machine's name or its id")
-        String name = "";
-
+    /** The adapter that a command is about. */
+    static final class AdapterOption {
         @Option(
                 names = "--adapter",
                 paramLabel = "ADAPTER",
                 description = "which (default: the first); torte adapter list shows them")
-        String adapter = "";
+        private String adapter = "";
 
-        @Option(names = "--what-if", description = "says what would be done, and does nothing")
-        boolean whatIf;
-
-        /** Its path. */
-        String path() {
-            String vm = "/api/v1/vms/" + ServiceClient.segment(name);
-            if (!adapter.isEmpty()) {
-                return vm + "/adapters/" + ServiceClient.segment(adapter);
+        /** Where the service has it. */
+        String path(ServiceClient service, VmParameter vm) {
+            String name = adapter;
+            if (name.isEmpty()) {
+                JsonNode all = service.get(vm.path(ALL));
+                if (all.isEmpty()) {
+                    throw new UsageException(
+                            vm.name() + " has no network adapters; give it one with torte vm set --network");
+                }
+                name = all.path(0).path("name").asText();
             }
-            JsonNode all = service().get(vm + "/adapters");
-            if (all.isEmpty()) {
-                throw new UsageException(
-                        Output.printable(name) + " has no network adapters; give it one with torte vm set --network");
-            }
-            return vm + "/adapters/"
-                    + ServiceClient.segment(all.path(0).path("name").asText());
+            return vm.path(ALL) + "/" + ServiceClient.segment(name);
         }
+    }
+
+    /** Changes one adapter. */
+    abstract static class Change extends ChangeCommand {
+        @Mixin
+        VmParameter vm = new VmParameter();
+
+        @Mixin
+        AdapterOption adapter = new AdapterOption();
 
         int change(Map<String, Object> body) {
-            String path = path();
-            if (whatIf) {
-                JsonNode now = service().get(path);
-                show(
-                        Json.MAPPER.valueToTree(body),
-                        "would change adapter " + now.path("name").asText() + " of " + Output.printable(name) + ": "
-                                + Output.printable(body.toString()) + "\n");
-                return 0;
-            }
-            JsonNode changed = service().call("PATCH", path, body);
-            show(changed, Output.list(text(changed)));
-            return 0;
+            String path = adapter.path(service(), vm);
+            String name = path.substring(path.lastIndexOf('/') + 1);
+            return change(
+                    "PATCH",
+                    path,
+                    body,
+                    "change adapter " + name + " of " + vm.name() + ": " + String.join(", ", body.keySet()),
+                    changed -> Output.list(text(changed)));
         }
     }
 
     @Command(name = "list", description = "Lists the network adapters of a machine.", sortOptions = false)
     static final class ListAdapters extends ServiceOptions {
-        @Parameters(index = "0", paramLabel = "VM", description = "the machine's name or its id")
-        String name = "";
+        @Mixin
+        VmParameter vm = new VmParameter();
 
         @Override
         public Integer call() {
-            JsonNode all = service().get("/api/v1/vms/" + ServiceClient.segment(name) + "/adapters");
+            JsonNode all = service().get(vm.path(ALL));
             List<List<String>> rows = new ArrayList<>();
             rows.add(List.of("NAME", "NETWORK", "ADDRESS", "FORWARDS", "GUEST"));
             for (JsonNode one : all) {
@@ -96,10 +96,16 @@ final class AdapterChangeCommands {
             name = "get",
             description = "Shows an adapter: what holds at its port, what went through, and what was dropped and why.",
             sortOptions = false)
-    static final class Get extends OneAdapter {
+    static final class Get extends ServiceOptions {
+        @Mixin
+        VmParameter vm = new VmParameter();
+
+        @Mixin
+        AdapterOption adapter = new AdapterOption();
+
         @Override
         public Integer call() {
-            JsonNode one = service().get(path());
+            JsonNode one = service().get(adapter.path(service(), vm));
             show(one, Output.list(text(one)));
             return 0;
         }
@@ -109,7 +115,7 @@ final class AdapterChangeCommands {
             name = "connect",
             description = "Connects an adapter to a switch; at once, if it was at one before.",
             sortOptions = false)
-    static final class Connect extends OneAdapter {
+    static final class Connect extends Change {
         @Parameters(index = "1", arity = "0..1", paramLabel = "SWITCH", description = "which (default: the one it has)")
         String network = "";
 
@@ -125,7 +131,7 @@ final class AdapterChangeCommands {
     }
 
     @Command(name = "disconnect", description = "Pulls the cable of an adapter at a switch.", sortOptions = false)
-    static final class Disconnect extends OneAdapter {
+    static final class Disconnect extends Change {
         @Override
         public Integer call() {
             return change(Map.of("disconnected", true));
@@ -139,7 +145,7 @@ final class AdapterChangeCommands {
                 "Without ports it shows those that there are."
             },
             sortOptions = false)
-    static final class Forward extends OneAdapter {
+    static final class Forward extends Change {
         @Parameters(
                 index = "1..*",
                 arity = "0..*",
@@ -153,7 +159,7 @@ final class AdapterChangeCommands {
         @Override
         public Integer call() {
             if (forwards.isEmpty()) {
-                JsonNode one = service().get(path());
+                JsonNode one = service().get(adapter.path(service(), vm));
                 StringBuilder text = new StringBuilder();
                 one.path("forwards")
                         .forEach(forward ->
@@ -169,7 +175,7 @@ final class AdapterChangeCommands {
             name = "set",
             description = "Changes what holds at the port of a switch that an adapter is connected to; at once.",
             sortOptions = false)
-    static final class Set extends OneAdapter {
+    static final class Set extends Change {
         @Option(
                 names = "--vlan",
                 paramLabel = "VLANS",

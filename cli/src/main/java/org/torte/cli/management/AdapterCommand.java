@@ -17,8 +17,8 @@ import org.torte.worker.InputException;
 import org.torte.worker.control.ControlClient;
 import org.torte.worker.control.ControlException;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
-import picocli.CommandLine.Parameters;
 
 /** {@code torte adapter}. */
 @Command(
@@ -47,8 +47,8 @@ public final class AdapterCommand extends GroupCommand {
             },
             sortOptions = false)
     static final class CaptureFrames extends ServiceOptions {
-        @Parameters(index = "0", paramLabel = "VM", description = "the machine's name or its id; it runs")
-        String name = "";
+        @Mixin
+        VmParameter vm = new VmParameter();
 
         @Option(names = "--out", required = true, paramLabel = "FILE", description = "a new file")
         String out = "";
@@ -66,15 +66,15 @@ public final class AdapterCommand extends GroupCommand {
 
         @Override
         public Integer call() {
-            JsonNode vm = service().get("/api/v1/vms/" + ServiceClient.segment(name));
-            int number = number(vm);
+            JsonNode machine = service().get(vm.path());
+            int number = number(machine);
             Map<String, Object> start = Map.of("adapter", number, "file", file().toString(), "length", length);
-            try (ControlClient client = ConsoleSession.connect(vm)) {
+            try (ControlClient client = ConsoleSession.connect(machine)) {
                 client.ask("capture.start", start, _ -> {});
-                Runtime.getRuntime().addShutdownHook(new Thread(() -> stop(vm, number), "stop"));
+                Runtime.getRuntime().addShutdownHook(new Thread(() -> stop(machine, number), "stop"));
                 System.err.println("torte: capturing "
-                        + vm.at("/adapters/" + number + "/name").asText() + " of "
-                        + vm.path("name").asText() + " into " + out + "; Ctrl-C ends it");
+                        + machine.at("/adapters/" + number + "/name").asText() + " of "
+                        + machine.path("name").asText() + " into " + out + "; Ctrl-C ends it");
                 waitForItsEnd(client);
             } catch (ControlException e) {
                 System.err.println("torte: " + e.getMessage());
@@ -87,16 +87,16 @@ public final class AdapterCommand extends GroupCommand {
         }
 
         /** A machine's adapters are numbered as its definition has them. */
-        private int number(JsonNode vm) {
+        private int number(JsonNode machine) {
             List<String> names = new ArrayList<>();
-            vm.path("adapters").forEach(one -> names.add(one.path("name").asText()));
+            machine.path("adapters").forEach(one -> names.add(one.path("name").asText()));
             int number = adapter.isEmpty() ? 0 : names.indexOf(adapter);
             if (names.isEmpty()) {
-                throw new UsageException(
-                        vm.path("name").asText() + " has no network adapters; give it one with torte vm set --network");
+                throw new UsageException(machine.path("name").asText()
+                        + " has no network adapters; give it one with torte vm set --network");
             }
             if (number < 0) {
-                throw new UsageException(vm.path("name").asText() + " has no adapter \"" + adapter + "\"; it has "
+                throw new UsageException(machine.path("name").asText() + " has no adapter \"" + adapter + "\"; it has "
                         + String.join(", ", names));
             }
             return number;
@@ -122,11 +122,11 @@ public final class AdapterCommand extends GroupCommand {
         }
 
         /** The process ends: Ctrl-C is how a capture is ended, and no failure. */
-        private void stop(JsonNode vm, int number) {
+        private void stop(JsonNode machine, int number) {
             if (!ended.compareAndSet(false, true)) {
                 return;
             }
-            try (ControlClient client = ConsoleSession.connect(vm)) {
+            try (ControlClient client = ConsoleSession.connect(machine)) {
                 Map<String, Object> result = client.ask("capture.stop", Map.of("adapter", number), _ -> {});
                 show(
                         Json.MAPPER.valueToTree(result),

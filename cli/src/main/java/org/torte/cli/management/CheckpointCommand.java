@@ -12,6 +12,7 @@ import org.jspecify.annotations.Nullable;
 import org.torte.cli.GroupCommand;
 import org.torte.cli.output.Output;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 
@@ -30,52 +31,37 @@ import picocli.CommandLine.Parameters;
         },
         footer = {"", "Exit status: 0 done, 1 Torte failed, 2 wrong usage, or it could not be done."})
 public final class CheckpointCommand extends GroupCommand {
-    private static String path(String vm) {
-        return "/api/v1/vms/" + ServiceClient.segment(vm) + "/checkpoints";
+    private static final String ALL = "checkpoints";
+
+    private static String one(String checkpoint) {
+        return ALL + "/" + ServiceClient.segment(checkpoint);
     }
 
-    /** What has the name of a virtual machine. */
-    abstract static class OfVm extends ServiceOptions {
-        @Parameters(index = "0", paramLabel = "VM", description = "the name or id of the virtual machine")
-        String vm = "";
-    }
+    /** Shows what a task has to say, which is the result. */
+    abstract static class Action extends TaskOfVm {
+        @Mixin
+        VmParameter vm = new VmParameter();
 
-    /** What begins a task. */
-    abstract static class Action extends OfVm {
-        @Option(names = "--wait", negatable = true, description = "waits for the end (the default), or does not")
-        boolean wait = true;
-
-        @Option(names = "--what-if", description = "says what would be done, and does nothing")
-        boolean whatIf;
-
-        /** Begins it, or shows what would be done. */
-        Integer act(String what, String method, String path, @Nullable Object body) {
-            if (whatIf) {
-                JsonNode now = service().get("/api/v1/vms/" + ServiceClient.segment(vm));
-                show(
-                        now,
-                        "would " + what + " of " + now.path("name").asText() + ", which is "
-                                + now.path("state").asText() + "\n");
-                return 0;
-            }
-            JsonNode task = service().call(method, path, body);
-            if (!wait) {
-                show(task, "task " + task.path("id").asText() + " has begun\n");
-                return 0;
-            }
-            JsonNode ended = service().await(task);
-            StringBuilder log = new StringBuilder();
-            ended.path("log").forEach(line -> log.append(line.asText()).append('\n'));
-            show(ended, log.toString());
+        int act(String would, String method, String path, @Nullable Object body) {
+            begin(method, vm.path(path), body, would + " of").ifPresent(ended -> {
+                StringBuilder log = new StringBuilder();
+                ended.path("log")
+                        .forEach(line ->
+                                log.append(Output.printable(line.asText())).append('\n'));
+                show(ended, log.toString());
+            });
             return 0;
         }
     }
 
     @Command(name = "list", description = "Lists checkpoints, each below the one it went on from.", sortOptions = false)
-    static final class ListCheckpoints extends OfVm {
+    static final class ListCheckpoints extends ServiceOptions {
+        @Mixin
+        VmParameter vm = new VmParameter();
+
         @Override
         public Integer call() {
-            JsonNode tree = service().get(path(vm));
+            JsonNode tree = service().get(vm.path(ALL));
             List<List<String>> rows = new ArrayList<>();
             rows.add(List.of("NAME", "KIND", "CONSISTENT", "AGE", "OWNER", "STOOD", "SIZE"));
             Map<String, List<JsonNode>> after = new HashMap<>();
@@ -172,7 +158,7 @@ public final class CheckpointCommand extends GroupCommand {
                 body.put("name", name);
             }
             body.put("kind", production ? "production" : "standard");
-            return act("make a checkpoint", "POST", path(vm), body);
+            return act("make a checkpoint", "POST", ALL, body);
         }
     }
 
@@ -191,35 +177,29 @@ public final class CheckpointCommand extends GroupCommand {
         @Override
         public Integer call() {
             Map<String, Object> body = keepAs == null ? Map.of() : Map.of("keepAs", keepAs);
-            return act(
-                    "apply the checkpoint " + name,
-                    "POST",
-                    path(vm) + "/" + ServiceClient.segment(name) + "/apply",
-                    body);
+            return act("apply the checkpoint " + name, "POST", one(name) + "/apply", body);
         }
     }
 
     @Command(name = "rename", description = "Gives a checkpoint another name.", sortOptions = false)
-    static final class Rename extends OfVm {
+    static final class Rename extends ChangeCommand {
+        @Mixin
+        VmParameter vm = new VmParameter();
+
         @Parameters(index = "1", paramLabel = "CHECKPOINT", description = "the checkpoint's name or id")
         String name = "";
 
         @Parameters(index = "2", paramLabel = "NEW", description = "what it is to be called")
         String other = "";
 
-        @Option(names = "--what-if", description = "says what would be done, and does nothing")
-        boolean whatIf;
-
         @Override
         public Integer call() {
-            String path = path(vm) + "/" + ServiceClient.segment(name);
-            if (whatIf) {
-                JsonNode found = service().get(path);
-                show(found, "would call the checkpoint " + found.path("name").asText() + " " + other + "\n");
-                return 0;
-            }
-            show(service().call("PATCH", path, Map.of("name", other)), "");
-            return 0;
+            return change(
+                    "PATCH",
+                    vm.path(one(name)),
+                    Map.of("name", other),
+                    "call the checkpoint " + name + " of " + vm.name() + " " + other,
+                    _ -> "");
         }
     }
 
@@ -233,7 +213,7 @@ public final class CheckpointCommand extends GroupCommand {
 
         @Override
         public Integer call() {
-            return act("remove the checkpoint " + name, "DELETE", path(vm) + "/" + ServiceClient.segment(name), null);
+            return act("remove the checkpoint " + name, "DELETE", one(name), null);
         }
     }
 
@@ -241,7 +221,7 @@ public final class CheckpointCommand extends GroupCommand {
     static final class Merge extends Action {
         @Override
         public Integer call() {
-            return act("go on with the merges", "POST", "/api/v1/vms/" + ServiceClient.segment(vm) + "/merge", null);
+            return act("go on with the merges", "POST", "merge", null);
         }
     }
 }

@@ -51,7 +51,7 @@ final class ConsoleSession {
         Path control = WorkerRecord.control(
                         new VmFolder(Path.of(vm.path("folder").asText())))
                 .orElseThrow(() -> new UsageException(vm.path("name").asText() + " is "
-                        + vm.path("state").asText() + " and has no console; start it with torte vm start"));
+                        + vm.path("state").asText() + "; start it with torte vm start"));
         return ControlClient.connect(control);
     }
 

@@ -211,6 +211,9 @@ final class Definition {
     }
 
     private static String absolute(String option, String file) {
+        if (file.isEmpty()) {
+            throw new UsageException(option + " takes the path of a file, and is empty");
+        }
         try {
             return Path.of(file).toAbsolutePath().normalize().toString();
         } catch (InvalidPathException e) {

@@ -6,6 +6,7 @@ import java.util.Map;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
 import org.torte.cli.ExitStatus;
+import org.torte.cli.HelpOption;
 import org.torte.cli.HostTerminal;
 import org.torte.cli.Quantities;
 import org.torte.network.NetworkException;
@@ -16,6 +17,7 @@ import org.torte.worker.guest.PackageSource;
 import org.torte.worker.guest.TinyGuest;
 import org.torte.worker.guest.TinyGuests;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
 /** {@code torte demo}: a virtual machine of the service, from its making to its removal. */
@@ -63,11 +65,8 @@ public final class DemoCommand implements Callable<Integer> {
     @Nullable
     String data;
 
-    @Option(
-            names = {"-h", "--help"},
-            usageHelp = true,
-            description = "shows this help")
-    boolean help;
+    @Mixin
+    HelpOption help = new HelpOption();
 
     @Override
     public Integer call() throws IOException, InterruptedException {

@@ -7,10 +7,12 @@ import java.io.InputStreamReader;
 import java.nio.charset.StandardCharsets;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
+import org.torte.cli.HelpOption;
 import org.torte.cli.UsageException;
 import org.torte.cli.output.Output;
 import org.torte.management.definition.Json;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
 /** {@code torte event}. */
@@ -26,11 +28,8 @@ public final class EventCommand extends ServiceOptions {
     @Option(names = "--follow", description = "goes on with what happens, until Ctrl-C")
     boolean follow;
 
-    @Option(
-            names = {"-h", "--help"},
-            usageHelp = true,
-            description = "shows this")
-    boolean help;
+    @Mixin
+    HelpOption help = new HelpOption();
 
     @Override
     public Integer call() throws IOException {
@@ -39,7 +38,7 @@ public final class EventCommand extends ServiceOptions {
             while (true) {
                 JsonNode page = service().get("/api/v1/events?limit=1000&cursor=" + cursor);
                 page.path("items").forEach(this::print);
-                if (!page.path("next").isTextual()) {
+                if (!page.path("next").isTextual() || System.out.checkError()) {
                     return 0;
                 }
                 cursor = page.path("next").asText();
@@ -53,6 +52,10 @@ public final class EventCommand extends ServiceOptions {
                             line.substring("data: ".length()).getBytes(StandardCharsets.UTF_8),
                             JsonNode.class,
                             "an event"));
+                    if (System.out.checkError()) {
+                        // Nobody reads any more, as after head.
+                        return 0;
+                    }
                 }
             }
         }
@@ -61,7 +64,7 @@ public final class EventCommand extends ServiceOptions {
 
     private void print(JsonNode event) {
         System.out.println(
-                output == Output.JSON
+                output.json()
                         ? Json.text(event)
                         : event.path("id").asText() + "  " + event.path("time").asText() + "  "
                                 + event.path("type").asText() + "  "

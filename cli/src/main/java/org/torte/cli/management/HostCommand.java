@@ -3,9 +3,10 @@ package org.torte.cli.management;
 import com.fasterxml.jackson.databind.JsonNode;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import org.torte.cli.HelpOption;
 import org.torte.cli.output.Output;
 import picocli.CommandLine.Command;
-import picocli.CommandLine.Option;
+import picocli.CommandLine.Mixin;
 
 /** {@code torte host}. */
 @Command(
@@ -13,11 +14,8 @@ import picocli.CommandLine.Option;
         description = "Shows the service of this host, its memory, and definitions that it cannot read.",
         sortOptions = false)
 public final class HostCommand extends ServiceOptions {
-    @Option(
-            names = {"-h", "--help"},
-            usageHelp = true,
-            description = "shows this")
-    boolean help;
+    @Mixin
+    HelpOption help = new HelpOption();
 
     @Override
     public Integer call() {

@@ -69,29 +69,6 @@ final class ServiceClient {
         }
     }
 
-    /** The answer to a GET of a service that runs and answers quickly; it is not started for that, and nothing is told. */
-    Optional<JsonNode> peek(String path) {
-        try {
-            DataFolder.Address at = DataFolder.announced(data);
-            if (ProcessHandle.of(at.processId()).isEmpty()) {
-                return Optional.empty();
-            }
-            HttpRequest request = HttpRequest.newBuilder(URI.create(at.url() + path))
-                    .header("Authorization", "Bearer " + at.token())
-                    .timeout(Duration.ofSeconds(10))
-                    .build();
-            HttpResponse<byte[]> response = http.send(request, BodyHandlers.ofByteArray());
-            return response.statusCode() == 200
-                    ? Optional.of(Json.read(response.body(), JsonNode.class, "the service's answer"))
-                    : Optional.empty();
-        } catch (IOException | Problem e) {
-            return Optional.empty();
-        } catch (InterruptedException e) {
-            Thread.currentThread().interrupt();
-            return Optional.empty();
-        }
-    }
-
     /** The answer to a request with a body, or without. */
     JsonNode call(String method, String path, @Nullable Object body) {
         HttpRequest.Builder request = request(path).timeout(Duration.ofSeconds(90));
@@ -278,6 +255,9 @@ final class ServiceClient {
 
     /** The name or id of a thing as part of a path. */
     static String segment(String name) {
+        if (name.isEmpty()) {
+            throw new UsageException("the name is empty; give the name of something that there is");
+        }
         return java.net.URLEncoder.encode(name, java.nio.charset.StandardCharsets.UTF_8)
                 .replace("+", "%20");
     }

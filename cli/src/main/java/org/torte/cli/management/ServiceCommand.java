@@ -10,6 +10,7 @@ import java.util.concurrent.TimeUnit;
 import java.util.logging.Level;
 import java.util.logging.Logger;
 import org.jspecify.annotations.Nullable;
+import org.torte.cli.HelpOption;
 import org.torte.cli.Quantities;
 import org.torte.cli.UsageException;
 import org.torte.management.DataFolder;
@@ -20,6 +21,7 @@ import org.torte.management.process.WorkerProcesses;
 import org.torte.management.rest.Access;
 import org.torte.management.rest.RestServer;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
 /** {@code torte service}. */
@@ -55,11 +57,8 @@ public final class ServiceCommand implements Callable<Integer> {
     @Nullable
     String port;
 
-    @Option(
-            names = {"-h", "--help"},
-            usageHelp = true,
-            description = "shows this help")
-    boolean help;
+    @Mixin
+    HelpOption help = new HelpOption();
 
     @Override
     public Integer call() throws IOException, InterruptedException {

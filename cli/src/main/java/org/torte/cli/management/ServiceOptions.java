@@ -6,8 +6,9 @@ import java.nio.file.Path;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
 import org.torte.cli.UsageException;
-import org.torte.cli.output.Json;
-import org.torte.cli.output.Output;
+import org.torte.cli.output.OutputOption;
+import org.torte.management.definition.Json;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
 /** What every command has that asks the service. */
@@ -19,12 +20,8 @@ abstract class ServiceOptions implements Callable<Integer> {
     @Nullable
     String data;
 
-    @Option(
-            names = {"-o", "--output"},
-            paramLabel = "text|json",
-            converter = Output.Named.class,
-            description = "text (the default) or json")
-    Output output = Output.TEXT;
+    @Mixin
+    OutputOption output = new OutputOption();
 
     private @Nullable ServiceClient client;
 
@@ -40,6 +37,9 @@ abstract class ServiceOptions implements Callable<Integer> {
 
     /** The data folder that was given, or the user's. */
     static Path folder(@Nullable String given) {
+        if (given != null && given.isEmpty()) {
+            throw new UsageException("--data is empty; give the path of a folder, or leave it out");
+        }
         String text = given != null ? given : System.getenv("TORTE_DATA");
         try {
             if (text != null && !text.isEmpty()) {
@@ -57,10 +57,6 @@ abstract class ServiceOptions implements Callable<Integer> {
 
     /** Prints one of two forms of a result. */
     void show(JsonNode json, String text) {
-        if (output == Output.JSON) {
-            System.out.print(Json.of(org.torte.management.definition.Json.MAPPER.convertValue(json, Object.class)));
-        } else {
-            System.out.print(text);
-        }
+        output.show(Json.MAPPER.convertValue(json, Object.class), text);
     }
 }

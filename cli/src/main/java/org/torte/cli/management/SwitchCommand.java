@@ -10,7 +10,6 @@ import org.torte.cli.GroupCommand;
 import org.torte.cli.Quantities;
 import org.torte.cli.UsageException;
 import org.torte.cli.output.Output;
-import org.torte.management.definition.Json;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
@@ -39,14 +38,14 @@ public final class SwitchCommand extends GroupCommand {
     }
 
     @Command(name = "new", description = "Makes a switch.", sortOptions = false)
-    static final class New extends ServiceOptions {
+    static final class New extends ChangeCommand {
         @Parameters(index = "0", paramLabel = "NAME", description = "what it is to be called")
         String name = "";
 
         @Option(
                 names = "--type",
                 required = true,
-                paramLabel = "private|nat",
+                paramLabel = "private|internal|external|nat",
                 description = {
                     "private (machines among themselves), internal (with the host, which gets an interface), external (with",
                     "the network at an interface of the host) or nat (they get addresses and names, and reach what the host",
@@ -75,9 +74,6 @@ public final class SwitchCommand extends GroupCommand {
         @Nullable
         String mtu;
 
-        @Option(names = "--what-if", description = "says what would be done, and does nothing")
-        boolean whatIf;
-
         @Override
         public Integer call() {
             Map<String, Object> body = new LinkedHashMap<>();
@@ -92,15 +88,7 @@ public final class SwitchCommand extends GroupCommand {
             if (mtu != null) {
                 body.put("mtu", Quantities.integer("--mtu", mtu));
             }
-            if (whatIf) {
-                show(
-                        Json.MAPPER.valueToTree(body),
-                        "would make the " + Output.printable(type) + " switch " + Output.printable(name) + "\n");
-                return 0;
-            }
-            JsonNode made = service().call("POST", PATH, body);
-            show(made, Output.list(text(made)));
-            return 0;
+            return change("POST", PATH, body, "make the " + type + " switch " + name, made -> Output.list(text(made)));
         }
     }
 
@@ -141,7 +129,7 @@ public final class SwitchCommand extends GroupCommand {
             name = "set",
             description = "Changes a switch; machines at it lose their link for a moment.",
             sortOptions = false)
-    static final class Set extends ServiceOptions {
+    static final class Set extends ChangeCommand {
         @Parameters(index = "0", paramLabel = "SWITCH", description = "which")
         String name = "";
 
@@ -164,9 +152,6 @@ public final class SwitchCommand extends GroupCommand {
                 })
         List<String> addresses = new ArrayList<>();
 
-        @Option(names = "--what-if", description = "says what would be done, and does nothing")
-        boolean whatIf;
-
         @Override
         public Integer call() {
             Map<String, Object> body = new LinkedHashMap<>();
@@ -182,39 +167,23 @@ public final class SwitchCommand extends GroupCommand {
             if (body.isEmpty()) {
                 throw new UsageException("there is nothing to change; torte switch set --help lists what can be");
             }
-            if (whatIf) {
-                JsonNode one = service().get(path(name));
-                show(
-                        Json.MAPPER.valueToTree(body),
-                        "would change the switch " + one.path("name").asText() + ": " + body + "\n");
-                return 0;
-            }
-            JsonNode changed = service().call("PATCH", path(name), body);
-            show(changed, Output.list(text(changed)));
-            return 0;
+            return change(
+                    "PATCH",
+                    path(name),
+                    body,
+                    "change the switch " + name + ": " + String.join(", ", body.keySet()),
+                    changed -> Output.list(text(changed)));
         }
     }
 
     @Command(name = "remove", description = "Removes a switch that no adapter is connected to.", sortOptions = false)
-    static final class Remove extends ServiceOptions {
+    static final class Remove extends ChangeCommand {
         @Parameters(index = "0", paramLabel = "SWITCH", description = "which")
         String name = "";
 
-        @Option(names = "--what-if", description = "says what would be done, and does nothing")
-        boolean whatIf;
-
         @Override
         public Integer call() {
-            if (whatIf) {
-                JsonNode one = service().get(path(name));
-                show(
-                        one,
-                        "would remove the switch " + one.path("name").asText() + ", which has "
-                                + one.path("adapters").size() + " adapters\n");
-                return 0;
-            }
-            show(service().call("DELETE", path(name), null), "");
-            return 0;
+            return change("DELETE", path(name), null, "remove the switch " + name, _ -> "");
         }
     }
 

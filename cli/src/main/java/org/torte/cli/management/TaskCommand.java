@@ -81,15 +81,18 @@ public final class TaskCommand extends GroupCommand {
     }
 
     @Command(name = "cancel", description = "Asks a task to stop.", sortOptions = false)
-    static final class Cancel extends ServiceOptions {
+    static final class Cancel extends ChangeCommand {
         @Parameters(index = "0", paramLabel = "TASK", description = "its number")
         String id = "";
 
         @Override
         public Integer call() {
-            JsonNode task = service().call("POST", "/api/v1/tasks/" + ServiceClient.segment(id) + "/cancel", null);
-            show(task, "");
-            return 0;
+            return change(
+                    "POST",
+                    "/api/v1/tasks/" + ServiceClient.segment(id) + "/cancel",
+                    null,
+                    "cancel the task " + id,
+                    _ -> "");
         }
     }
 }

@@ -17,11 +17,13 @@ import picocli.CommandLine.Parameters;
         sortOptions = false,
         subcommands = {TokenCommand.ListTokens.class, TokenCommand.New.class, TokenCommand.Remove.class})
 public final class TokenCommand extends GroupCommand {
+    private static final String PATH = "/api/v1/tokens";
+
     @Command(name = "list", description = "Lists tokens.", sortOptions = false)
     static final class ListTokens extends ServiceOptions {
         @Override
         public Integer call() {
-            JsonNode tokens = service().get("/api/v1/tokens");
+            JsonNode tokens = service().get(PATH);
             List<List<String>> rows = new ArrayList<>();
             rows.add(List.of("NAME", "ROLE", "MADE"));
             for (JsonNode token : tokens) {
@@ -36,7 +38,7 @@ public final class TokenCommand extends GroupCommand {
     }
 
     @Command(name = "new", description = "Makes a token, and shows it this once.", sortOptions = false)
-    static final class New extends ServiceOptions {
+    static final class New extends ChangeCommand {
         @Parameters(index = "0", paramLabel = "NAME", description = "what it is to be called")
         String name = "";
 
@@ -49,21 +51,24 @@ public final class TokenCommand extends GroupCommand {
 
         @Override
         public Integer call() {
-            JsonNode token = service().call("POST", "/api/v1/tokens", Map.of("name", name, "role", role));
-            show(token, token.path("token").asText() + "\n");
-            return 0;
+            return change(
+                    "POST",
+                    PATH,
+                    Map.of("name", name, "role", role),
+                    "make the token " + name + " with the role " + role,
+                    token -> token.path("token").asText() + "\n");
         }
     }
 
     @Command(name = "remove", description = "Removes a token.", sortOptions = false)
-    static final class Remove extends ServiceOptions {
+    static final class Remove extends ChangeCommand {
         @Parameters(index = "0", paramLabel = "TOKEN", description = "which")
         String name = "";
 
         @Override
         public Integer call() {
-            show(service().call("DELETE", "/api/v1/tokens/" + ServiceClient.segment(name), null), "");
-            return 0;
+            return change(
+                    "DELETE", PATH + "/" + ServiceClient.segment(name), null, "remove the token " + name, _ -> "");
         }
     }
 }

@@ -1,54 +1,25 @@
 package org.torte.cli.management;
 
-import com.fasterxml.jackson.databind.JsonNode;
-import java.util.LinkedHashMap;
-import java.util.Map;
 import org.jspecify.annotations.Nullable;
 import org.torte.cli.Quantities;
+import org.torte.cli.UsageException;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
-import picocli.CommandLine.Parameters;
 
 /** What a virtual machine can be made to do. */
-abstract class VmActionCommand extends ServiceOptions {
-    @Parameters(index = "0", paramLabel = "VM", description = "its name or its id")
-    String name = "";
-
-    @Option(names = "--wait", negatable = true, description = "waits for the end (the default), or does not")
-    boolean wait = true;
-
-    @Option(names = "--what-if", description = "says what would be done, and does nothing")
-    boolean whatIf;
+abstract class VmActionCommand extends TaskOfVm {
+    @Mixin
+    VmParameter vm = new VmParameter();
 
     /** The call, with its parameters. */
     abstract String action();
 
     @Override
     public Integer call() {
-        String vm = "/api/v1/vms/" + ServiceClient.segment(name);
         String action = action();
-        if (whatIf) {
-            JsonNode now = plan(vm, action);
-            show(
-                    now,
-                    "would " + action.split("\\?", 2)[0] + " "
-                            + now.path("name").asText() + ", which is "
-                            + now.path("state").asText() + "\n");
-            return 0;
-        }
-        JsonNode task = service().call("POST", vm + "/" + action, null);
-        if (!wait) {
-            show(task, "task " + task.path("id").asText() + " has begun\n");
-            return 0;
-        }
-        JsonNode ended = service().await(task);
-        show(ended, "");
+        begin("POST", vm.path(action), null, action.split("\\?", 2)[0]).ifPresent(ended -> show(ended, ""));
         return 0;
-    }
-
-    /** The machine as it is, if it is known that it could be done. */
-    JsonNode plan(String vm, String action) {
-        return service().get(vm);
     }
 
     @Command(name = "start", description = "Starts it, from where it was saved if it was.", sortOptions = false)
@@ -62,11 +33,6 @@ abstract class VmActionCommand extends ServiceOptions {
         @Override
         String action() {
             return overcommit ? "start?overcommit=true" : "start";
-        }
-
-        @Override
-        JsonNode plan(String vm, String action) {
-            return service().call("POST", vm + "/" + action + (overcommit ? "&" : "?") + "whatIf=true", null);
         }
     }
 
@@ -88,19 +54,21 @@ abstract class VmActionCommand extends ServiceOptions {
 
         @Override
         String action() {
+            if ((turnOff && save) || (timeout != null && (turnOff || save))) {
+                throw new UsageException("--turn-off, --save and --timeout exclude each other; give one of them");
+            }
             if (turnOff) {
                 return "turn-off";
             }
             if (save) {
                 return "save";
             }
-            Map<String, String> parameters = new LinkedHashMap<>();
-            if (timeout != null) {
-                parameters.put(
-                        "timeout",
-                        Long.toString(Quantities.duration("--timeout", timeout).toSeconds()));
-            }
-            return "stop" + ServiceClient.query(parameters);
+            return timeout == null ? "stop" : "stop?timeout=" + seconds(timeout);
+        }
+
+        /** In whole seconds, as the service counts, and no less than was given. */
+        private static long seconds(String text) {
+            return Quantities.duration("--timeout", text).plusMillis(999).toSeconds();
         }
     }
 

@@ -6,6 +6,7 @@ import java.util.Map;
 import org.jspecify.annotations.Nullable;
 import org.torte.cli.output.Output;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 
@@ -16,9 +17,9 @@ import picocli.CommandLine.Parameters;
             "The other one must be off, and gets a checkpoint that the clone is based on; or name one with --checkpoint."
         },
         sortOptions = false)
-final class VmCloneCommand extends ServiceOptions {
-    @Parameters(index = "0", paramLabel = "VM", description = "the name or id of the one that there is")
-    String name = "";
+final class VmCloneCommand extends TaskOfVm {
+    @Mixin
+    VmParameter vm = new VmParameter();
 
     @Parameters(index = "1", paramLabel = "NEW-NAME", description = "what the clone is to be called")
     String newName = "";
@@ -30,29 +31,18 @@ final class VmCloneCommand extends ServiceOptions {
     @Nullable
     String checkpoint;
 
-    @Option(names = "--what-if", description = "says what would be done, and does nothing")
-    boolean whatIf;
-
     @Override
     public Integer call() {
-        String path = "/api/v1/vms/" + ServiceClient.segment(name);
-        if (whatIf) {
-            JsonNode vm = service().get(path);
-            show(
-                    vm,
-                    "would clone " + vm.path("name").asText() + ", which is "
-                            + vm.path("state").asText() + ", as " + Output.printable(newName) + "\n");
-            return 0;
-        }
         Map<String, Object> body = new LinkedHashMap<>();
         body.put("name", newName);
         if (checkpoint != null) {
             body.put("checkpoint", checkpoint);
         }
-        JsonNode task = service().await(service().call("POST", path + "/clone", body));
-        task.path("log").forEach(line -> System.err.println("torte: " + Output.printable(line.asText())));
-        JsonNode clone = service().get("/api/v1/vms/" + ServiceClient.segment(newName));
-        show(clone, Output.list(VmGetCommand.text(clone)));
+        begin("POST", vm.path("clone"), body, "make " + newName + " like").ifPresent(done -> {
+            tell(done);
+            JsonNode clone = service().get("/api/v1/vms/" + ServiceClient.segment(newName));
+            show(clone, Output.list(VmGetCommand.text(clone)));
+        });
         return 0;
     }
 }

@@ -13,6 +13,7 @@ import picocli.CommandLine.Command;
             VmGetCommand.class,
             VmNewCommand.class,
             VmSetCommand.class,
+            VmRenameCommand.class,
             VmCloneCommand.class,
             VmExportCommand.class,
             VmImportCommand.class,

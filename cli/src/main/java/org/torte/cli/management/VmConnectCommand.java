@@ -4,7 +4,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import java.io.IOException;
 import org.torte.cli.HostTerminal;
 import picocli.CommandLine.Command;
-import picocli.CommandLine.Parameters;
+import picocli.CommandLine.Mixin;
 
 @Command(
         name = "connect",
@@ -14,17 +14,17 @@ import picocli.CommandLine.Parameters;
         },
         sortOptions = false)
 final class VmConnectCommand extends ServiceOptions {
-    @Parameters(index = "0", paramLabel = "VM", description = "its name or its id")
-    String name = "";
+    @Mixin
+    VmParameter vm = new VmParameter();
 
     @Override
     public Integer call() throws IOException {
-        JsonNode vm = service().get("/api/v1/vms/" + ServiceClient.segment(name));
-        boolean left = new ConsoleSession(vm).run(ConsoleSession.connect(vm), HostTerminal.find());
+        JsonNode now = service().get(vm.path());
+        boolean left = new ConsoleSession(now).run(ConsoleSession.connect(now), HostTerminal.find());
         System.err.println(
                 left
                         ? "\ntorte: left; the machine goes on"
-                        : "\ntorte: the machine has ended; see torte vm get " + name);
+                        : "\ntorte: the machine has ended; see torte vm get " + vm.name());
         return 0;
     }
 }

@@ -7,6 +7,7 @@ import java.util.Map;
 import org.jspecify.annotations.Nullable;
 import org.torte.cli.output.Output;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 
@@ -17,9 +18,9 @@ import picocli.CommandLine.Parameters;
             "of its disks, its kernel. Memory is not part of it. The machine must be off; of one that runs, name a checkpoint."
         },
         sortOptions = false)
-final class VmExportCommand extends ServiceOptions {
-    @Parameters(index = "0", paramLabel = "VM", description = "its name or id")
-    String name = "";
+final class VmExportCommand extends TaskOfVm {
+    @Mixin
+    VmParameter vm = new VmParameter();
 
     @Parameters(index = "1", paramLabel = "FOLDER", description = "the folder, which is not there yet")
     Path folder = Path.of("");
@@ -31,12 +32,6 @@ final class VmExportCommand extends ServiceOptions {
     @Nullable
     String checkpoint;
 
-    @Option(names = "--wait", negatable = true, description = "waits for the end (the default), or does not")
-    boolean wait = true;
-
-    @Option(names = "--what-if", description = "says what would be done, and does nothing")
-    boolean whatIf;
-
     @Override
     public Integer call() {
         Path target = folder.toAbsolutePath().normalize();
@@ -45,9 +40,8 @@ final class VmExportCommand extends ServiceOptions {
         if (checkpoint != null) {
             body.put("checkpoint", checkpoint);
         }
-        String path = "/api/v1/vms/" + ServiceClient.segment(name) + "/export";
         if (whatIf) {
-            JsonNode plan = service().call("POST", path + "?whatIf=true", body);
+            JsonNode plan = service().call("POST", asked(vm.path("export")), body);
             show(
                     plan,
                     "would copy " + plan.path("files").size() + " files with "
@@ -55,14 +49,10 @@ final class VmExportCommand extends ServiceOptions {
                             + "\n");
             return 0;
         }
-        JsonNode task = service().call("POST", path, body);
-        if (!wait) {
-            show(task, "task " + task.path("id").asText() + "\n");
-            return 0;
-        }
-        JsonNode done = service().await(task);
-        done.path("log").forEach(line -> System.err.println("torte: " + Output.printable(line.asText())));
-        show(done, Output.printable(target.toString()) + "\n");
+        await(service().call("POST", vm.path("export"), body)).ifPresent(done -> {
+            tell(done);
+            show(done, Output.printable(target.toString()) + "\n");
+        });
         return 0;
     }
 }

@@ -8,23 +8,22 @@ import java.util.List;
 import java.util.Map;
 import org.torte.cli.output.Output;
 import picocli.CommandLine.Command;
-import picocli.CommandLine.Parameters;
+import picocli.CommandLine.Mixin;
 
 @Command(name = "get", description = "Shows a virtual machine.", sortOptions = false)
 final class VmGetCommand extends ServiceOptions {
-    @Parameters(index = "0", paramLabel = "VM", description = "its name or its id")
-    String name = "";
+    @Mixin
+    VmParameter vm = new VmParameter();
 
     @Override
     public Integer call() {
-        JsonNode vm = service().get("/api/v1/vms/" + ServiceClient.segment(name));
-        if (output == Output.JSON) {
-            show(vm, "");
-            return 0;
+        JsonNode now = service().get(vm.path());
+        Map<String, String> lines = new LinkedHashMap<>();
+        if (!output.json()) {
+            lines.putAll(text(now));
+            addGuest(now, lines);
         }
-        Map<String, String> lines = text(vm);
-        addGuest(vm, lines);
-        show(vm, Output.list(lines));
+        show(now, Output.list(lines));
         return 0;
     }
 

@@ -18,7 +18,9 @@ import picocli.CommandLine.Parameters;
             "of the host, automatic start) is left out, and named."
         },
         sortOptions = false)
-final class VmImportCommand extends ServiceOptions {
+final class VmImportCommand extends TaskOfVm {
+    private static final String PATH = "/api/v1/imports";
+
     @Parameters(index = "0", paramLabel = "FOLDER", description = "the folder with its definition.json")
     Path folder = Path.of("");
 
@@ -32,12 +34,6 @@ final class VmImportCommand extends ServiceOptions {
     @Nullable
     String name;
 
-    @Option(names = "--wait", negatable = true, description = "waits for the end (the default), or does not")
-    boolean wait = true;
-
-    @Option(names = "--what-if", description = "shows each problem with its repair, and does nothing")
-    boolean whatIf;
-
     @Override
     public Integer call() {
         Map<String, Object> body = new LinkedHashMap<>();
@@ -47,19 +43,15 @@ final class VmImportCommand extends ServiceOptions {
             body.put("name", name);
         }
         if (whatIf) {
-            JsonNode plan = service().call("POST", "/api/v1/imports?whatIf=true", body);
+            JsonNode plan = service().call("POST", asked(PATH), body);
             show(plan, text(plan));
             return plan.path("problems").isEmpty() ? 0 : 2;
         }
-        JsonNode task = service().call("POST", "/api/v1/imports", body);
-        if (!wait) {
-            show(task, "task " + task.path("id").asText() + "\n");
-            return 0;
-        }
-        JsonNode done = service().await(task);
-        done.path("log").forEach(line -> System.err.println("torte: " + Output.printable(line.asText())));
-        JsonNode vm = service().get("/api/v1/vms/" + done.path("target").asText());
-        show(vm, Output.list(VmGetCommand.text(vm)));
+        await(service().call("POST", PATH, body)).ifPresent(done -> {
+            tell(done);
+            JsonNode vm = service().get("/api/v1/vms/" + done.path("target").asText());
+            show(vm, Output.list(VmGetCommand.text(vm)));
+        });
         return 0;
     }
 

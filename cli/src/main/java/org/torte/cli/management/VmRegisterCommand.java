@@ -1,6 +1,5 @@
 package org.torte.cli.management;
 
-import com.fasterxml.jackson.databind.JsonNode;
 import java.nio.file.Path;
 import java.util.Map;
 import org.torte.cli.output.Output;
@@ -11,18 +10,18 @@ import picocli.CommandLine.Parameters;
         name = "register",
         description = "Takes in the folder of a virtual machine that lies elsewhere, and leaves it there.",
         sortOptions = false)
-final class VmRegisterCommand extends ServiceOptions {
+final class VmRegisterCommand extends ChangeCommand {
     @Parameters(index = "0", paramLabel = "FOLDER", description = "the folder with its definition.json")
     Path folder = Path.of("");
 
     @Override
     public Integer call() {
-        JsonNode vm = service()
-                .call(
-                        "POST",
-                        "/api/v1/registrations",
-                        Map.of("folder", folder.toAbsolutePath().normalize().toString()));
-        show(vm, Output.list(VmGetCommand.text(vm)));
-        return 0;
+        String path = folder.toAbsolutePath().normalize().toString();
+        return change(
+                "POST",
+                "/api/v1/registrations",
+                Map.of("folder", path),
+                "take in " + path,
+                vm -> Output.list(VmGetCommand.text(vm)));
     }
 }

@@ -1,25 +1,21 @@
 package org.torte.cli.management;
 
-import com.fasterxml.jackson.databind.JsonNode;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 import org.torte.cli.UsageException;
 import org.torte.cli.output.Output;
-import org.torte.management.definition.Json;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
-import picocli.CommandLine.Parameters;
 
 @Command(
         name = "set",
-        aliases = "rename",
         description = "Changes a virtual machine; while it runs, its name, notes, limits and automatic start.",
         sortOptions = false)
-final class VmSetCommand extends ServiceOptions {
-    @Parameters(index = "0", paramLabel = "VM", description = "its name or its id")
-    String name = "";
+final class VmSetCommand extends ChangeCommand {
+    @Mixin
+    VmParameter vm = new VmParameter();
 
     @Option(names = "--name", paramLabel = "NAME", description = "what it is to be called")
     @Nullable
@@ -27,9 +23,6 @@ final class VmSetCommand extends ServiceOptions {
 
     @Mixin
     Definition definition = new Definition();
-
-    @Option(names = "--what-if", description = "says what would be done, and does nothing")
-    boolean whatIf;
 
     @Override
     public Integer call() {
@@ -41,16 +34,11 @@ final class VmSetCommand extends ServiceOptions {
         if (body.isEmpty()) {
             throw new UsageException("there is nothing to change; torte vm set --help lists what can be");
         }
-        String path = "/api/v1/vms/" + ServiceClient.segment(name);
-        if (whatIf) {
-            JsonNode vm = service().get(path);
-            show(
-                    Json.MAPPER.valueToTree(body),
-                    "would change " + vm.path("name").asText() + ": " + Output.printable(body.toString()) + "\n");
-            return 0;
-        }
-        JsonNode vm = service().call("PATCH", path, body);
-        show(vm, Output.list(VmGetCommand.text(vm)));
-        return 0;
+        return change(
+                "PATCH",
+                vm.path(),
+                body,
+                "change " + vm.name() + ": " + String.join(", ", body.keySet()),
+                changed -> Output.list(VmGetCommand.text(changed)));
     }
 }

@@ -27,7 +27,7 @@ final class MergeCommand extends VhdCommand.Change {
             show(json(plan), describe("would merge ", plan));
             return 0;
         }
-        if (output == Output.TEXT) {
+        if (!output.json()) {
             System.out.print(describe(plan.resumed() ? "going on to merge " : "merging ", plan));
         }
         return LongWork.run("merge", progress -> {

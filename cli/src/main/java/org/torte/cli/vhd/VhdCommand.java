@@ -9,13 +9,13 @@ import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
 import org.torte.cli.GroupCommand;
 import org.torte.cli.UsageException;
-import org.torte.cli.output.Json;
-import org.torte.cli.output.Output;
+import org.torte.cli.output.OutputOption;
 import org.torte.disk.AllowedFolders;
 import org.torte.disk.DiskAccess;
 import org.torte.disk.DiskOptions;
 import org.torte.disk.WindowsVolumes;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 
@@ -55,12 +55,8 @@ public final class VhdCommand extends GroupCommand {
         @Nullable
         String format;
 
-        @Option(
-                names = {"-o", "--output"},
-                paramLabel = "text|json",
-                converter = Output.Named.class,
-                description = "text (the default) or json")
-        Output output = Output.TEXT;
+        @Mixin
+        OutputOption output = new OutputOption();
 
         @Option(
                 names = "--map",
@@ -104,7 +100,7 @@ public final class VhdCommand extends GroupCommand {
 
         /** Prints one of two forms of a result. */
         void show(Object json, String text) {
-            System.out.print(output == Output.JSON ? Json.of(json) : text);
+            output.show(json, text);
         }
     }
 

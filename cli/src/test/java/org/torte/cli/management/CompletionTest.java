@@ -57,11 +57,8 @@ class CompletionTest {
     @BeforeAll
     static void startService() throws IOException, InterruptedException {
         bin = Files.createDirectory(folder.resolve("bin"));
-        String java = Path.of(System.getProperty("java.home"), "bin", "java").toString();
-        Path torte = Files.writeString(
-                bin.resolve("torte"),
-                "#!/bin/sh\nexec '" + java + "' -XX:TieredStopAtLevel=1 --enable-native-access=ALL-UNNAMED -cp '"
-                        + System.getProperty("java.class.path") + "' org.torte.cli.Torte \"$@\"\n");
+        Path checkout = Path.of("").toAbsolutePath().getParent().resolve("torte");
+        Path torte = Files.writeString(bin.resolve("torte"), "#!/bin/sh\nexec '" + checkout + "' \"$@\"\n");
         assertThat(torte.toFile().setExecutable(true)).isTrue();
         for (String shell : List.of("bash", "zsh", "fish")) {
             Files.writeString(
