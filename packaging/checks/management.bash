@@ -192,6 +192,21 @@ END
 }
 check 'mistakes with the service are one line with status 2' mistakes_are_one_line
 
+output_is_taken_or_not() {
+  local errors status
+  errors=$(torte_here vm list 2>&1 >/dev/full)
+  status=$?
+  printf '%s: %s\n' "$status" "$errors"
+  [[ $status == 1 && $errors == 'torte: the output cannot be written ('*')'* ]] || return
+  # Who follows events and is read no more ends, too, with the status of SIGPIPE.
+  torte_here event --follow --after 0 | head -n 1
+  [[ ${PIPESTATUS[0]} == 141 ]] || return
+  # Names for the tabulator come without Java, and not from a service that does not run.
+  [[ $(torte_here completion names VM) == one && $(torte_here completion names SWITCH) == Default ]] || return
+  [[ -z $(torte_here completion names CHECKPOINT one --data "$scratch"/nowhere) && ! -e $scratch/nowhere ]]
+}
+check 'output that cannot be written is told, and names are there for the tabulator' output_is_taken_or_not
+
 second_service_is_refused() {
   torte_here service >"$scratch"/out 2>&1
   [[ $? == 2 && $(<"$scratch"/out) == *"another service (process $(service_pid)) uses"* ]]
