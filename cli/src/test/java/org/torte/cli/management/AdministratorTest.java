@@ -59,7 +59,7 @@ class AdministratorTest {
     /** Runs a line, in which words in capitals stand for a file, folders and an empty word. */
     private static CommandResult torte(String line) {
         List<String> words = new ArrayList<>();
-        for (String word : line.split(" ")) {
+        for (String word : line.split(" ", -1)) {
             words.add(
                     switch (word) {
                         case "KERNEL" -> kernel;

@@ -57,7 +57,7 @@ class CompletionTest {
     @BeforeAll
     static void startService() throws IOException, InterruptedException {
         bin = Files.createDirectory(folder.resolve("bin"));
-        Path checkout = Path.of("").toAbsolutePath().getParent().resolve("torte");
+        Path checkout = Path.of("..", "torte").toAbsolutePath().normalize();
         Path torte = Files.writeString(bin.resolve("torte"), "#!/bin/sh\nexec '" + checkout + "' \"$@\"\n");
         assertThat(torte.toFile().setExecutable(true)).isTrue();
         for (String shell : List.of("bash", "zsh", "fish")) {

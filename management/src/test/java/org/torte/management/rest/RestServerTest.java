@@ -705,7 +705,7 @@ class RestServerTest {
         String family = "";
         for (String line : text.lines().toList()) {
             if (line.startsWith("# TYPE ")) {
-                family = line.split(" ")[2];
+                family = line.split(" ", 4)[2];
             } else if (!line.startsWith("#")) {
                 assertThat(line).matches(Pattern.quote(family) + "(\\{[a-z]+=\"[^\"]+\"})? -?[0-9.E]+");
             }
