@@ -155,12 +155,13 @@ final class ForegroundRun {
     private void print(Statistics s) {
         messages.printf(
                 Locale.ROOT,
-                "torte: %.1f s, %d instructions, %.1f MIPS, %d processors%n"
+                "torte: %.1f s, %s, %d processors%n"
                         + "torte: exits: %d port reads, %d port writes, %d memory reads, %d memory writes, %d MSR reads, %d MSR writes%n"
                         + "torte: memory: %d MiB, of which %d MiB are committed%n",
                 s.running().toNanos() / 1e9,
-                s.instructions(),
-                s.mips(),
+                s.instructions() < 0
+                        ? "instructions not counted"
+                        : String.format(Locale.ROOT, "%d instructions, %.1f MIPS", s.instructions(), s.mips()),
                 s.processors(),
                 s.portReads(),
                 s.portWrites(),
