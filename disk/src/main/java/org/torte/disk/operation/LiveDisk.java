@@ -6,6 +6,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
+import java.util.UUID;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.concurrent.locks.StampedLock;
 import org.jspecify.annotations.Nullable;
@@ -20,6 +21,8 @@ import org.torte.disk.Extent;
 import org.torte.disk.LayeredDisk;
 import org.torte.disk.VirtualDisk;
 import org.torte.disk.VirtualDisks;
+import org.torte.disk.vhdx.VhdxCreate;
+import org.torte.disk.vhdx.VhdxDisk;
 
 /**
  * A disk in use by a machine, with what can be done to it meanwhile: growing ({@link #resize}), keeping it as it is
@@ -46,6 +49,9 @@ public final class LiveDisk implements VirtualDisk {
     /** Held, shared, by flushes, which are too long to keep requests away for. Before the other locks. */
     private final StampedLock flushing = new StampedLock();
 
+    /** Guarded by {@link #changing}. */
+    private @Nullable Prepared prepared;
+
     private volatile boolean closing;
     private final DiskOptions options;
     private final StampedLock[] locks = new StampedLock[LOCKS];
@@ -71,6 +77,51 @@ public final class LiveDisk implements VirtualDisk {
         return disk instanceof LayeredDisk layered
                 ? layered.layers()
                 : List.of(Path.of(disk.info().image()));
+    }
+
+    /** A child that has been made ahead, under its name and {@link #PART}, of a disk that was like this. */
+    private record Prepared(Path child, Path file, UUID content, long size) {
+        static Prepared of(Path child, Path file, DiskInfo info) {
+            return new Prepared(child, file, info.contentIdentifier(), info.size());
+        }
+    }
+
+    /**
+     * Makes ahead what {@link #checkpoint} needs, as far as that can be done while the disk is in use, so that requests
+     * wait less then. What has become of no use by then is made again. Whoever does not come to the checkpoint says so
+     * with {@link #abandon}; a process that is killed meanwhile leaves a file with the child's name and {@link #PART}.
+     *
+     * @param child the new file, in the same format
+     * @throws DiskException IN_USE while it is merged or resized, and whatever making images throws
+     */
+    public void prepare(Path child) {
+        exclusively(() -> {
+            if (disk instanceof VhdxDisk vhdx && !options.storage().exists(child)) {
+                Path file = layers().getFirst();
+                // If the first write changes the content identifier meanwhile, this is what it was before.
+                Prepared made = Prepared.of(child, file, vhdx.info());
+                options.storage().delete(part(child));
+                VhdxCreate.child(part(child), file, vhdx, options);
+                prepared = made;
+            }
+            return child;
+        });
+    }
+
+    /** Deletes what {@link #prepare} has made, unless it is the disk's by now. */
+    public void abandon(Path child) {
+        exclusively(() -> {
+            Prepared made = prepared;
+            if (made != null && made.child.equals(child)) {
+                prepared = null;
+                options.storage().delete(part(child));
+            }
+            return child;
+        });
+    }
+
+    private static Path part(Path child) {
+        return child.resolveSibling(child.getFileName() + PART);
     }
 
     /**
@@ -112,11 +163,15 @@ public final class LiveDisk implements VirtualDisk {
     /** Closes the disk, which is flushed, and opens a new child of it. */
     private VirtualDisk child(Path file, DiskFormat format, Path child) {
         DiskOptions writable = options.withAccess(DiskAccess.READ_WRITE);
-        Path part = child.resolveSibling(child.getFileName() + PART);
+        Path part = part(child);
+        boolean ready = Prepared.of(child, file, disk.info()).equals(prepared);
+        prepared = null;
         try {
             disk.close();
-            options.storage().delete(part);
-            VirtualDisks.create(part, format, CreateOptions.differencing(file), options);
+            if (!ready) {
+                options.storage().delete(part);
+                VirtualDisks.create(part, format, CreateOptions.differencing(file), options);
+            }
             options.storage().rename(part, child, options.folders());
             return VirtualDisks.open(child, format, writable);
         } catch (RuntimeException | Error e) {

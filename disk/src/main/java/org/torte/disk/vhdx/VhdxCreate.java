@@ -36,6 +36,15 @@ public final class VhdxCreate {
         NewFile.make(path, options, file -> write(file, plan, create.type() == DiskType.FIXED, options.random()));
     }
 
+    /**
+     * Makes a differencing image of a disk that may be in use: as large as that is now, and fitting to it as long as its
+     * content identifier stays the same. Durable on return.
+     */
+    public static void child(Path path, Path parentPath, VhdxDisk open, DiskOptions options) {
+        Plan plan = differencing(path, CreateOptions.differencing(parentPath), parentPath, open, options);
+        NewFile.make(path, options, file -> write(file, plan, false, options.random()));
+    }
+
     private record Plan(Metadata metadata) {}
 
     private static Plan standalone(Path path, CreateOptions create, DiskOptions options) {
@@ -49,28 +58,34 @@ public final class VhdxCreate {
     private static Plan differencing(Path path, CreateOptions create, DiskOptions options) {
         Path parentPath = create.parent()
                 .orElseThrow(() -> invalid(path, "a differencing disk needs a parent", "name its parent"));
+        try (VhdxDisk open = VhdxDisk.open(
+                parentPath,
+                options.withAccess(org.torte.disk.DiskAccess.READ_ONLY).withOpenParents(true))) {
+            return differencing(path, create, parentPath, open, options);
+        }
+    }
+
+    private static Plan differencing(
+            Path path, CreateOptions create, Path parentPath, VhdxDisk open, DiskOptions options) {
         Path child = options.storage().resolveNew(path, options.folders());
         Path parent = options.storage().resolve(parentPath, options.folders());
-        try (VhdxDisk open = VhdxDisk.open(
-                parent, options.withAccess(org.torte.disk.DiskAccess.READ_ONLY).withOpenParents(true))) {
-            Metadata of = open.image().metadata();
-            int logical = create.logicalSectorSize() == 0 ? of.logicalSectorSize() : create.logicalSectorSize();
-            if (logical != of.logicalSectorSize()) {
-                throw invalid(path, "its sectors must be as large as its parent's", "leave the sector size out");
-            }
-            int physical = create.physicalSectorSize() == 0 ? of.physicalSectorSize() : create.physicalSectorSize();
-            ParentLocator locator = VhdxChain.locate(
-                    child, parent, open.image().headers.current().dataWrite());
-            return plan(
-                    path,
-                    create.blockSize() == 0 ? OTHER_BLOCK : create.blockSize(),
-                    false,
-                    create.size() == 0 ? open.size() : create.size(),
-                    logical,
-                    physical,
-                    Optional.of(locator),
-                    options.random());
+        Metadata of = open.image().metadata();
+        int logical = create.logicalSectorSize() == 0 ? of.logicalSectorSize() : create.logicalSectorSize();
+        if (logical != of.logicalSectorSize()) {
+            throw invalid(path, "its sectors must be as large as its parent's", "leave the sector size out");
         }
+        int physical = create.physicalSectorSize() == 0 ? of.physicalSectorSize() : create.physicalSectorSize();
+        ParentLocator locator =
+                VhdxChain.locate(child, parent, open.image().headers.current().dataWrite());
+        return plan(
+                path,
+                create.blockSize() == 0 ? OTHER_BLOCK : create.blockSize(),
+                false,
+                create.size() == 0 ? open.size() : create.size(),
+                logical,
+                physical,
+                Optional.of(locator),
+                options.random());
     }
 
     private static Plan plan(

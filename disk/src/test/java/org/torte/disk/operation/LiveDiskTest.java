@@ -7,6 +7,7 @@ import static org.torte.disk.operation.Images.MIB;
 import static org.torte.disk.operation.Images.OPTIONS;
 import static org.torte.disk.operation.Images.pattern;
 
+import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -29,6 +30,7 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.ValueSource;
 import org.torte.disk.CheckReport;
 import org.torte.disk.CreateOptions;
 import org.torte.disk.DiskException;
@@ -196,6 +198,9 @@ class LiveDiskTest {
                 Guests guests = new Guests(disk, model, random, what)) {
             for (int i = 0; i < 4; i++) {
                 Path child = images.path("checkpoint" + i);
+                if (i < 2) {
+                    disk.prepare(child);
+                }
                 if (i % 2 == 0) {
                     kept.add(disk.layers().getFirst());
                     guests.between(() -> {
@@ -224,6 +229,59 @@ class LiveDiskTest {
         }
         try (var left = Files.list(folder)) {
             assertThat(left.map(Path::toString)).noneMatch(name -> name.endsWith(LiveDisk.PART));
+        }
+    }
+
+    /** What no two images have in common: among it is the identifier of the disk. */
+    private static byte[] metadata(Path file) throws IOException {
+        try (var channel = Files.newByteChannel(file)) {
+            byte[] bytes = new byte[MIB];
+            channel.position(2L * MIB).read(java.nio.ByteBuffer.wrap(bytes));
+            return bytes;
+        }
+    }
+
+    /** What is made ahead is of use unless the disk has become another one; the result is the same. */
+    @ParameterizedTest
+    @ValueSource(strings = {"nothing", "write", "grow", "take away", "abandon"})
+    void aChildIsMadeAheadAndOnceMoreIfTheDiskHasChangedInAWayThatMatters(String change) throws Exception {
+        Images images = new Images(folder, DiskFormat.VHDX);
+        Path top = images.chainOfThree();
+        Path child = images.path("child");
+        Path part = child.resolveSibling(child.getFileName() + LiveDisk.PART);
+        long size;
+        try (LiveDisk disk = LiveDisk.open(top, DiskFormat.VHDX, OPTIONS)) {
+            disk.prepare(child);
+            assertThat(part).exists();
+            byte[] made = metadata(part);
+            switch (change) {
+                // The first write of who opened it changes the content identifier, which the child has to know.
+                case "write" -> disk.write(0, pattern(512, 7));
+                case "grow" -> disk.resize(disk.size() + MIB);
+                case "take away" -> Files.delete(part);
+                case "abandon" -> disk.abandon(child);
+                default -> {}
+            }
+            assertThat(Files.exists(part)).isEqualTo(!change.equals("take away") && !change.equals("abandon"));
+            if (change.equals("take away")) {
+                assertThatThrownBy(() -> disk.checkpoint(child)).isInstanceOf(DiskException.class);
+                assertThat(disk.layers().getFirst()).isEqualTo(top.toRealPath());
+            }
+            size = disk.size();
+            disk.checkpoint(child);
+            assertThat(part).doesNotExist();
+            assertThat(Arrays.equals(metadata(child), made)).isEqualTo(change.equals("nothing"));
+            disk.write(512, pattern(512, 9));
+            disk.abandon(child);
+        }
+        assertThat(VirtualDisks.check(child, DiskFormat.VHDX, DiskOptions.readOnly(), false)
+                        .sound())
+                .isTrue();
+        try (VirtualDisk disk = VirtualDisks.open(child, DiskFormat.VHDX, DiskOptions.readOnly())) {
+            assertThat(disk.size()).isEqualTo(size);
+            byte[] found = new byte[512];
+            disk.read(512, MemorySegment.ofArray(found), 0, 512);
+            assertThat(found).isEqualTo(pattern(512, 9));
         }
     }
 
