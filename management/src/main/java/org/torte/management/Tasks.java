@@ -73,7 +73,8 @@ public final class Tasks {
     /**
      * Begins a task that runs on a thread of its own.
      *
-     * @param before runs first, on the caller's thread, and may refuse; no task remains then
+     * @param before runs first, on the caller's thread, and may refuse; no task remains then, or one that has failed if it
+     *     cannot be removed
      * @throws Problem UNAVAILABLE when it cannot be written down
      */
     Task start(String kind, String target, String targetName, String owner, Consumer<Task> before, Work work) {
@@ -106,7 +107,9 @@ public final class Tasks {
             before.accept(task);
             WhatIf.wouldChange();
         } catch (RuntimeException e) {
-            forget("DELETE FROM task WHERE id = ?", id);
+            if (!forget("DELETE FROM task WHERE id = ?", id)) {
+                task.end(Task.State.FAILED, now(), failure(problem(e)));
+            }
             throw e;
         }
         running.put(id, task);
@@ -126,7 +129,7 @@ public final class Tasks {
         } catch (Throwable e) {
             Problem problem = problem(e);
             state = problem.kind() == Problem.Kind.CANCELLED ? Task.State.CANCELLED : Task.State.FAILED;
-            failure = new Task.Failure(problem.kind(), problem.cause(), problem.remedy());
+            failure = failure(problem);
             if (!(e instanceof Problem)) {
                 LOG.log(Level.ERROR, "task " + task.id() + " failed", e);
             }
@@ -142,16 +145,22 @@ public final class Tasks {
     private void finish(Task task, Task.State state, Task.@Nullable Failure failure) {
         task.end(state, now(), failure);
         running.remove(task.id());
-        forget("DELETE FROM task WHERE id <= ? AND state <> 'RUNNING'", task.id() - KEPT);
+        boolean _ = forget("DELETE FROM task WHERE id <= ? AND state <> 'RUNNING'", task.id() - KEPT);
     }
 
-    /** Removes rows, now or another time. */
-    private void forget(String sql, long id) {
+    /** Removes rows, if that is possible now. */
+    private boolean forget(String sql, long id) {
         try {
             database.update(sql, id);
+            return true;
         } catch (Problem e) {
             LOG.log(Level.WARNING, "a task is kept longer: " + e.line());
+            return false;
         }
+    }
+
+    private static Task.Failure failure(Problem problem) {
+        return new Task.Failure(problem.kind(), problem.cause(), problem.remedy());
     }
 
     /** What users are told of an exception. */

@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.io.IOException;
 import java.io.OutputStream;
+import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Instant;
@@ -156,6 +157,45 @@ class DataFolderFaultsTest {
             assertThat(host.events().last()).isGreaterThanOrEqualTo(events);
             assertGapless(host.events());
         }
+    }
+
+    @Test
+    void whatIsRefusedWhenThereIsNoRoomToForgetItIsNotLeftRunning() throws Exception {
+        try (DataFolder data = small();
+                Host host = host(data)) {
+            assertThatExceptionOfType(Problem.class)
+                    .isThrownBy(() -> host.tasks()
+                            .start(
+                                    "vm.start",
+                                    "1",
+                                    "web1",
+                                    "me",
+                                    _ -> {
+                                        try {
+                                            fill(place().resolve("filler"));
+                                        } catch (IOException e) {
+                                            throw new UncheckedIOException(e);
+                                        }
+                                        throw new Problem(Problem.Kind.CONFLICT, "it is busy", "wait");
+                                    },
+                                    _ -> {}))
+                    .withMessageContaining("it is busy");
+            assertRefused(host);
+            Files.delete(place().resolve("filler"));
+            // Writes what is still to be written.
+            ended(host.tasks().start("vm.start", "1", "web1", "me", _ -> {}, _ -> {}));
+            assertRefused(host);
+        }
+        try (DataFolder data = DataFolder.open(place().resolve("data"));
+                Host host = host(data)) {
+            assertRefused(host);
+        }
+    }
+
+    private static void assertRefused(Host host) {
+        Task.View refused = host.tasks().find(1).orElseThrow();
+        assertThat(refused.state()).isEqualTo(Task.State.FAILED);
+        assertThat(refused.problem()).isEqualTo(new Task.Failure(Problem.Kind.CONFLICT, "it is busy", "wait"));
     }
 
     private static void assertGapless(Events events) {
