@@ -8,6 +8,7 @@ import java.nio.file.Path;
 import java.time.InstantSource;
 import java.util.ArrayList;
 import java.util.Comparator;
+import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
@@ -127,7 +128,9 @@ public final class Host implements AutoCloseable {
                     "give the user of the service permission to read it",
                     e);
         }
-        folders.forEach(this::load);
+        Set<String> names = new HashSet<>();
+        // Reading them is most of the work, and does not depend on each other.
+        folders.parallelStream().map(Host::read).toList().forEach(found -> load(found, names));
         events.add("service.started", "", Map.of("machines", machines.size(), "unreadable", unreadable.size()));
         machines.values().forEach(this::adopt);
         // A machine whose definition cannot be read may run.
@@ -161,15 +164,43 @@ public final class Host implements AutoCloseable {
         }
     }
 
-    private void load(Path path) {
+    /** A folder with the definition in it, or why there is none. */
+    private record Found(
+            VmFolder folder,
+            @Nullable VmDefinition definition,
+            @Nullable Problem problem) {}
+
+    private static Found read(Path path) {
         VmFolder folder = new VmFolder(path);
         try {
-            VmDefinition definition = folder.readUpgraded();
-            refuseTaken(definition);
-            machines.put(definition.id(), vm(folder, definition));
+            return new Found(folder, folder.readUpgraded(), null);
         } catch (Problem e) {
-            unreadable.put(path, e);
-            LOG.log(Level.WARNING, e.line());
+            return new Found(folder, null, e);
+        }
+    }
+
+    /**
+     * Takes one in.
+     *
+     * @param names the keys of those that are there already
+     */
+    private void load(Found found, Set<String> names) {
+        VmDefinition definition = found.definition;
+        Problem problem = found.problem;
+        try {
+            if (definition != null) {
+                refuseId(definition);
+                if (!names.add(VmDefinition.key(definition.name()))) {
+                    throw taken(definition.name());
+                }
+                machines.put(definition.id(), vm(found.folder, definition));
+            }
+        } catch (Problem e) {
+            problem = e;
+        }
+        if (problem != null) {
+            unreadable.put(found.folder.path(), problem);
+            LOG.log(Level.WARNING, problem.line());
         }
     }
 
@@ -268,13 +299,17 @@ public final class Host implements AutoCloseable {
     }
 
     private void refuseTaken(VmDefinition definition) {
+        refuseId(definition);
+        refuseName(definition);
+    }
+
+    private void refuseId(VmDefinition definition) {
         if (machines.containsKey(definition.id())) {
             throw new Problem(
                     Problem.Kind.EXISTS,
                     "there is a virtual machine with the id " + definition.id() + " already",
                     "this is a copy of it: give it another id in its definition, or remove one of them");
         }
-        refuseName(definition);
     }
 
     /** What is taken from a machine is as it is while it is off, or as a checkpoint has it. */
@@ -293,12 +328,14 @@ public final class Host implements AutoCloseable {
     private void refuseName(String name, UUID id) {
         named(name).ifPresent(other -> {
             if (!other.id().equals(id)) {
-                throw new Problem(
-                        Problem.Kind.EXISTS,
-                        "there is a virtual machine called " + name + " already",
-                        "choose another name");
+                throw taken(name);
             }
         });
+    }
+
+    private static Problem taken(String name) {
+        return new Problem(
+                Problem.Kind.EXISTS, "there is a virtual machine called " + name + " already", "choose another name");
     }
 
     /**
