@@ -598,6 +598,7 @@ public final class Vm {
             }
             running = worker;
             if (running == null) {
+                folder.sweep();
                 to(folder.isSaved(definition) ? VmState.SAVED : VmState.OFF);
                 return;
             }
@@ -646,6 +647,10 @@ public final class Vm {
             memory = null;
             since = null;
             lastEnd = end;
+            if (holder == null) {
+                // Otherwise its task still writes there, and does that when it ends.
+                folder.sweep();
+            }
             to(folder.isSaved(definition) ? VmState.SAVED : VmState.OFF);
         }
         ports.end(id());
