@@ -93,6 +93,11 @@ final class ServiceProcess implements AutoCloseable {
         return address.processId();
     }
 
+    /** Where a WebSocket of it is. */
+    URI socket(String path) {
+        return URI.create(address.url().replaceFirst("^http", "ws") + path);
+    }
+
     Path log() {
         return data.resolveSibling(data.getFileName() + ".log");
     }
