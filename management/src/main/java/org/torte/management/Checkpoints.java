@@ -11,6 +11,7 @@ import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
@@ -48,6 +49,9 @@ import org.torte.management.process.Worker;
 public final class Checkpoints {
     private static final Duration MAKE_LIMIT = Duration.ofMinutes(10);
     private static final Duration MERGE_LIMIT = Duration.ofDays(7);
+    /** How long a worker may take to end what is not wanted any more; a slow disk may hold it up. */
+    private static final Duration CANCEL_LIMIT = Duration.ofMinutes(2);
+
     private static final Duration END_LIMIT = Duration.ofSeconds(20);
     /** For how long the guest's file systems are frozen at most, and how long it may take to freeze them; seconds. */
     private static final int HOLD = 60, FREEZE = 30;
@@ -364,7 +368,9 @@ public final class Checkpoints {
             if (checkpoint.savedState() != null) {
                 arguments.put("memory", files.path(checkpoint.savedState()).toString());
             }
-            JsonNode answer = task.await(
+            JsonNode answer = await(
+                    task,
+                    worker,
                     worker.ask("checkpoint.new", arguments, said -> percent(task, said)),
                     MAKE_LIMIT,
                     "making the checkpoint",
@@ -377,7 +383,8 @@ public final class Checkpoints {
                                     + mebibytes(answer, "copied-again") + " MiB of it again in "
                                     + answer.path("rounds").asInt() + " rounds; it stood still for " + stood
                                     + " ms, for "
-                                    + mebibytes(answer, "copied-last") + " MiB and its disks");
+                                    + mebibytes(answer, "copied-last") + " MiB and its disks"
+                                    + slowed(answer.path("least-speed").asDouble(1)));
             Consistency known = checkpoint.consistency();
             if (frozen && answer.path("frozen").asBoolean()) {
                 known = Consistency.FILE_SYSTEMS;
@@ -389,6 +396,42 @@ public final class Checkpoints {
         } finally {
             if (frozen) {
                 thaw(task, worker);
+            }
+        }
+    }
+
+    private static String slowed(double speed) {
+        return speed == 1
+                ? ""
+                : String.format(
+                        Locale.ROOT,
+                        "; it wrote faster than that and was slowed down meanwhile, to %.1f %% of its speed",
+                        speed * 100);
+    }
+
+    /**
+     * Waits for what a worker does. If nobody wants to wait any longer the worker is told, and it has the last word: what
+     * could not be ended any more is done.
+     */
+    private static JsonNode await(
+            Task task, Worker worker, CompletableFuture<JsonNode> asked, Duration limit, String what, String remedy) {
+        try {
+            return task.await(asked, limit, what, remedy);
+        } catch (Problem e) {
+            if (asked.isDone() || Thread.currentThread().isInterrupted()) {
+                throw e;
+            }
+            worker.cancel(asked);
+            try {
+                JsonNode done = asked.get(CANCEL_LIMIT.toSeconds(), TimeUnit.SECONDS);
+                task.log("it was too late to end " + what + ": it is done");
+                return done;
+            } catch (ExecutionException | TimeoutException later) {
+                e.addSuppressed(later);
+                throw e;
+            } catch (InterruptedException later) {
+                Thread.currentThread().interrupt();
+                throw e;
             }
         }
     }
@@ -466,7 +509,9 @@ public final class Checkpoints {
             Link link = left.getFirst();
             Optional<Worker> running = vm.worker().filter(_ -> inUse(vm.definition(), link.child()));
             if (running.isPresent()) {
-                task.await(
+                JsonNode _ = await(
+                        task,
+                        running.get(),
                         running.get()
                                 .ask(
                                         "checkpoint.merge",

@@ -227,6 +227,47 @@ class CheckpointsTest {
                 .satisfies(e -> assertThat(e.line()).contains(words));
     }
 
+    /** Begins a checkpoint at which the worker stays, and cancels it there. */
+    private static Task cancelled(Place place) throws InterruptedException {
+        done(place.vm().start("me"));
+        place.workers.silent.add("checkpoint.new");
+        Task task = place.vm().checkpoints().create("me", "one", Kind.STANDARD);
+        while (!place.workers.asked.contains("checkpoint.new")) {
+            Thread.onSpinWait();
+        }
+        place.kept.put("one", place.model.clone());
+        task.cancel();
+        assertThat(task.await(60, TimeUnit.SECONDS)).isTrue();
+        place.workers.silent.clear();
+        return task;
+    }
+
+    @Test
+    void aCheckpointThatIsCancelledIsEndedByItsWorkerAndThereIsNone() throws Exception {
+        try (Place place = new Place(folder.resolve("a"))) {
+            List<Hardware.Disk> before = place.definition().disks();
+            Task task = cancelled(place);
+            assertThat(task.view().state()).isEqualTo(Task.State.CANCELLED);
+            assertThat(place.workers.asked).contains("cancel");
+            assertThat(place.definition().checkpoints().items()).isEmpty();
+            assertThat(place.definition().disks()).isEqualTo(before);
+            done(place.vm().checkpoints().create("me", "one", Kind.STANDARD));
+            place.verify("cancelled", List.of(place.model));
+        }
+    }
+
+    @Test
+    void aCheckpointThatIsCancelledTooLateIsDoneAndItsTaskSaysSo() throws Exception {
+        try (Place place = new Place(folder.resolve("a"))) {
+            place.workers.tooLate = true;
+            Task task = cancelled(place);
+            assertThat(task.view().state()).isEqualTo(Task.State.SUCCEEDED);
+            assertThat(task.view().log()).anyMatch(line -> line.contains("too late"));
+            assertThat(place.definition().checkpoints().items()).hasSize(1);
+            place.verify("cancelled too late", List.of(place.model));
+        }
+    }
+
     /**
      * A life with checkpoints: a chain of two, back to the first with the present kept, and all of them removed: one in the
      * middle of a branch, one at its end, and the one that the machine goes on from.

@@ -6,7 +6,7 @@ import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.ArrayList;
+import java.util.IdentityHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -18,6 +18,7 @@ import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.function.Consumer;
+import java.util.function.Supplier;
 import java.util.function.UnaryOperator;
 import org.torte.disk.DiskFormat;
 import org.torte.disk.DiskOptions;
@@ -43,6 +44,8 @@ public final class FakeWorkers implements Workers {
     };
     /** Workers that are started from now on open the disks of their definition, and forget saved state. */
     boolean withDisks;
+    /** What is cancelled while it is silent has been done. */
+    boolean tooLate;
     /** Told of each step of a worker; one that throws {@link Killed} ends the worker there. */
     Consumer<String> steps = _ -> {};
 
@@ -154,7 +157,10 @@ public final class FakeWorkers implements Workers {
         final CompletableFuture<Void> ready;
         final CompletableFuture<WorkerEnd> end = new CompletableFuture<>();
         private final VmFolder folder;
-        private final List<CompletableFuture<JsonNode>> unanswered = new ArrayList<>();
+        /** What was asked while it was silent, with what it does about it when that is cancelled. */
+        private final IdentityHashMap<CompletableFuture<JsonNode>, Supplier<CompletableFuture<JsonNode>>> unanswered =
+                new IdentityHashMap<>();
+
         final List<LiveDisk> disks = new CopyOnWriteArrayList<>();
         private String state = "running";
         /** What it says of its guest's memory, if it has dynamic memory. */
@@ -194,7 +200,7 @@ public final class FakeWorkers implements Workers {
             }
             if (silent.contains(command)) {
                 CompletableFuture<JsonNode> never = new CompletableFuture<>();
-                unanswered.add(never);
+                unanswered.put(never, () -> checkpoints(command, arguments));
                 return never;
             }
             switch (command) {
@@ -226,6 +232,18 @@ public final class FakeWorkers implements Workers {
                 default -> {}
             }
             return CompletableFuture.completedFuture(Json.MAPPER.valueToTree(Map.of("state", state)));
+        }
+
+        @Override
+        @SuppressWarnings("UndefinedEquals")
+        public synchronized void cancel(CompletableFuture<JsonNode> question) {
+            asked.add("cancel");
+            Supplier<CompletableFuture<JsonNode>> work = unanswered.remove(question);
+            if (work != null && tooLate) {
+                question.complete(work.get().join());
+            } else if (work != null) {
+                question.completeExceptionally(new Problem(Problem.Kind.CANCELLED, "cancelled", "ask again"));
+            }
         }
 
         private CompletableFuture<JsonNode> checkpoints(String command, Map<String, ?> arguments) {

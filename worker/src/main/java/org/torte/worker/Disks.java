@@ -274,6 +274,35 @@ final class Disks implements AutoCloseable {
         }
     }
 
+    /**
+     * Makes ahead what {@link #checkpoint} needs, while the guest uses its disks.
+     *
+     * @throws InputException when that cannot be done; nothing is left then
+     */
+    synchronized void prepare(Map<Integer, Path> children) {
+        try {
+            children.forEach((unit, child) -> live(unit).prepare(child));
+        } catch (DiskException | InputException e) {
+            abandon(children);
+            throw new InputException(String.valueOf(e.getMessage()));
+        }
+    }
+
+    /** Deletes what was made ahead and is not in use now. */
+    synchronized void abandon(Map<Integer, Path> children) {
+        children.forEach((unit, child) -> {
+            Attached found = units.get(unit);
+            try {
+                if (found != null && found.disk instanceof LiveDisk disk) {
+                    disk.abandon(child);
+                }
+            } catch (DiskException e) {
+                System.getLogger(Disks.class.getName())
+                        .log(System.Logger.Level.WARNING, "a file was not deleted: " + e.getMessage());
+            }
+        });
+    }
+
     /** Merges a child that has nothing yet; what cannot be undone is a longer chain, which reads the same. */
     private static void undo(LiveDisk disk, Path child, RuntimeException reason) {
         try {

@@ -319,6 +319,11 @@ public final class VirtualMachine implements AutoCloseable {
         return processorLimit.percent();
     }
 
+    /** The same, in thousandths, with what a copy of its memory that is under way leaves it. */
+    int effectiveProcessorLimit() {
+        return processorLimit.effective();
+    }
+
     /** Stops processors and time; on return nothing in the machine moves. */
     public void pause() {
         synchronized (standing) {
@@ -398,44 +403,56 @@ public final class VirtualMachine implements AutoCloseable {
 
     /**
      * Keeps the machine as it is at one moment: its disks' files stay as they are, and what the guest writes from then on
-     * goes to new differencing disks. Memory is copied while the machine runs; it stands for that moment and then goes on.
+     * goes to new differencing disks. Memory is copied while the machine runs; it is slowed down if it writes faster than
+     * that ({@link LiveCopy}), stands for that moment and then goes on at its usual speed.
      * A paused one stays paused. All disks change or none.
      *
      * @param memory where its memory and devices go, for a machine that is to go on from there; nothing if only the disks
      *     are kept. The file is there when it is complete and durable, which is after the machine has gone on
      * @param children the new files, by unit
-     * @param progress told how far the copying is
+     * @param progress told how far the copying is; whatever it throws ends the checkpoint, with the machine as before
      * @return how it went
      * @throws InputException when that cannot be done; the machine goes on as before. If its memory cannot be made durable
      *     in the end, there is no file of it, and the disks are in the new files
      */
     public Checkpointed checkpoint(Optional<Path> memory, Map<Integer, Path> children, LiveCopy.Progress progress) {
         synchronized (copying) {
-            if (memory.isEmpty()) {
-                return checkpoint(children, () -> {});
+            try {
+                return copyAndCheckpoint(memory, children, progress);
+            } finally {
+                disks.abandon(children);
             }
-            try (MachineFile saved = new MachineFile(memory.get(), machine);
-                    LiveCopy copy = liveCopy(saved.memory(), progress)) {
-                saved.writing(copy::all);
-                saved.force();
+        }
+    }
+
+    private Checkpointed copyAndCheckpoint(
+            Optional<Path> memory, Map<Integer, Path> children, LiveCopy.Progress progress) {
+        if (memory.isEmpty()) {
+            disks.prepare(children);
+            return checkpoint(children, () -> {});
+        }
+        try (MachineFile saved = new MachineFile(memory.get(), machine);
+                LiveCopy copy = liveCopy(saved.memory(), progress)) {
+            saved.writing(copy::all);
+            saved.force();
+            disks.flush();
+            disks.prepare(children);
+            saved.writing(copy::rounds);
+            AtomicReference<LiveCopy.@Nullable Copied> copied = new AtomicReference<>();
+            Checkpointed done = checkpoint(children, () -> {
                 disks.flush();
-                saved.writing(copy::rounds);
-                AtomicReference<LiveCopy.@Nullable Copied> copied = new AtomicReference<>();
-                Checkpointed done = checkpoint(children, () -> {
-                    disks.flush();
-                    saved.devices(machine, disks, networks, source);
-                    saved.writing(() -> copied.set(copy.rest()));
-                    saved.end();
-                });
-                saved.commit();
-                return new Checkpointed(done.stood, done.frozen, Optional.ofNullable(copied.get()));
-            }
+                saved.devices(machine, disks, networks, source);
+                saved.writing(() -> copied.set(copy.rest()));
+                saved.end();
+            });
+            saved.commit();
+            return new Checkpointed(done.stood, done.frozen, Optional.ofNullable(copied.get()));
         }
     }
 
     /** Copying that ends with the machine. */
     private LiveCopy liveCopy(MemorySink sink, LiveCopy.Progress progress) {
-        return new LiveCopy(machine.memory(), machine.partition(), sink, (done, total) -> {
+        return new LiveCopy(machine.memory(), machine.partition(), sink, processorLimit::slow, (done, total) -> {
             if (machine.isEnding()) {
                 throw new InputException("the machine has ended; start it again");
             }

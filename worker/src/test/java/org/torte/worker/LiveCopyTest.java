@@ -1,6 +1,7 @@
 package org.torte.worker;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
@@ -13,12 +14,14 @@ import java.time.Duration;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.atomic.AtomicInteger;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.torte.base.GuestMemory;
 import org.torte.base.MemorySink;
+import org.torte.hypervisor.LiveCopy;
 import org.torte.hypervisor.TranslatorMode;
 
 /** Memory is copied while a guest writes to it without end, in pages that must agree with each other at every moment. */
@@ -27,6 +30,9 @@ class LiveCopyTest {
     private static final int MEMORY = 64 << 20, ADDRESS = 1 << 20, HEADER = 32;
     /** The pages that the guest writes in turn, and how many: more than what ends the rounds. */
     private static final int FIRST = 8 << 20, PAGES = 3000;
+
+    /** Percent of a processor of the host that its owner leaves the guest. */
+    private static final int LIMIT = 80, FULL = LIMIT * 10;
 
     @TempDir
     Path folder;
@@ -182,6 +188,74 @@ class LiveCopyTest {
             again.console().waitForText("...", Duration.ofMinutes(2));
         }
         assertThat(said()).containsPattern("^\\.+$");
+    }
+
+    /** A sink that is slower than the guest, however slow that is: it waits until the guest has written all pages once more. */
+    private static final class Slow implements MemorySink {
+        private final VirtualMachine machine;
+        private final Runnable slowedDown;
+        /** A round begins anew with the lowest address. */
+        private long last = Long.MAX_VALUE;
+
+        Slow(VirtualMachine machine, Runnable slowedDown) {
+            this.machine = machine;
+            this.slowedDown = slowedDown;
+        }
+
+        @Override
+        public void pages(long address, byte[] bytes, int length) {
+            long before = address > last ? 0 : passes();
+            last = address;
+            while (passes() < before + 2 && machine.state() == VirtualMachine.State.RUNNING) {
+                Thread.onSpinWait();
+            }
+            if (machine.effectiveProcessorLimit() < FULL) {
+                slowedDown.run();
+            }
+        }
+
+        /** Each ends with a dot; what has come to the console may be late. */
+        private long passes() {
+            return machine.statistics().portWrites();
+        }
+
+        @Override
+        public void zeroes(long address, long length) {}
+    }
+
+    @Test
+    void aGuestThatWritesFasterThanItIsCopiedIsSlowedDownUntilTheLastMoment() throws IOException {
+        try (VirtualMachine machine = running(TranslatorMode.OFF, 0)) {
+            machine.limitProcessors(LIMIT);
+            AtomicInteger least = new AtomicInteger(FULL);
+            LiveCopy.Copied copied = machine.copyMemory(
+                    new Slow(machine, () -> least.set(machine.effectiveProcessorLimit())),
+                    _ -> assertThat(machine.effectiveProcessorLimit()).isEqualTo(FULL));
+            assertThat(copied.speed()).isBetween(2, 3);
+            assertThat(least.get()).isBetween(1, 2);
+            assertThat(copied.again()).isLessThan((MEMORY >> 12) * 2L);
+            assertThat(machine.processorLimit()).isEqualTo(LIMIT);
+            assertThat(said()).doesNotContain("X");
+        }
+    }
+
+    @Test
+    void aGuestThatWasSlowedDownHasItsSpeedBackWhateverEndsTheCopying() throws IOException {
+        try (VirtualMachine machine = running(TranslatorMode.OFF, 0)) {
+            machine.limitProcessors(LIMIT);
+            assertThatThrownBy(() -> machine.copyMemory(
+                            new Slow(machine, () -> {
+                                throw new InputException("the disk is full");
+                            }),
+                            _ -> {}))
+                    .hasMessage("the disk is full");
+            assertThat(machine.effectiveProcessorLimit()).isEqualTo(FULL);
+            assertThat(machine.state()).isEqualTo(VirtualMachine.State.RUNNING);
+            assertThatThrownBy(() -> machine.copyMemory(new Slow(machine, machine::powerOff), _ -> {}))
+                    .hasMessageContaining("has ended");
+            assertThat(machine.effectiveProcessorLimit()).isEqualTo(FULL);
+            assertThat(machine.awaitExit(Duration.ofMinutes(1))).isEqualTo(new ExitReport.Stopped());
+        }
     }
 
     /** The pages before the one that is being written have this pass's number, those behind it the last one's. */

@@ -38,7 +38,7 @@ class ConsoleKillTest {
 
     /** Who looks and types. */
     private static final class Viewer implements WebSocket.Listener {
-        private final StringBuffer seen = new StringBuffer();
+        private final StringBuilder seen = new StringBuilder();
         private final CompletableFuture<String> end = new CompletableFuture<>();
         private final WebSocket socket;
 
@@ -56,14 +56,18 @@ class ConsoleKillTest {
         }
 
         void awaitText(String text) throws InterruptedException {
-            while (!seen.toString().equals(text)) {
-                assertThat(text).startsWith(seen.toString());
+            while (!seen().equals(text)) {
+                assertThat(text).startsWith(seen());
                 Thread.sleep(5);
             }
         }
 
+        private synchronized String seen() {
+            return seen.toString();
+        }
+
         @Override
-        public @Nullable CompletionStage<?> onBinary(WebSocket from, ByteBuffer data, boolean last) {
+        public synchronized @Nullable CompletionStage<?> onBinary(WebSocket from, ByteBuffer data, boolean last) {
             seen.append(StandardCharsets.ISO_8859_1.decode(data));
             from.request(1);
             return null;

@@ -77,7 +77,7 @@ class LiveCopyContractTest {
 
     private static void copy(ContractGuest guest) throws Exception {
         try (GuestMemory to = GuestMemory.allocate(guest.memory.size());
-                LiveCopy copy = new LiveCopy(guest.memory, guest.partition, new Copy(to), (_, _) -> {})) {
+                LiveCopy copy = new LiveCopy(guest.memory, guest.partition, new Copy(to), _ -> {}, (_, _) -> {})) {
             int before = guest.memory.getInt(FIRST);
             CompletableFuture<?> run = guest.start();
             AtomicBoolean ends = new AtomicBoolean();

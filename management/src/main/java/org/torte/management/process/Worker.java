@@ -38,6 +38,14 @@ public interface Worker {
     CompletableFuture<JsonNode> ask(String command, Map<String, ?> arguments, Consumer<String> progress);
 
     /**
+     * Says that the answer is not wanted any more. What was asked for ends if it still can without harm: it is answered in
+     * any case, as cancelled or as what it came to.
+     *
+     * @param asked what {@link #ask} gave
+     */
+    void cancel(CompletableFuture<JsonNode> asked);
+
+    /**
      * Has somebody told when it stops answering, with what is known of its process, and when it answers again, with nothing.
      * Told on a thread of the worker's; at once, if it does not answer now. For one listener.
      */

@@ -171,6 +171,7 @@ final class WorkerProcess implements Worker {
                     case "bad-request" -> Problem.Kind.INVALID;
                     case "wrong-state", "busy" -> Problem.Kind.CONFLICT;
                     case "timeout" -> Problem.Kind.TIMEOUT;
+                    case "cancelled" -> Problem.Kind.CANCELLED;
                     default -> Problem.Kind.FAILED;
                 },
                 end < 0 ? message : message.substring(0, end),
@@ -199,6 +200,17 @@ final class WorkerProcess implements Worker {
             answer.completeExceptionally(gone());
         }
         return answer;
+    }
+
+    /** It is about this very answer, not one like it. */
+    @Override
+    @SuppressWarnings("ReferenceEquality")
+    public void cancel(CompletableFuture<JsonNode> asked) {
+        this.asked.forEach((id, question) -> {
+            if (question.answer() == asked) {
+                CompletableFuture<JsonNode> _ = ask("cancel", Map.of("request", id));
+            }
+        });
     }
 
     private static Problem gone() {

@@ -47,6 +47,11 @@ public final class ControlCommands {
         default boolean gone() {
             return false;
         }
+
+        /** Whether it is not wanted any more: what can be undone ends then. */
+        default boolean cancelled() {
+            return false;
+        }
     }
 
     /** Commands for one machine. */

@@ -18,6 +18,8 @@ public final class ControlException extends RuntimeException {
         HOST,
         /** Too many requests at once. */
         BUSY,
+        /** Whoever asked has said that it is not wanted any more. */
+        CANCELLED,
         /** An error of Torte's own. */
         INTERNAL;
 

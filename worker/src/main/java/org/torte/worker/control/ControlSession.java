@@ -11,6 +11,7 @@ import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.ArrayDeque;
 import java.util.EnumSet;
+import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
@@ -72,6 +73,7 @@ final class ControlSession {
     private final ReentrantLock lock = new ReentrantLock();
 
     private final Condition changed = lock.newCondition();
+    private final Map<Object, Asker> underWay = new HashMap<>();
     private final Set<Topic> topics = EnumSet.noneOf(Topic.class);
     private final ArrayDeque<Object> lines = new ArrayDeque<>();
     private int events;
@@ -119,15 +121,6 @@ final class ControlSession {
             boolean _ = writer.join(limit);
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
-        }
-    }
-
-    private void signal() {
-        lock.lock();
-        try {
-            changed.signalAll();
-        } finally {
-            lock.unlock();
         }
     }
 
@@ -256,13 +249,24 @@ final class ControlSession {
             subscribe(id, parameters);
             return;
         }
+        if (method.equals("cancel")) {
+            cancel(id, parameters);
+            return;
+        }
         if (!requests.tryAcquire()) {
             throw new ControlException(
                     ControlException.Code.BUSY, "there are " + MAX_REQUESTS + " requests under way already");
         }
+        Asker asker = new Asker(id);
+        lock.lock();
+        try {
+            underWay.put(id, asker);
+        } finally {
+            lock.unlock();
+        }
         Thread _ = Thread.ofVirtual().name("torte-control-request").start(() -> {
             try {
-                answer(id, commands.execute(method, parameters, new Asker(id)));
+                answer(id, commands.execute(method, parameters, asker));
             } catch (ControlException e) {
                 fail(id, e);
             } catch (RuntimeException | Error e) {
@@ -271,14 +275,43 @@ final class ControlSession {
                 fail(id, new ControlException(ControlException.Code.INTERNAL, "an error of Torte's own: " + e));
             } finally {
                 requests.release();
-                signal();
+                ended(asker);
             }
         });
+    }
+
+    private void ended(Asker asker) {
+        lock.lock();
+        try {
+            boolean _ = underWay.remove(asker.id, asker);
+            changed.signalAll();
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    /** Here and not on a thread of its own, so that it is not before the request that it is about. */
+    private void cancel(Object id, Map<String, Object> parameters) {
+        new ControlParameters(parameters).allow("request");
+        Object request = parameters.get("request");
+        lock.lock();
+        try {
+            Asker asker = request == null ? null : underWay.get(request);
+            if (asker == null) {
+                throw new ControlException(
+                        ControlException.Code.WRONG_STATE, "no request of this client with that id is under way");
+            }
+            asker.cancelled = true;
+        } finally {
+            lock.unlock();
+        }
+        answer(id, Map.of());
     }
 
     /** This client, as long as what it is told can be written to it. */
     private final class Asker implements ControlCommands.Asker {
         private final Object id;
+        private volatile boolean cancelled;
 
         Asker(Object id) {
             this.id = id;
@@ -287,6 +320,11 @@ final class ControlSession {
         @Override
         public void accept(String text) {
             send(Map.of("id", id, "progress", text));
+        }
+
+        @Override
+        public boolean cancelled() {
+            return cancelled;
         }
 
         @Override

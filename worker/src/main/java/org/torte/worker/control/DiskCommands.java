@@ -57,7 +57,7 @@ final class DiskCommands {
         try {
             Merge.Plan plan = disk.merge(file, (done, total) -> {
                 progress.advanced(done, total);
-                return !asker.gone();
+                return !asker.gone() && !asker.cancelled();
             });
             return Map.of(
                     "unit",
@@ -75,7 +75,8 @@ final class DiskCommands {
     static ControlException refused(DiskException e) {
         ControlException.Code code = switch (e.kind()) {
             case IN_USE -> ControlException.Code.BUSY;
-            case CANCELLED, CLOSED -> ControlException.Code.WRONG_STATE;
+            case CANCELLED -> ControlException.Code.CANCELLED;
+            case CLOSED -> ControlException.Code.WRONG_STATE;
             default -> ControlException.Code.HOST;
         };
         return new ControlException(code, String.valueOf(e.getMessage()));

@@ -3,6 +3,7 @@ package org.torte.worker.control;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import com.fasterxml.jackson.jr.ob.JSON;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.nio.ByteBuffer;
@@ -15,11 +16,15 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.FutureTask;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
+import org.torte.base.MemorySink;
 import org.torte.disk.CreateOptions;
 import org.torte.disk.DiskFormat;
 import org.torte.disk.DiskOptions;
@@ -337,6 +342,94 @@ class ControlServerTest {
                 disk.read(at, MemorySegment.ofArray(found), 0, content.length);
                 assertThat(found).isEqualTo(content);
             }
+        }
+    }
+
+    private List<String> files() throws IOException {
+        try (Stream<Path> files = Files.list(folder)) {
+            return files.map(file -> file.getFileName().toString()).sorted().toList();
+        }
+    }
+
+    private Map<String, Object> checkpoint() {
+        return Map.of(
+                "memory",
+                folder.resolve("memory").toString(),
+                "disks",
+                Map.of("0", folder.resolve("child.vhdx").toString()));
+    }
+
+    private void startWithDisk() {
+        Path base = folder.resolve("base.vhdx");
+        VirtualDisks.create(base, DiskFormat.VHDX, CreateOptions.dynamic(1 << 20), DiskOptions.readWrite());
+        machine.addDisk(DiskSource.of(base));
+        machine.start();
+    }
+
+    @Test
+    void aCheckpointThatIsNotWantedAnyMoreEndsAndLeavesNothing() throws IOException {
+        startWithDisk();
+        ControlCommands commands = new ControlCommands(machine);
+        List<String> told = new ArrayList<>();
+        ControlCommands.Asker changingHisMind = new ControlCommands.Asker() {
+            @Override
+            public void accept(String text) {
+                told.add(text);
+            }
+
+            @Override
+            public boolean cancelled() {
+                return told.size() > 1;
+            }
+        };
+        assertThatThrownBy(() -> commands.execute("checkpoint.new", checkpoint(), changingHisMind))
+                .isInstanceOfSatisfying(
+                        ControlException.class, e -> assertThat(e.code()).isEqualTo(ControlException.Code.CANCELLED));
+        assertThat(told).hasSize(2);
+        assertThat(files()).containsExactly("base.vhdx");
+        assertThat(machine.state()).isEqualTo(VirtualMachine.State.RUNNING);
+        assertThat(machine.disks()).containsEntry(0, DiskSource.of(folder.resolve("base.vhdx")));
+        assertThat(commands.execute("checkpoint.new", checkpoint(), told::add)).containsKey("rounds");
+        assertThat(files()).containsExactly("base.vhdx", "child.vhdx", "memory");
+    }
+
+    @Test
+    void aRequestThatIsUnderWayIsCancelledByItsNumber() throws Exception {
+        startWithDisk();
+        CountDownLatch copying = new CountDownLatch(1);
+        CountDownLatch cancelled = new CountDownLatch(1);
+        MemorySink held = new MemorySink() {
+            @Override
+            public void pages(long address, byte[] bytes, int length) {
+                copying.countDown();
+                try {
+                    cancelled.await();
+                } catch (InterruptedException e) {
+                    throw new IllegalStateException(e);
+                }
+            }
+
+            @Override
+            public void zeroes(long address, long length) {}
+        };
+        try (ControlClient client = connect()) {
+            assertThat(code(client, "cancel", Map.of("request", 77))).isEqualTo("wrong-state");
+            assertThat(code(client, "cancel", Map.of())).isEqualTo("wrong-state");
+            assertThat(code(client, "cancel", Map.of("id", 1))).isEqualTo("bad-request");
+            // Another copy is under way, so that the checkpoint has not begun when it is cancelled.
+            FutureTask<?> other = new FutureTask<>(() -> machine.copyMemory(held, _ -> {}));
+            Thread.ofPlatform().start(other);
+            copying.await();
+            client.send(JSON.std.asString(Map.of("id", 77, "method", "checkpoint.new", "params", checkpoint())));
+            assertThat(code(client, "cancel", Map.of("request", 77))).isEqualTo("result {}");
+            cancelled.countDown();
+            other.get();
+            Map<String, Object> answer = client.receive();
+            while (!Integer.valueOf(77).equals(answer.get("id")) || answer.containsKey("progress")) {
+                answer = client.receive();
+            }
+            assertThat(String.valueOf(answer.get("error"))).contains("cancelled");
+            assertThat(files()).containsExactly("base.vhdx");
         }
     }
 
