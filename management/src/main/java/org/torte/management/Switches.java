@@ -32,6 +32,7 @@ import org.torte.management.process.SwitchHost;
 import org.torte.management.store.DurableFile;
 import org.torte.management.store.Reason;
 import org.torte.network.NetworkException;
+import org.torte.network.host.Nat;
 import org.torte.network.host.PortForward;
 import org.torte.network.process.ConfigurationProblem;
 import org.torte.network.process.NetworkConfiguration;
@@ -68,7 +69,10 @@ public final class Switches implements Ports {
             @Nullable Integer mtu,
 
             @JsonInclude(JsonInclude.Include.NON_NULL) @Nullable
-            List<String> addresses) {
+            List<String> addresses,
+
+            @JsonInclude(JsonInclude.Include.NON_NULL) @Nullable
+            String translation) {
         SwitchDefinition definition() {
             try {
                 SwitchDefinition.Type its = SwitchDefinition.Type.parse(type);
@@ -80,7 +84,8 @@ public final class Switches implements Ports {
                         mtu == null ? LinkState.DEFAULT_MTU : mtu,
                         addresses == null
                                 ? List.of()
-                                : addresses.stream().map(String::valueOf).toList());
+                                : addresses.stream().map(String::valueOf).toList(),
+                        translation == null ? Nat.Kind.USER : Nat.Kind.parse(translation));
             } catch (NetworkException e) {
                 throw new Problem(Problem.Kind.INVALID, String.valueOf(e.getMessage()), "correct it", e);
             }
@@ -92,7 +97,10 @@ public final class Switches implements Ports {
                     one.type().text(),
                     one.hostInterface().isEmpty() ? null : one.hostInterface(),
                     one.mtu(),
-                    one.addresses().isEmpty() ? null : one.addresses());
+                    one.addresses().isEmpty() ? null : one.addresses(),
+                    one.translation() == Nat.Kind.USER
+                            ? null
+                            : one.translation().text());
         }
     }
 
@@ -211,17 +219,23 @@ public final class Switches implements Ports {
      * @param mtu of its ports, as it is if not given
      * @param hostInterface the host's interface, as it is if not given
      * @param addresses of the host, as they are if not given
+     * @param translation who translates addresses, as it is if not given
      * @throws Problem why it cannot be; then it is as it was
      */
     public synchronized SwitchDefinition change(
-            String name, @Nullable Integer mtu, @Nullable String hostInterface, @Nullable List<String> addresses) {
+            String name,
+            @Nullable Integer mtu,
+            @Nullable String hostInterface,
+            @Nullable List<String> addresses,
+            @Nullable String translation) {
         SwitchDefinition old = find(name);
         SwitchDefinition changed = new Wish(
                         old.name(),
                         old.type().text(),
                         hostInterface == null ? old.hostInterface() : hostInterface,
                         mtu == null ? old.mtu() : mtu,
-                        addresses == null ? old.addresses() : addresses)
+                        addresses == null ? old.addresses() : addresses,
+                        translation == null ? old.translation().text() : translation)
                 .definition();
         if (!changed.equals(old)) {
             replace(now -> now.set(now.indexOf(old), changed), old.name());
@@ -273,7 +287,11 @@ public final class Switches implements Ports {
         try {
             switches = List.copyOf(changed);
             boolean ofHost = Stream.concat(before.stream(), switches.stream()).anyMatch(SwitchDefinition::servesHost);
-            for (ConfigurationProblem one : apply(Set.of(), ofHost)) {
+            // Whether the kernel can, its process finds out.
+            boolean byKernel = named(about)
+                    .filter(one -> one.translation() == Nat.Kind.KERNEL)
+                    .isPresent();
+            for (ConfigurationProblem one : apply(Set.of(), ofHost || byKernel)) {
                 if (one.port().isEmpty() && SwitchDefinition.key(one.network()).equals(SwitchDefinition.key(about))) {
                     throw refused(one);
                 }

@@ -21,6 +21,7 @@ import org.torte.management.definition.Adapter;
 import org.torte.management.definition.Hardware;
 import org.torte.management.definition.Port;
 import org.torte.management.definition.VmDefinition;
+import org.torte.network.host.Nat;
 import org.torte.network.process.PortDefinition;
 import org.torte.network.process.SwitchDefinition;
 
@@ -102,7 +103,8 @@ class SwitchesTest {
 
     private SwitchDefinition create(String name, String type, String... addresses) {
         return host.switches()
-                .create(new Switches.Wish(name, type, null, null, addresses.length == 0 ? null : List.of(addresses)));
+                .create(new Switches.Wish(
+                        name, type, null, null, addresses.length == 0 ? null : List.of(addresses), null));
     }
 
     @Test
@@ -114,7 +116,7 @@ class SwitchesTest {
     @Test
     void switchesOutliveTheService() {
         create("lab", "private");
-        SwitchDefinition _ = host.switches().change("LAB", 9000, null, null);
+        SwitchDefinition _ = host.switches().change("LAB", 9000, null, null, null);
         closeHost();
         open();
         assertThat(host.switches().find("lab").mtu()).isEqualTo(9000);
@@ -128,10 +130,10 @@ class SwitchesTest {
         assertThat(lan.hostInterface()).isEqualTo("to-lan");
         assertThat(lan.addresses()).containsExactly("10.1.2.1/24", "fd00::1/64");
         assertThat(process.running).isTrue();
-        assertThat(host.switches().change("lan", null, null, List.of()).addresses())
+        assertThat(host.switches().change("lan", null, null, List.of(), null).addresses())
                 .isEmpty();
         assertThat(host.switches()
-                        .change("lan", null, "lan0", List.of("10.1.3.1/24"))
+                        .change("lan", null, "lan0", List.of("10.1.3.1/24"), null)
                         .hostInterface())
                 .isEqualTo("lan0");
         closeHost();
@@ -144,6 +146,25 @@ class SwitchesTest {
         host.switches().remove("lan");
         assertThat(process.running).isTrue();
         assertThat(process.configuration.switches()).containsExactly(SwitchDefinition.standard());
+    }
+
+    @Test
+    void whoTranslatesAddressesIsKeptAndAskedOfTheProcessAtOnce() {
+        SwitchDefinition changed = host.switches().change("Default", null, null, null, "kernel");
+        assertThat(changed.translation()).isEqualTo(Nat.Kind.KERNEL);
+        assertThat(process.running).as("whether the kernel can").isTrue();
+        assertThat(process.configuration.switches()).containsExactly(changed);
+        closeHost();
+        open();
+        assertThat(host.switches().find("Default")).isEqualTo(changed);
+        assertThatThrownBy(() -> host.switches().change("Default", null, "torte0", null, null))
+                .hasMessageContaining("--nat user");
+        assertThatThrownBy(() -> host.switches().change("Default", null, null, null, "magic"))
+                .hasMessageContaining("user, kernel or auto");
+        create("lab", "private");
+        assertThatThrownBy(() -> host.switches().change("lab", null, null, null, "auto"))
+                .hasMessageContaining("only a nat switch");
+        assertThat(host.switches().change("Default", null, null, null, "user")).isEqualTo(SwitchDefinition.standard());
     }
 
     @Test

@@ -11,6 +11,7 @@ import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.Collection;
 import java.util.List;
+import java.util.function.BiFunction;
 import org.jspecify.annotations.Nullable;
 import org.torte.base.RandomSource;
 import org.torte.base.Timers;
@@ -18,7 +19,9 @@ import org.torte.base.net.LinkState;
 import org.torte.base.net.MacAddress;
 import org.torte.network.gateway.Gateway;
 import org.torte.network.gateway.Lease;
+import org.torte.network.gateway.Subnet;
 import org.torte.network.host.HostService;
+import org.torte.network.host.Nat;
 import org.torte.network.host.PortForward;
 import org.torte.network.host.UserNat;
 
@@ -33,10 +36,10 @@ public final class NatNetwork implements AutoCloseable {
     private final Path folder;
     private final FileChannel lockFile;
     private final VirtualSwitch network;
-    private final UserNat nat;
+    private final Nat nat;
     private final Gateway gateway;
 
-    private NatNetwork(Path folder, FileChannel lockFile, VirtualSwitch network, UserNat nat, Gateway gateway) {
+    private NatNetwork(Path folder, FileChannel lockFile, VirtualSwitch network, Nat nat, Gateway gateway) {
         this.folder = folder;
         this.lockFile = lockFile;
         this.network = network;
@@ -53,6 +56,24 @@ public final class NatNetwork implements AutoCloseable {
      * @throws NetworkException when libslirp is missing or the folder cannot be used
      */
     public static NatNetwork open(Path folder, boolean hostLoopback, Timers timers, RandomSource random) {
+        return open(folder, (_, subnet) -> new UserNat(subnet, LinkState.DEFAULT_MTU, hostLoopback), timers, random);
+    }
+
+    /**
+     * Starts the network of a folder, whose addresses are translated by whom it is said.
+     *
+     * @throws NetworkException when they cannot be, or the folder cannot be used
+     */
+    public static NatNetwork open(Path folder, Nat.Kind translation, Timers timers, RandomSource random) {
+        return open(
+                folder,
+                (chosen, subnet) -> Nat.open(translation, chosen, subnet, LinkState.DEFAULT_MTU),
+                timers,
+                random);
+    }
+
+    private static NatNetwork open(
+            Path folder, BiFunction<Path, Subnet, Nat> upstream, Timers timers, RandomSource random) {
         FileChannel lock = null;
         Gateway gateway = null;
         VirtualSwitch network = null;
@@ -67,13 +88,10 @@ public final class NatNetwork implements AutoCloseable {
                     chosen = folder.resolveSibling(folder.getFileName() + "-" + i);
                 }
             }
-            UserNat[] made = new UserNat[1];
+            Nat[] made = new Nat[1];
+            Path its = chosen;
             gateway = Gateway.open(
-                    chosen,
-                    LinkState.DEFAULT_MTU,
-                    subnet -> made[0] = new UserNat(subnet, LinkState.DEFAULT_MTU, hostLoopback),
-                    timers,
-                    random);
+                    chosen, LinkState.DEFAULT_MTU, subnet -> made[0] = upstream.apply(its, subnet), timers, random);
             network = new VirtualSwitch("nat", timers, random);
             gateway.start(network.addPort(PortSettings.named("gateway").withFloods(1_000_000)));
             NatNetwork started = new NatNetwork(chosen, lock, network, made[0], gateway);
@@ -130,6 +148,11 @@ public final class NatNetwork implements AutoCloseable {
     /** The switch, to show its ports. */
     public VirtualSwitch network() {
         return network;
+    }
+
+    /** Who translates addresses. */
+    public Nat nat() {
+        return nat;
     }
 
     /** The gateway, to show leases. */

@@ -70,6 +70,16 @@ public final class SwitchCommand extends GroupCommand {
                         "internal: what the host's interface gets, as 10.1.2.1/24 or fd00:1:2::1/64; may be repeated")
         List<String> addresses = new ArrayList<>();
 
+        @Option(
+                names = "--nat",
+                paramLabel = "user|kernel|auto",
+                description = {
+                    "nat: who translates addresses: a library, which needs no root; the host's kernel, which does; or the",
+                    "kernel where nothing is in its way (default: user)"
+                })
+        @Nullable
+        String translation;
+
         @Option(names = "--mtu", paramLabel = "BYTES", description = "576 to 65535; 1500 for nat (default: 1500)")
         @Nullable
         String mtu;
@@ -87,6 +97,9 @@ public final class SwitchCommand extends GroupCommand {
             }
             if (mtu != null) {
                 body.put("mtu", Quantities.integer("--mtu", mtu));
+            }
+            if (translation != null) {
+                body.put("translation", translation);
             }
             return change("POST", PATH, body, "make the " + type + " switch " + name, made -> Output.list(text(made)));
         }
@@ -152,11 +165,24 @@ public final class SwitchCommand extends GroupCommand {
                 })
         List<String> addresses = new ArrayList<>();
 
+        @Option(
+                names = "--nat",
+                paramLabel = "user|kernel|auto",
+                description = {
+                    "nat: who translates addresses: a library, which needs no root; the host's kernel, which does; or the",
+                    "kernel where nothing is in its way"
+                })
+        @Nullable
+        String translation;
+
         @Override
         public Integer call() {
             Map<String, Object> body = new LinkedHashMap<>();
             if (mtu != null) {
                 body.put("mtu", Quantities.integer("--mtu", mtu));
+            }
+            if (translation != null) {
+                body.put("translation", translation);
             }
             if (hostInterface != null) {
                 body.put("interface", hostInterface.equals("none") ? "" : hostInterface);
@@ -197,6 +223,9 @@ public final class SwitchCommand extends GroupCommand {
         lines.put("MTU", one.path("mtu").asText());
         for (JsonNode address : one.path("addresses")) {
             lines.merge("host's addresses", address.asText(), (a, b) -> a + ", " + b);
+        }
+        if (one.path("translation").isTextual()) {
+            lines.put("addresses translated by", one.path("translation").asText());
         }
         for (String name : List.of("bridge", "subnet", "gateway", "domain", "problem")) {
             if (one.path(name).isTextual()) {

@@ -30,7 +30,8 @@ final class SwitchRoutes {
     record SwitchChange(
             @Nullable Integer mtu,
             @JsonProperty("interface") @Nullable String hostInterface,
-            @Nullable List<String> addresses) {}
+            @Nullable List<String> addresses,
+            @Nullable String translation) {}
 
     /** An adapter that is connected to a switch. */
     record Connected(String vm, String adapter) {}
@@ -49,6 +50,7 @@ final class SwitchRoutes {
             @Nullable String gateway,
             @Nullable String domain,
             @Nullable String bridge,
+            @Nullable String translation,
             List<Connected> adapters) {}
 
     void add(RoutesConfig routes) {
@@ -86,7 +88,8 @@ final class SwitchRoutes {
         SwitchChange wish = Requests.body(context, SwitchChange.class);
         String name = context.pathParam("switch");
         Callable<SwitchDefinition> change =
-                () -> host.switches().change(name, wish.mtu(), wish.hostInterface(), wish.addresses());
+                () -> host.switches()
+                        .change(name, wish.mtu(), wish.hostInterface(), wish.addresses(), wish.translation());
         if (!Requests.whatIf(context, change)) {
             context.json(answer(change.call(), host.switches().status()));
         }
@@ -129,6 +132,9 @@ final class SwitchRoutes {
                 live.path("gateway").asText(null),
                 live.path("domain").asText(null),
                 live.path("bridge").asText(null),
+                one.type() == SwitchDefinition.Type.NAT
+                        ? live.path("translation").asText(one.translation().text())
+                        : null,
                 adapters);
     }
 }

@@ -72,6 +72,11 @@ public record Subnet(int network, int prefixLength, long prefix6, MacAddress gat
         return (address & mask()) == network;
     }
 
+    /** The first of the network's IPv6 addresses, which nobody has. */
+    public byte[] network6() {
+        return ByteBuffer.allocate(16).putLong(prefix6).putLong(0).array();
+    }
+
     /** The gateway's global IPv6 address, ::1 of the prefix. */
     public byte[] gateway6() {
         return ByteBuffer.allocate(16).putLong(prefix6).putLong(1).array();

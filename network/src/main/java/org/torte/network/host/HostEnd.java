@@ -113,7 +113,7 @@ public final class HostEnd implements AutoCloseable {
     }
 
     /** Whether interfaces can be made and changed (CAP_NET_ADMIN), for what is said when they could not. */
-    private static boolean mayAdminister() {
+    static boolean mayAdminister() {
         try {
             return Files.readAllLines(Path.of("/proc/thread-self/status")).stream()
                     .filter(line -> line.startsWith("CapEff:"))

@@ -179,14 +179,20 @@ public final class Tap implements NetworkAdapter, AutoCloseable {
     @Override
     public int receive(FrameBatch frames, int first) {
         synchronized (writing) {
-            for (int i = first; i < frames.size() && !closed; i++) {
-                int pieces = out.describe(frames, i);
-                if (Posix.writev(writeErrno, fd, out.pieces(), pieces) < 0) {
-                    refused.incrementAndGet();
-                }
+            for (int i = first; i < frames.size(); i++) {
+                write(frames, i);
             }
         }
         return frames.size() - first;
+    }
+
+    /** Gives the host one frame. */
+    void write(FrameBatch frames, int frame) {
+        synchronized (writing) {
+            if (!closed && Posix.writev(writeErrno, fd, out.pieces(), out.describe(frames, frame)) < 0) {
+                refused.incrementAndGet();
+            }
+        }
     }
 
     @Override

@@ -7,11 +7,8 @@ import static java.lang.foreign.ValueLayout.JAVA_SHORT;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
-import java.net.InetAddress;
-import java.net.NetworkInterface;
-import java.net.SocketException;
-import java.nio.ByteBuffer;
-import java.util.Arrays;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
@@ -24,7 +21,6 @@ import org.torte.base.net.FrameOffloads;
 import org.torte.base.net.MacAddress;
 import org.torte.network.NetworkException;
 import org.torte.network.gateway.Subnet;
-import org.torte.network.gateway.Upstream;
 import org.torte.network.posix.Posix;
 import org.torte.network.posix.Wakeup;
 import org.torte.network.wire.Packets;
@@ -33,7 +29,7 @@ import org.torte.network.wire.Packets;
  * Address translation without root: libslirp speaks TCP and UDP with the guests and uses sockets of this process for the
  * outside. One thread runs it; frames for it wait in a bounded queue. Large sends go in as they are.
  */
-public final class UserNat implements Upstream {
+public final class UserNat implements Nat {
     private static final int QUEUE_FRAMES = 1024, QUEUE_BYTES = 4 << 20;
     private static final int LONGEST_WAIT_MILLIS = 1000;
     private static final long POLLFD = 8;
@@ -100,20 +96,15 @@ public final class UserNat implements Upstream {
         Slirp.require();
     }
 
-    private static boolean hostHasIpv6() {
+    /** Whether the host has an address beyond itself, of global scope (proc(5), if_inet6). */
+    static boolean hostHasIpv6() {
         try {
-            return NetworkInterface.networkInterfaces()
-                    .flatMap(NetworkInterface::inetAddresses)
-                    .anyMatch(UserNat::isGlobal6);
-        } catch (SocketException e) {
+            return Files.readAllLines(Path.of("/proc/thread-self/net/if_inet6")).stream()
+                    .map(line -> line.split(" +", -1))
+                    .anyMatch(fields -> fields.length > 3 && fields[3].equals("00"));
+        } catch (IOException e) {
             return false;
         }
-    }
-
-    private static boolean isGlobal6(InetAddress address) {
-        return address instanceof java.net.Inet6Address
-                && !address.isLoopbackAddress()
-                && !address.isLinkLocalAddress();
     }
 
     @Override
@@ -157,11 +148,7 @@ public final class UserNat implements Upstream {
         wakeup.signal();
     }
 
-    /**
-     * Listens on the host and leads what comes to a guest.
-     *
-     * @throws NetworkException when the host's port is taken or not allowed
-     */
+    @Override
     public void addForward(PortForward forward, int guestAddress) {
         int error = call(slirp -> slirp.addForward(
                 forward.udp(), forward.hostAddress(), forward.hostPort(), guestAddress, forward.guestPort()));
@@ -180,17 +167,13 @@ public final class UserNat implements Upstream {
         }
     }
 
-    /** Stops listening; connections that exist go on. */
+    @Override
     public void removeForward(PortForward forward) {
         int ignored =
                 call(slirp -> slirp.removeForward(forward.udp(), forward.hostAddress(), forward.hostPort()) ? 0 : 1);
     }
 
-    /**
-     * Offers a service of the host to the guests, until the end.
-     *
-     * @throws NetworkException when there is one at its port
-     */
+    @Override
     public void offer(HostService service) {
         if (!services.add(service.port())) {
             throw new NetworkException(
@@ -324,16 +307,12 @@ public final class UserNat implements Upstream {
                 return;
             }
             int type = (frame.get(JAVA_BYTE, 12) & 0xff) << 8 | frame.get(JAVA_BYTE, 13) & 0xff;
-            if (type == Packets.ARP) {
-                answerArp(frame);
-                return;
-            }
-            if (type == Packets.IPV6 && length > 54 && frame.get(JAVA_BYTE, 20) == Packets.ICMPV6) {
-                int message = frame.get(JAVA_BYTE, 54) & 0xff;
-                if (message >= 133 && message <= 137) { // neighbour discovery, between it and us
-                    answerSolicitation(frame, message);
-                    return;
+            if (type == Packets.ARP || isNeighbourDiscovery(frame, type, length)) { // between it and us
+                byte[] reply = GuestNeighbour.answer(GUESTS, frame);
+                if (reply != null) {
+                    answer(reply);
                 }
+                return;
             }
             int at = outgoing.append(length);
             if (at < 0) {
@@ -361,43 +340,12 @@ public final class UserNat implements Upstream {
             }
         }
 
-        /** It asks where a guest is; every guest is behind the gateway. */
-        private void answerArp(MemorySegment frame) {
-            if (frame.byteSize() < 42 || frame.get(JAVA_BYTE, 21) != 1) {
-                return;
+        private static boolean isNeighbourDiscovery(MemorySegment frame, int type, int length) {
+            if (type != Packets.IPV6 || length <= 54 || frame.get(JAVA_BYTE, 20) != Packets.ICMPV6) {
+                return false;
             }
-            byte[] request = frame.asSlice(0, 42).toArray(JAVA_BYTE);
-            ByteBuffer reply = ByteBuffer.allocate(42)
-                    .put(request, 6, 6)
-                    .put(GUESTS.bytes())
-                    .putShort((short) Packets.ARP)
-                    .putLong(0x0001_0800_0604_0002L)
-                    .put(GUESTS.bytes())
-                    .put(request, 38, 4)
-                    .put(request, 22, 10);
-            answer(reply.array());
-        }
-
-        private void answerSolicitation(MemorySegment frame, int message) {
-            if (message != 135 || frame.byteSize() < 78) {
-                return;
-            }
-            byte[] request = frame.asSlice(0, 78).toArray(JAVA_BYTE);
-            byte[] asking = Arrays.copyOfRange(request, 22, 38);
-            byte[] wanted = Arrays.copyOfRange(request, 62, 78);
-            ByteBuffer advertisement = ByteBuffer.allocate(32)
-                    .putInt(136 << 24)
-                    .putInt(0x6000_0000) // solicited, override
-                    .put(wanted)
-                    .putShort((short) 0x0201)
-                    .put(GUESTS.bytes());
-            answer(Packets.icmpv6(
-                    new MacAddress(ByteBuffer.wrap(request).getLong(6) >>> 16),
-                    GUESTS,
-                    asking,
-                    wanted,
-                    255,
-                    advertisement.array()));
+            int message = frame.get(JAVA_BYTE, 54) & 0xff;
+            return message >= 133 && message <= 137;
         }
 
         private void answer(byte[] frame) {

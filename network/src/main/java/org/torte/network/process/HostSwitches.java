@@ -19,6 +19,7 @@ import org.torte.base.Timers;
 import org.torte.network.NetworkException;
 import org.torte.network.SwitchPort;
 import org.torte.network.host.HostEnd;
+import org.torte.network.host.Nat;
 import org.torte.network.host.PortForward;
 
 /** All switches of a host, and who is connected to their ports. Safe for several threads. */
@@ -127,11 +128,15 @@ final class HostSwitches implements AutoCloseable {
             for (Path one : all) {
                 String key = one.getFileName().toString();
                 SwitchDefinition its = definitions.get(key);
+                LiveSwitch live = switches.get(key);
                 if (its != null && its.servesHost()) {
                     continue; // it finds its own, whatever that is
                 }
                 try {
                     HostEnd.undo(one);
+                    if (live == null) {
+                        Nat.undo(one);
+                    }
                 } catch (NetworkException e) {
                     found.add(new ConfigurationProblem(key, "", reason(e)));
                 }

@@ -51,7 +51,7 @@ final class LiveSwitch implements AutoCloseable {
             case PRIVATE ->
                 new LiveSwitch(definition, new VirtualSwitch(definition.name(), timers, random), null, null);
             case NAT -> {
-                NatNetwork nat = NatNetwork.open(folder, false, timers, random);
+                NatNetwork nat = NatNetwork.open(folder, definition.translation(), timers, random);
                 if (!nat.folder().equals(folder)) {
                     nat.close();
                     throw new NetworkException("the network of " + folder + " is in use by another process; end that");

@@ -16,6 +16,8 @@ import org.torte.network.NatNetwork;
 import org.torte.network.SwitchPort;
 import org.torte.network.gateway.Subnet;
 import org.torte.network.host.HostEnd;
+import org.torte.network.host.KernelNat;
+import org.torte.network.host.Nat;
 
 /** What the switch process says of itself. */
 final class StatusText {
@@ -57,6 +59,7 @@ final class StatusText {
             shown.put("subnet", Subnet.text(subnet.network()) + "/" + subnet.prefixLength());
             shown.put("gateway", Subnet.text(subnet.gateway()));
             shown.put("domain", Subnet.DOMAIN);
+            shown.put("translation", (nat.nat() instanceof KernelNat ? Nat.Kind.KERNEL : Nat.Kind.USER).text());
         }
         return shown;
     }

@@ -7,6 +7,7 @@ import java.util.Map;
 import org.torte.base.net.LinkState;
 import org.torte.network.AddressPrefix;
 import org.torte.network.NetworkException;
+import org.torte.network.host.Nat;
 
 /**
  * A switch, as an administrator wants it.
@@ -17,8 +18,10 @@ import org.torte.network.NetworkException;
  *     an external one is joined with; otherwise empty
  * @param mtu of its ports, 576 to 65535; 1500 for NAT
  * @param addresses that the host has at an internal switch, each with the length of its prefix; none for the others
+ * @param translation who translates addresses, if it is of type NAT; USER for the others
  */
-public record SwitchDefinition(String name, Type type, String hostInterface, int mtu, List<String> addresses) {
+public record SwitchDefinition(
+        String name, Type type, String hostInterface, int mtu, List<String> addresses, Nat.Kind translation) {
     /** The switch that is there from the start. */
     public static final String DEFAULT = "Default";
 
@@ -62,6 +65,11 @@ public record SwitchDefinition(String name, Type type, String hostInterface, int
         this(name, type, hostInterface, mtu, List.of());
     }
 
+    /** One whose addresses, if it is of type NAT, this process translates. */
+    public SwitchDefinition(String name, Type type, String hostInterface, int mtu, List<String> addresses) {
+        this(name, type, hostInterface, mtu, addresses, Nat.Kind.USER);
+    }
+
     /** Checks it. */
     public SwitchDefinition {
         addresses = addresses.stream().map(SwitchDefinition::checked).distinct().toList();
@@ -89,6 +97,14 @@ public record SwitchDefinition(String name, Type type, String hostInterface, int
         }
         if (addresses.size() > MOST_ADDRESSES) {
             throw new NetworkException("the host has at most " + MOST_ADDRESSES + " addresses at a switch");
+        }
+        if (translation != Nat.Kind.USER && type != Type.NAT) {
+            throw new NetworkException("only a nat switch translates addresses, not "
+                    + (type == Type.INTERNAL || type == Type.EXTERNAL ? "an " : "a ") + type.text() + " one");
+        }
+        if (translation != Nat.Kind.USER && !hostInterface.isEmpty()) {
+            throw new NetworkException("a nat switch with an interface for the host translates by itself (--nat user);"
+                    + " with the kernel's NAT the host reaches machines without one");
         }
         if (type == Type.NAT && mtu != LinkState.DEFAULT_MTU) {
             throw new NetworkException("the MTU of a NAT switch is " + LinkState.DEFAULT_MTU + " bytes");
@@ -145,7 +161,8 @@ public record SwitchDefinition(String name, Type type, String hostInterface, int
                 Type.parse(from.string("type")),
                 from.string("interface", ""),
                 Math.toIntExact(from.number("mtu", LinkState.DEFAULT_MTU)),
-                from.strings("addresses"));
+                from.strings("addresses"),
+                Nat.Kind.parse(from.string("translation", Nat.Kind.USER.text())));
     }
 
     Map<String, Object> toMap() {
@@ -158,6 +175,9 @@ public record SwitchDefinition(String name, Type type, String hostInterface, int
         map.put("mtu", mtu);
         if (!addresses.isEmpty()) {
             map.put("addresses", addresses);
+        }
+        if (translation != Nat.Kind.USER) {
+            map.put("translation", translation.text());
         }
         return map;
     }
