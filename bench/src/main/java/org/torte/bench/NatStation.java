@@ -9,6 +9,7 @@ import org.torte.base.TimerThread;
 import org.torte.base.net.MacAddress;
 import org.torte.base.net.NetworkPort;
 import org.torte.network.NatNetwork;
+import org.torte.network.host.Nat;
 import org.torte.network.host.Tap;
 import org.torte.network.process.NetworkConfiguration;
 import org.torte.network.process.PortDefinition;
@@ -25,7 +26,7 @@ import org.torte.network.process.SwitchStarter;
 final class NatStation {
     private NatStation() {}
 
-    /** Arguments: {@code process}, {@code switch} or {@code serve}, the folder, the interface's name, its address. */
+    /** Arguments: {@code process}, {@code kernel} (the same by the kernel's NAT), {@code switch} or {@code serve}, the folder, the interface's name, its address. */
     public static void main(String[] arguments) throws Exception {
         Path folder = Path.of(arguments[1]);
         TimerThread timers = new TimerThread(Clock.system(), "timers");
@@ -44,7 +45,8 @@ final class NatStation {
             Files.write(SwitchServer.configuration(folder), configuration.text());
             port = SwitchLink.open(new SwitchStarter(folder, serving(folder)), "guest");
         } else {
-            port = NatNetwork.open(folder, false, timers, RandomSource.secure())
+            Nat.Kind kind = arguments[0].equals("kernel") ? Nat.Kind.KERNEL : Nat.Kind.USER;
+            port = NatNetwork.open(folder, kind, timers, RandomSource.secure())
                     .addMachine("guest", address, List.of());
         }
         Tap tap = Tap.open(arguments[2], address);
