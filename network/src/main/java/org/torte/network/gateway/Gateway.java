@@ -12,6 +12,7 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.ArrayBlockingQueue;
+import java.util.concurrent.atomic.AtomicIntegerArray;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
@@ -37,6 +38,10 @@ public final class Gateway implements NetworkAdapter, Upstream.Inside, AutoClose
 
     private static final int SYN = 2, ACK = 16;
     private static final int QUEUE = 512;
+    /** So many of them are of one station at most, or of those few that share a place with it. */
+    private static final int OF_ONE = 64;
+
+    private static final int PLACES = 256;
     private static final int MAX_CONTROL = 4096;
     private static final long ADVERTISE_EVERY = RouterDiscovery.LIFETIME / 3 * 1_000_000_000L;
     private static final byte[] END = {};
@@ -51,6 +56,10 @@ public final class Gateway implements NetworkAdapter, Upstream.Inside, AutoClose
     private final Clock clock;
     private final Timers.Timer advertise;
     private final ArrayBlockingQueue<byte[]> queue = new ArrayBlockingQueue<>(QUEUE);
+    /** How many frames of a station wait, by a number made from its address. */
+    private final AtomicIntegerArray waiting = new AtomicIntegerArray(PLACES);
+
+    private final long salt;
     private final AtomicLong dropped = new AtomicLong();
     private final Thread worker;
     private final FrameBatch out = new FrameBatch(64, 256 << 10);
@@ -58,10 +67,18 @@ public final class Gateway implements NetworkAdapter, Upstream.Inside, AutoClose
     private volatile boolean closed;
 
     private Gateway(
-            Subnet subnet, StateFolder state, int mtu, Upstream upstream, Timers timers, Path resolvConf, int dnsPort)
+            Subnet subnet,
+            StateFolder state,
+            int mtu,
+            Upstream upstream,
+            Timers timers,
+            long salt,
+            Path resolvConf,
+            int dnsPort)
             throws IOException {
         this.subnet = subnet;
         this.upstream = upstream;
+        this.salt = salt;
         neighbours = new Neighbours(subnet);
         leases = new LeaseTable(subnet, state, timers.clock(), neighbours::lease);
         dhcp = new DhcpServer(subnet, leases, mtu);
@@ -99,7 +116,7 @@ public final class Gateway implements NetworkAdapter, Upstream.Inside, AutoClose
             Upstream out = upstream.apply(subnet);
             boolean done = false;
             try {
-                Gateway gateway = new Gateway(subnet, folder, mtu, out, timers, resolvConf, dnsPort);
+                Gateway gateway = new Gateway(subnet, folder, mtu, out, timers, random.nextLong(), resolvConf, dnsPort);
                 done = true;
                 return gateway;
             } finally {
@@ -303,16 +320,30 @@ public final class Gateway implements NetworkAdapter, Upstream.Inside, AutoClose
             dropped.incrementAndGet();
             return;
         }
+        int place = place(frames.source(frame));
+        if (waiting.incrementAndGet(place) > OF_ONE) {
+            waiting.decrementAndGet(place);
+            dropped.incrementAndGet();
+            return;
+        }
         byte[] copy = new byte[length];
         MemorySegment.copy(frames.bytes(), JAVA_BYTE, frames.offset(frame), copy, 0, length);
         if (!queue.offer(copy)) {
+            waiting.decrementAndGet(place);
             dropped.incrementAndGet();
         }
+    }
+
+    /** Nobody can choose an address that shares another one's place: he does not know the salt. */
+    private int place(long station) {
+        long mixed = (station ^ salt) * 0x9e37_79b9_7f4a_7c15L;
+        return (int) (mixed >>> 56);
     }
 
     private void work() {
         try {
             for (byte[] frame = queue.take(); frame.length > 0; frame = queue.take()) {
+                waiting.decrementAndGet(place(ByteBuffer.wrap(frame).getLong(6) >>> 16));
                 try {
                     answer(frame);
                 } catch (RuntimeException e) {

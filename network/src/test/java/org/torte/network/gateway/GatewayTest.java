@@ -22,6 +22,7 @@ import java.util.Random;
 import java.util.Set;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicBoolean;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -527,6 +528,51 @@ class GatewayTest {
         client.send(Frames.ethernet(to, client.address(), 0x86dd, Frames.ipv6(own, "2001:db8::1", 17, datagram)));
         client.send(udp(client, address, 0x7e00_0001, 53, new byte[10]));
         assertThat(outside.sent).hasSize(2);
+    }
+
+    @Test
+    void aStormOfArpDoesNotKeepAnHonestNeighbourFromAnAnswer() {
+        Client attacker = client(0x00155d000001L), honest = client(0x00155d000002L);
+        int storming = lease(attacker, ""), address = lease(honest, "");
+        byte[] question = arp(attacker, storming);
+        AtomicBoolean stop = new AtomicBoolean();
+        Thread storm = Thread.ofPlatform().start(() -> {
+            byte[][] many = new byte[64][];
+            Arrays.fill(many, question);
+            while (!stop.get()) {
+                attacker.send(many);
+                attacker.inbox.clear();
+            }
+        });
+        try {
+            while (gateway().dropped() < 1000) {
+                Thread.onSpinWait(); // until it is one
+            }
+            for (int i = 0; i < 200; i++) {
+                honest.send(arp(honest, address));
+                assertThat(honest.next()[21]).as("a reply, number %d", i).isEqualTo((byte) 2);
+            }
+        } finally {
+            stop.set(true);
+            try {
+                storm.join();
+            } catch (InterruptedException e) {
+                throw new AssertionError(e);
+            }
+        }
+    }
+
+    /** A question for the gateway's address, to itself alone. */
+    private byte[] arp(Client from, int address) {
+        Subnet subnet = gateway().subnet();
+        byte[] body = ByteBuffer.allocate(28)
+                .putLong(0x0001_0800_0604_0001L)
+                .put(from.address().bytes())
+                .putInt(address)
+                .position(24)
+                .putInt(subnet.gateway())
+                .array();
+        return Frames.ethernet(subnet.gatewayMac(), from.address(), 0x0806, body);
     }
 
     @Test
