@@ -181,7 +181,13 @@ final class Forwarder {
             }
             floods[index] = TO_ALL;
             targets[index] = null;
-            return policy.floods.take(1, now) ? null : DropReason.FLOOD_LIMIT;
+            if (!policy.floods.take(1, now)) {
+                return DropReason.FLOOD_LIMIT;
+            }
+            if (from == source.ownAddress()) {
+                source.addresses().see(frames, frame, skips[index]);
+            }
+            return null;
         }
         AddressTable table = network.addresses();
         SwitchPort target = table.known(to, vid);

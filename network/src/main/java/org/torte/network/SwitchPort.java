@@ -3,7 +3,9 @@ package org.torte.network;
 import static java.lang.foreign.ValueLayout.JAVA_BYTE;
 
 import java.lang.foreign.MemorySegment;
+import java.net.InetAddress;
 import java.util.Arrays;
+import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.concurrent.atomic.AtomicReference;
@@ -32,6 +34,7 @@ public final class SwitchPort implements NetworkPort {
     private volatile PortPolicy policy;
     private volatile FrameTap[] taps = NO_TAPS;
     private volatile long ownAddress = -1;
+    private final StationAddresses addresses = new StationAddresses();
 
     /** Belong to the address table, under its lock. */
     int learned;
@@ -108,6 +111,7 @@ public final class SwitchPort implements NetworkPort {
             adapter = newAdapter;
             stalled = false;
         }
+        addresses.clear();
         ownAddress = newAdapter.address().value();
         network.changed(this);
         notifyAdapter(NetworkAdapter::linkChanged);
@@ -168,6 +172,15 @@ public final class SwitchPort implements NetworkPort {
         unplug();
         refill.cancel();
         network.removed(this);
+    }
+
+    /** The IP addresses that the station here was seen to use, as it says itself; IPv4 first. */
+    public List<InetAddress> seen() {
+        return addresses.all();
+    }
+
+    StationAddresses addresses() {
+        return addresses;
     }
 
     PortPolicy policy() {

@@ -92,7 +92,9 @@ final class StatusText {
     private static List<Map<String, String>> addresses(HostSwitches.LivePort one) {
         NatNetwork nat = one.network.nat();
         if (nat == null) {
-            return List.of();
+            return one.port.seen().stream()
+                    .map(seen -> Map.of("address", seen.getHostAddress(), "from", "neighbour"))
+                    .toList();
         }
         MacAddress station = one.definition.address();
         long now = Instant.now().getEpochSecond();
