@@ -1,5 +1,7 @@
 package org.torte.network;
 
+import java.util.HashSet;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
 import org.torte.base.net.MacAddress;
 
@@ -128,8 +130,13 @@ public record AclRule(
         AddressPrefix remote = null;
         PortRange localPorts = PortRange.ALL;
         PortRange remotePorts = PortRange.ALL;
+        Set<String> said = new HashSet<>();
         for (; at + 1 < words.length; at += 2) {
             String value = words[at + 1];
+            if (!said.add(words[at])) {
+                throw new IllegalArgumentException(
+                        "a rule says " + words[at] + " once: write one rule for each; not \"" + text + "\"");
+            }
             switch (words[at]) {
                 case "local" -> local = AddressPrefix.parse(value);
                 case "remote" -> remote = AddressPrefix.parse(value);

@@ -33,7 +33,8 @@ public record AddressPrefix(long high, long low, int length, boolean ipv6) {
         String address = slash < 0 ? text : text.substring(0, slash);
         try {
             // Only literals: a name would be looked up.
-            if (!address.matches("[0-9.]+|[0-9a-fA-F:.]*:[0-9a-fA-F:.]*")) {
+            // Java takes 10 for 0.0.0.10, which nobody means who writes 10/8.
+            if (!address.matches("([0-9]+\\.){3}[0-9]+|[0-9a-fA-F:.]*:[0-9a-fA-F:.]*")) {
                 throw new IllegalArgumentException("not an address: " + text);
             }
             byte[] bytes = InetAddress.getByName(address).getAddress();

@@ -283,4 +283,21 @@ class PortRulesTest {
             assertThatThrownBy(() -> AddressPrefix.parse(wrong)).as(wrong).isInstanceOf(IllegalArgumentException.class);
         }
     }
+
+    @Test
+    void aRuleThatSaysSomethingElseThanItSeemsToIsRefused() {
+        for (String wrong : List.of(
+                "deny out remote 10/8",
+                "deny out remote 10.1/16",
+                "deny out remote 1.1.1.1 remote 2.2.2.2",
+                "allow in tcp local-port 22 local-port 23",
+                "allow in tcp local-port 70000",
+                "allow in tcp local-port 9-5",
+                "deny out 300",
+                "deny out remote 10.0.0.0/33",
+                "deny out remote fd00::/129",
+                "deny out remote-port 25")) {
+            assertThatThrownBy(() -> AclRule.parse(wrong)).as(wrong).isInstanceOf(IllegalArgumentException.class);
+        }
+    }
 }

@@ -30,6 +30,9 @@ public record PortForward(boolean udp, int hostAddress, int hostPort, int guestP
         try {
             if (parts.length == 2 || parts.length == 3) {
                 int first = parts.length - 2;
+                if (first == 1 && !parts[0].matches("([0-9]+\\.){3}[0-9]+")) {
+                    throw wrong(text, null); // Java takes 10 for 0.0.0.10
+                }
                 int address = first == 0
                         ? 0x7f00_0001
                         : Subnet.number((java.net.Inet4Address) java.net.InetAddress.ofLiteral(parts[0]));
