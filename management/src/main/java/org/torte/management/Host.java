@@ -807,6 +807,7 @@ public final class Host implements AutoCloseable {
     @Override
     public void close() {
         memory.interrupt();
+        switches.close();
         machines.values().forEach(Vm::detach);
         database.close();
     }

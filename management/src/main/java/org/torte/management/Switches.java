@@ -7,6 +7,7 @@ import java.io.IOException;
 import java.lang.System.Logger.Level;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.HashMap;
@@ -18,6 +19,8 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.UUID;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
 import java.util.function.Supplier;
 import java.util.stream.Stream;
@@ -58,6 +61,13 @@ public final class Switches implements Ports {
      * change asks all machines, so whoever holds a machine must never wait for one.
      */
     private volatile List<SwitchDefinition> switches = List.of();
+    /** How often it is looked whether the process is there that has the host's part in switches. */
+    private static final Duration LOOK = Duration.ofSeconds(2);
+    /** After a start, so long until the next one, twice as long each time. */
+    private static final Duration FIRST_REST = Duration.ofSeconds(1), LONGEST_REST = Duration.ofSeconds(60);
+
+    private final CountDownLatch closed = new CountDownLatch(1);
+
     /** Machines that run, or are about to: how many of their workers have not been told of as ended. */
     private final Map<UUID, Integer> active = new HashMap<>();
 
@@ -314,19 +324,47 @@ public final class Switches implements Ports {
                 end < 0 ? "change that, and try again" : one.message().substring(end + 2));
     }
 
-    /** Starts switches that are to be there without machines. */
+    /** Starts switches that are to be there without machines, now and whenever their process has died. */
     void startByThemselves() {
-        if (list().stream().anyMatch(SwitchDefinition::servesHost)) {
-            Thread _ = Thread.ofVirtual().name("switches").start(() -> {
-                try {
-                    synchronized (this) {
-                        apply(Set.of(), true)
-                                .forEach(one -> LOG.log(Level.WARNING, one.network() + ": " + one.message()));
-                    }
-                } catch (Problem e) {
-                    LOG.log(Level.WARNING, e.line());
+        Thread _ = Thread.ofVirtual().name("switches").start(this::keep);
+    }
+
+    /** No more of that. */
+    void close() {
+        closed.countDown();
+    }
+
+    private void keep() {
+        Duration rest = FIRST_REST;
+        long next = System.nanoTime();
+        try {
+            do {
+                long now = System.nanoTime();
+                if (list().stream().noneMatch(SwitchDefinition::servesHost)) {
+                    continue;
                 }
-            });
+                if (host.runs()) {
+                    if (now - next > LONGEST_REST.toNanos()) {
+                        rest = FIRST_REST; // it has lived for a while
+                    }
+                } else if (now - next >= 0) {
+                    startAgain();
+                    next = System.nanoTime() + rest.toNanos();
+                    rest = rest.multipliedBy(2).compareTo(LONGEST_REST) > 0 ? LONGEST_REST : rest.multipliedBy(2);
+                }
+            } while (!closed.await(LOOK.toMillis(), TimeUnit.MILLISECONDS));
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        }
+    }
+
+    private synchronized void startAgain() {
+        try {
+            if (closed.getCount() > 0) {
+                apply(Set.of(), true).forEach(one -> LOG.log(Level.WARNING, one.network() + ": " + one.message()));
+            }
+        } catch (Problem e) {
+            LOG.log(Level.WARNING, e.line());
         }
     }
 

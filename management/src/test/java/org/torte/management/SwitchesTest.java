@@ -141,6 +141,8 @@ class SwitchesTest {
         open();
         await(() -> process.running);
         assertThat(host.switches().find("lan").addresses()).containsExactly("10.1.3.1/24");
+        process.running = false;
+        await(() -> process.running);
         // Its process undoes what it has made at the host, even when it has to be started for that.
         process.running = false;
         host.switches().remove("lan");

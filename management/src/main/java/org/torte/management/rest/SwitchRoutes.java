@@ -87,9 +87,8 @@ final class SwitchRoutes {
         Requests.only(context, "whatIf");
         SwitchChange wish = Requests.body(context, SwitchChange.class);
         String name = context.pathParam("switch");
-        Callable<SwitchDefinition> change =
-                () -> host.switches()
-                        .change(name, wish.mtu(), wish.hostInterface(), wish.addresses(), wish.translation());
+        Callable<SwitchDefinition> change = () ->
+                host.switches().change(name, wish.mtu(), wish.hostInterface(), wish.addresses(), wish.translation());
         if (!Requests.whatIf(context, change)) {
             context.json(answer(change.call(), host.switches().status()));
         }
