@@ -46,8 +46,7 @@ final class NatStation {
             port = SwitchLink.open(new SwitchStarter(folder, serving(folder)), "guest");
         } else {
             Nat.Kind kind = arguments[0].equals("kernel") ? Nat.Kind.KERNEL : Nat.Kind.USER;
-            port = NatNetwork.open(folder, kind, timers, RandomSource.secure())
-                    .addMachine("guest", address, List.of());
+            port = NatNetwork.open(folder, kind, timers, RandomSource.secure()).addMachine("guest", address, List.of());
         }
         Tap tap = Tap.open(arguments[2], address);
         tap.start(port);

@@ -281,6 +281,11 @@ public final class KernelNat implements Nat {
     }
 
     @Override
+    public boolean failed() {
+        return tap.gone();
+    }
+
+    @Override
     public void offer(HostService service) {
         throw new NetworkException("services of the host are offered only where the switch translates by itself");
     }

@@ -69,6 +69,9 @@ public sealed interface Nat extends Upstream permits UserNat, KernelNat {
     /** Stops that; connections that exist go on. */
     void removeForward(PortForward forward);
 
+    /** Whether it has ended by itself; then the network has to be made again. */
+    boolean failed();
+
     /**
      * Offers a service of the host to the guests, until the end.
      *

@@ -11,6 +11,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.atomic.AtomicLong;
@@ -65,6 +66,7 @@ public final class UserNat implements Nat {
     private final PollTable polls = new PollTable();
     private @Nullable Inside inside;
     private volatile boolean closed;
+    private volatile boolean failed;
 
     /**
      * Prepares it.
@@ -169,8 +171,15 @@ public final class UserNat implements Nat {
 
     @Override
     public void removeForward(PortForward forward) {
-        int ignored =
-                call(slirp -> slirp.removeForward(forward.udp(), forward.hostAddress(), forward.hostPort()) ? 0 : 1);
+        if (!closed) {
+            int ignored = call(
+                    slirp -> slirp.removeForward(forward.udp(), forward.hostAddress(), forward.hostPort()) ? 0 : 1);
+        }
+    }
+
+    @Override
+    public boolean failed() {
+        return failed;
     }
 
     @Override
@@ -197,16 +206,24 @@ public final class UserNat implements Nat {
         commands.add(() -> {
             Slirp slirp = running;
             if (slirp == null) {
-                result.complete(Posix.EPERM);
+                result.completeExceptionally(new NetworkException("the network is closed"));
             } else {
-                result.complete(call.on(slirp));
+                try {
+                    result.complete(call.on(slirp));
+                } catch (RuntimeException e) {
+                    result.completeExceptionally(e);
+                }
             }
         });
         wakeup.signal();
         if (closed) {
             throw new NetworkException("the network is closed");
         }
-        return result.join();
+        try {
+            return result.join();
+        } catch (CompletionException e) {
+            throw new NetworkException("the network cannot do that: " + e.getCause(), e);
+        }
     }
 
     private void run() {
@@ -224,6 +241,9 @@ public final class UserNat implements Nat {
             while (!closed) {
                 turn(slirp, errno);
             }
+        } catch (RuntimeException | Error e) {
+            failed = true;
+            System.getLogger(UserNat.class.getName()).log(System.Logger.Level.ERROR, "the network's NAT has ended", e);
         } finally {
             closed = true; // also when it fails: nobody is to wait for it
             running = null;

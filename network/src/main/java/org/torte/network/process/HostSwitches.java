@@ -102,7 +102,7 @@ final class HostSwitches implements AutoCloseable {
     }
 
     private static boolean stays(LiveSwitch live, @Nullable SwitchDefinition wanted) {
-        return live.definition().equals(wanted) && !live.broken();
+        return live.definition().equals(wanted) && live.broken().isEmpty();
     }
 
     /** Ends a switch: what it has made at the host stays there for its next form, if that has a use for it. */
@@ -282,12 +282,11 @@ final class HostSwitches implements AutoCloseable {
     synchronized Map<String, Object> status() {
         List<ConfigurationProblem> all = new ArrayList<>(problems);
         for (LiveSwitch one : switches.values()) {
-            if (one.broken()) {
-                all.add(
-                        new ConfigurationProblem(
-                                one.definition().name(),
-                                "",
-                                "somebody has removed the host's interface: change the switch, or start a machine, to make it again"));
+            if (!one.broken().isEmpty()) {
+                all.add(new ConfigurationProblem(
+                        one.definition().name(),
+                        "",
+                        one.broken() + ": change the switch, or start a machine, to make it again"));
             }
         }
         return StatusText.of(switches.values(), ports.values(), sessions, all);

@@ -124,10 +124,14 @@ final class LiveSwitch implements AutoCloseable {
         return nat;
     }
 
-    /** Whether somebody has removed the host's interface, so that the switch has to be made again. */
-    boolean broken() {
+    /** Why the switch has to be made again; empty when it works. */
+    String broken() {
         HostEnd end = host;
-        return end != null && end.tap().gone();
+        if (end != null && end.tap().gone()) {
+            return "somebody has removed the host's interface";
+        }
+        NatNetwork gateway = nat;
+        return gateway != null && gateway.nat().failed() ? "its NAT has ended" : "";
     }
 
     @Nullable

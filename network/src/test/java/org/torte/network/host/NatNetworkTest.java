@@ -6,6 +6,8 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.io.IOException;
 import java.io.InputStream;
+import java.net.DatagramPacket;
+import java.net.DatagramSocket;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.net.ServerSocket;
@@ -26,6 +28,7 @@ import org.junit.jupiter.api.io.TempDir;
 import org.torte.base.Clock;
 import org.torte.base.RandomSource;
 import org.torte.base.TimerThread;
+import org.torte.base.net.FrameBatch;
 import org.torte.base.net.MacAddress;
 import org.torte.network.Frames;
 import org.torte.network.NatNetwork;
@@ -185,6 +188,35 @@ class NatNetworkTest {
         }
     }
 
+    @Test
+    void whenItsThreadDiesThatIsToldAndNobodyWaitsForIt() throws IOException {
+        requireLibrary();
+        RawStation guest = new RawStation(0x00155d010203L) {
+            @Override
+            public synchronized int receive(FrameBatch frames, int first) {
+                throw new IllegalStateException("thrown by the test");
+            }
+        };
+        int hostPort = freePort();
+        try (TimerThread timers = new TimerThread(Clock.system(), "test-timers");
+                NatNetwork nat = open(timers);
+                DatagramSocket socket = new DatagramSocket(0, InetAddress.getLoopbackAddress())) {
+            PortForward forward = PortForward.parse(hostPort + ":7/udp");
+            guest.plugInto(nat.addMachine("web1", guest.address(), List.of(forward)));
+            assertThat(nat.nat().failed()).isFalse();
+            long until = System.nanoTime() + 20_000_000_000L;
+            while (!nat.nat().failed() && System.nanoTime() < until) {
+                socket.send(new DatagramPacket(new byte[1], 1, InetAddress.getLoopbackAddress(), hostPort));
+                Thread.onSpinWait();
+            }
+            assertThat(nat.nat().failed()).isTrue();
+            assertThatThrownBy(() -> nat.addForward("web1", PortForward.parse("2222:22")))
+                    .isInstanceOf(NetworkException.class)
+                    .hasMessageContaining("closed");
+            nat.removeForward(forward);
+        }
+    }
+
     /** The server in the namespace may need a moment to listen. */
     private static String fetch(int port) throws IOException {
         IOException last = new IOException("never tried");
@@ -217,7 +249,7 @@ class NatNetworkTest {
                     .hasMessageContaining("in use");
             assertThat(nat.network().ports()).hasSize(1);
         }
-        for (String wrong : List.of("", "22", "a:b", "1:2:3:4", "0:22", "70000:22", "host:1:2", "1:2/sctp")) {
+        for (String wrong : List.of("", "22", "a:b", "1:2:3:4", "0:22", "70000:22", "host:1:2", "10:1:2", "1:2/sctp")) {
             assertThatThrownBy(() -> PortForward.parse(wrong)).as(wrong).isInstanceOf(NetworkException.class);
         }
         assertThat(PortForward.parse("0.0.0.0:53:5353/udp")).hasToString("0.0.0.0:53:5353/udp");
