@@ -183,7 +183,7 @@ class SwitchesTest {
                 List.of("10.0.0.1", "10.0.0/24", "10.0.0.1/33", "10.0.0.1/0", "web1/24", "fd00::1/129", "")) {
             assertThatThrownBy(() -> create("x", "internal", wrong)).hasMessageContaining("is written 10.1.2.1/24");
         }
-        assertThatThrownBy(() -> host.switches().change("Default", 9000, null, null))
+        assertThatThrownBy(() -> host.switches().change("Default", 9000, null, null, null))
                 .hasMessageContaining("1500");
         assertThat(host.switches().list()).hasSize(2);
     }

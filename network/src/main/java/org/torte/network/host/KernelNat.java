@@ -77,7 +77,16 @@ public final class KernelNat implements Nat {
             }
             return new UserNat(subnet, mtu, false);
         }
-        return make(folder, subnet, mtu);
+        try {
+            return make(folder, subnet, mtu);
+        } catch (NetworkException e) {
+            if (kernel) {
+                throw e;
+            }
+            System.getLogger(KernelNat.class.getName())
+                    .log(System.Logger.Level.INFO, "libslirp translates addresses, as the kernel does not", e);
+            return new UserNat(subnet, mtu, false);
+        }
     }
 
     /** What forbids it, and what can be done about that; empty when nothing does. */

@@ -14,6 +14,9 @@ import org.torte.network.gateway.Subnet;
  * as a whole, so that nobody else's rules are touched and a table that somebody has left is put right.
  */
 record NftTable(String name, Subnet subnet, Collection<Forward> rules) {
+    /** So many of the network's guests there can be at a time. */
+    private static final int MOST_CONNECTIONS = 16_384;
+
     /** A port of the host, and the guest that it leads to. */
     record Forward(PortForward port, int guest) {}
 
@@ -90,7 +93,6 @@ record NftTable(String name, Subnet subnet, Collection<Forward> rules) {
     private String text() {
         String prefix = Subnet.text(subnet.network()) + "/" + subnet.prefixLength();
         String prefix6 = Subnet.text(subnet.network6()) + "/64";
-        List<String> dnat = rules.stream().map(NftTable::rule).toList();
         List<String> lines = new ArrayList<>();
         lines.add(removal(name) + "table inet " + name + " {");
         // What the gateway has let through; the kernel would take a guest at its word otherwise.
@@ -99,18 +101,28 @@ record NftTable(String name, Subnet subnet, Collection<Forward> rules) {
         lines.add("iifname \"" + name + "\" ip6 saddr != " + prefix6 + " drop");
         lines.add("iifname \"" + name + "\" ip daddr { 0.0.0.0/8, 127.0.0.0/8 } drop");
         lines.add("}");
+        // What the kernel keeps of connections is everybody's.
+        lines.add("chain bound { type filter hook prerouting priority mangle;");
+        lines.add("iifname \"" + name + "\" ct state new ct count over " + MOST_CONNECTIONS + " drop");
+        lines.add("}");
         lines.add("chain input { type filter hook input priority filter;");
         lines.add("iifname \"" + name + "\" ct state established,related accept");
         lines.add("iifname \"" + name + "\" ip daddr " + Subnet.text(subnet.gateway()) + " drop");
         lines.add("}");
         lines.add("chain before { type nat hook prerouting priority dstnat;");
-        lines.addAll(dnat);
+        // A neighbour of the host can send what is addressed to 127.0.0.1: that is for the host's own connections only.
+        rules.stream()
+                .filter(one -> one.port.hostAddress() >>> 24 != 127)
+                .map(NftTable::rule)
+                .forEach(lines::add);
         lines.add("}");
         lines.add("chain own { type nat hook output priority -100;");
-        lines.addAll(dnat);
+        rules.stream().map(NftTable::rule).forEach(lines::add);
         lines.add("}");
         lines.add("chain after { type nat hook postrouting priority srcnat;");
-        lines.add("oifname \"" + name + "\" ip saddr 127.0.0.0/8 masquerade");
+        // What comes from the host's loopback address, or from a guest to a port that leads to one: it has to come back
+        // here.
+        lines.add("oifname \"" + name + "\" ip saddr { 127.0.0.0/8, " + prefix + " } masquerade");
         lines.add("oifname != \"" + name + "\" ip saddr " + prefix + " masquerade");
         lines.add("oifname != \"" + name + "\" ip6 saddr " + prefix6 + " masquerade");
         lines.add("}");

@@ -73,7 +73,7 @@ class KernelNatTest {
 
     private static String fetch(Namespaces spaces, String from, String where) {
         return spaces.in(
-                from, "curl", "-sS", "-m", "20", "--retry", "20", "--retry-connrefused", "--retry-delay", "1", where);
+                from, "curl", "-sS", "-m", "10", "--retry", "5", "--retry-connrefused", "--retry-delay", "1", where);
     }
 
     @Test
@@ -147,13 +147,22 @@ class KernelNatTest {
                                     .status())
                             .as("a forward of the loopback address, from elsewhere")
                             .isNotZero();
+                    assertThat(fetch(spaces, guest, "http://198.51.100.1:8080/"))
+                            .as("itself, through the host")
+                            .isEqualTo("guest");
+                    String table = ((KernelNat) nat.nat()).name();
+                    // A neighbour of the host can send what is addressed to 127.0.0.1, which kernels do not by
+                    // themselves.
+                    assertThat(spaces.in(host, "nft", "list", "chain", "inet", table, "before"))
+                            .contains("8080")
+                            .doesNotContain("2222");
                     assertThatThrownBy(() -> nat.addForward("web1", PortForward.parse("127.0.0.1:8080:81")))
                             .hasMessageContaining("in use");
                     assertThatThrownBy(() -> nat.addForward("web1", PortForward.parse("9000:81")))
                             .hasMessageContaining("in use");
                     forwards.forEach(nat::removeForward);
                     assertThat(spaces.in(host, "nft", "list", "ruleset")).doesNotContain("dnat");
-                    ownState.add(spaces.in(host, "nft", "list", "table", "inet", ((KernelNat) nat.nat()).name()));
+                    ownState.add(spaces.in(host, "nft", "list", "table", "inet", table));
                     ownState.add(Files.readString(folder.resolve("nat/kernel-nat.json")));
                 } catch (IOException e) {
                     throw new UncheckedIOException(e);
