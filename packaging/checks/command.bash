@@ -36,6 +36,17 @@ prints_only_the_version() {
 }
 check 'torte --version writes nothing but the version: no warnings of the JVM' prints_only_the_version
 
+# Made once for each build, in lib/: what shells read when they start.
+completes_words() {
+  local shell
+  for shell in bash zsh fish; do
+    "$root"/torte completion $shell >"$scratch"/first && "$root"/torte completion $shell >"$scratch"/second || return
+    grep -q torte "$scratch"/first && cmp "$scratch"/first "$scratch"/second || return
+  done
+  bash -n "$root"/lib/completion.bash && [[ -z $(cd "$root"/lib && compgen -G 'completion.*.*') ]]
+}
+check 'torte completion prints the same script whenever it is asked' completes_words
+
 # Runs torte with the given arguments; wants status 2 and a line that says what is wrong.
 refuses() {
   local output status

@@ -31,6 +31,7 @@ class WrongUsageTest {
         start[0x207] = 2;
         start[0x211] = 1;
         String truncated = Files.write(folder.resolve("truncated"), start).toString();
+        Files.createFile(folder.resolve("banana.raw"));
         return Stream.of(
                 arguments("--kernel", "run"),
                 arguments(
@@ -89,6 +90,13 @@ class WrongUsageTest {
                         folder.resolve("missing").toString()),
                 arguments("--restore", "run", "--restore", text, "--kernel", text),
                 arguments("--restore", "run", "--restore", text, "--save", text),
+                arguments("is there already", "image", "build", "tiny", "--out", text + ".raw"),
+                arguments("no folder", "image", "build", "tiny", "--out", "/nowhere/tiny.vhdx"),
+                arguments("format", "image", "build", "tiny", "--out", "tiny.txt"),
+                arguments("128 MiB or more", "image", "build", "tiny", "--size", "1M", "--what-if"),
+                arguments("2 GiB or more", "image", "build", "debian", "--size", "1G", "--what-if"),
+                arguments("--mirror", "image", "build", "tiny", "--suite", "x", "--what-if"),
+                arguments("--password-file", "image", "build", "debian", "--password-file", "/nowhere"),
                 arguments("--banana", "run", "--banana"),
                 arguments("banana", "run", "banana"),
                 arguments("banana", "banana"),

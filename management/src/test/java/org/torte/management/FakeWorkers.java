@@ -34,6 +34,9 @@ import org.torte.management.process.Workers;
 
 /** Workers that are no processes: they answer at once, unless they are told to keep silent. They outlive their host. */
 public final class FakeWorkers implements Workers {
+    /** What the daemon of each guest tells; without any, there is none. */
+    public volatile Map<String, String> pairs = Map.of();
+
     final Map<VmFolder, FakeWorker> running = new ConcurrentHashMap<>();
     final Set<String> silent = ConcurrentHashMap.newKeySet();
     public final Set<String> failing = ConcurrentHashMap.newKeySet();
@@ -223,6 +226,9 @@ public final class FakeWorkers implements Workers {
                     }
                     return CompletableFuture.completedFuture(Json.MAPPER.valueToTree(memory));
                 }
+                case "kvp.get" -> {
+                    return CompletableFuture.completedFuture(Json.MAPPER.valueToTree(Map.of("pairs", pairs)));
+                }
                 case "console.write" -> typed.add(String.valueOf(arguments.get("bytes")));
                 case "checkpoint.new", "checkpoint.merge", "checkpoint.disks" -> {
                     progress.accept("merging");
@@ -231,7 +237,8 @@ public final class FakeWorkers implements Workers {
                 }
                 default -> {}
             }
-            return CompletableFuture.completedFuture(Json.MAPPER.valueToTree(Map.of("state", state)));
+            return CompletableFuture.completedFuture(
+                    Json.MAPPER.valueToTree(Map.of("state", state, "key-value-pairs", !pairs.isEmpty())));
         }
 
         @Override

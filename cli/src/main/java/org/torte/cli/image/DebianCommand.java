@@ -7,9 +7,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
-import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
-import org.torte.cli.Quantities;
 import org.torte.cli.UsageException;
 import org.torte.worker.guest.DebianGuest;
 import org.torte.worker.guest.GuestSettings;
@@ -31,13 +29,7 @@ import picocli.CommandLine.Option;
                     + " identity are",
             "made at the first start, so that copies of the disk do not share them."
         })
-final class DebianCommand implements Callable<Integer> {
-    @Option(
-            names = "--out",
-            paramLabel = "FILE",
-            description = "a new file, whose name says the format (.vhdx, .vhd, .raw); debian.vhdx unless given")
-    String out = "debian.vhdx";
-
+final class DebianCommand extends ImageBuild {
     @Option(names = "--size", paramLabel = "SIZE", description = "what the guest sees, 2G or more; 8G unless given")
     @Nullable
     String size;
@@ -77,21 +69,25 @@ final class DebianCommand implements Callable<Integer> {
     @Option(names = "--dns", paramLabel = "ADDRESS", description = "a name server for --address; may be repeated")
     List<String> nameServers = new ArrayList<>();
 
-    @Option(
-            names = "--mirror",
-            paramLabel = "ADDRESS",
-            description = "takes the packages from this Debian archive instead of this system's sources")
-    @Nullable
-    String mirror;
-
     @Option(names = "--suite", paramLabel = "NAME", description = "another release than this system's, such as trixie")
     @Nullable
     String suite;
 
+    DebianCommand() {
+        super("debian");
+    }
+
     @Override
-    public Integer call() {
-        Path file = TinyCommand.path(out);
-        long bytes = size == null ? DebianGuest.DEFAULT_SIZE : Quantities.bytes("--size", size);
+    long size() {
+        return size(size, DebianGuest.DEFAULT_SIZE, DebianGuest.MIN_SIZE);
+    }
+
+    @Override
+    void check() {
+        GuestSettings _ = settings();
+    }
+
+    private GuestSettings settings() {
         List<String> keys = new ArrayList<>();
         for (String key : keyFiles) {
             keys.addAll(lines("--ssh-key", key));
@@ -99,7 +95,7 @@ final class DebianCommand implements Callable<Integer> {
         Optional<String> password = passwordFile == null
                 ? Optional.empty()
                 : lines("--password-file", passwordFile).stream().findFirst();
-        GuestSettings settings = new GuestSettings(
+        return new GuestSettings(
                 hostName,
                 user,
                 password,
@@ -107,10 +103,12 @@ final class DebianCommand implements Callable<Integer> {
                 Optional.ofNullable(address),
                 Optional.ofNullable(gateway),
                 nameServers);
+    }
+
+    @Override
+    void build(Path file, long bytes) {
         DebianGuest debian = new DebianGuest(step -> System.err.println("torte: " + step));
-        debian.disk(file, bytes, settings, Optional.ofNullable(mirror), Optional.ofNullable(suite));
-        System.out.println(file.toAbsolutePath());
-        return 0;
+        debian.disk(file, bytes, settings(), Optional.ofNullable(mirror), Optional.ofNullable(suite));
     }
 
     private static List<String> lines(String option, String file) {

@@ -1,10 +1,7 @@
 package org.torte.cli.image;
 
-import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
-import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
-import org.torte.cli.Quantities;
 import org.torte.cli.UsageException;
 import org.torte.worker.guest.GuestImages;
 import org.torte.worker.guest.PackageSource;
@@ -28,13 +25,7 @@ import picocli.CommandLine.Option;
                     + " folder and",
             "made anew when a package has changed."
         })
-final class TinyCommand implements Callable<Integer> {
-    @Option(
-            names = "--out",
-            paramLabel = "FILE",
-            description = "a new file, whose name says the format (.vhdx, .vhd, .raw); tiny.vhdx unless given")
-    String out = "tiny.vhdx";
-
+final class TinyCommand extends ImageBuild {
     @Option(names = "--size", paramLabel = "SIZE", description = "what the guest sees, 128M or more; 1G unless given")
     @Nullable
     String size;
@@ -46,37 +37,31 @@ final class TinyCommand implements Callable<Integer> {
                     "another kernel: the name of a package, such as linux-image-amd64, or the path of a .deb file")
     String kernel = GuestImages.CLOUD_KERNEL;
 
-    @Option(
-            names = "--mirror",
-            paramLabel = "ADDRESS",
-            description = "takes the packages from this Debian archive instead of this system's sources")
-    @Nullable
-    String mirror;
-
     @Option(names = "--suite", paramLabel = "NAME", description = "the release of the --mirror; stable unless given")
     @Nullable
     String suite;
 
+    TinyCommand() {
+        super("tiny");
+    }
+
     @Override
-    public Integer call() {
-        Path file = path(out);
-        long bytes = size == null ? TinyGuest.DEFAULT_SIZE : Quantities.bytes("--size", size);
+    long size() {
+        return size(size, TinyGuest.DEFAULT_SIZE, TinyGuest.MIN_SIZE);
+    }
+
+    @Override
+    void check() {
         if (suite != null && mirror == null) {
             throw new UsageException("--suite is the release of a --mirror; give that too");
         }
+    }
+
+    @Override
+    void build(Path file, long bytes) {
         PackageSource source =
                 mirror == null ? PackageSource.host() : PackageSource.of(mirror, suite == null ? "stable" : suite);
         GuestImages images = new GuestImages(step -> System.err.println("torte: " + step));
         new TinyGuests(images).make(source, kernel).disk(file, bytes);
-        System.out.println(file.toAbsolutePath());
-        return 0;
-    }
-
-    static Path path(String text) {
-        try {
-            return Path.of(text);
-        } catch (InvalidPathException e) {
-            throw new UsageException("--out takes the path of a new file, not \"" + text + "\"", e);
-        }
     }
 }

@@ -6,6 +6,8 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import org.torte.cli.output.Output;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -68,6 +70,17 @@ final class VmGetCommand extends ServiceOptions {
                 .orElse(MissingNode.getInstance());
         if (guest.path("heartbeat").isObject()) {
             lines.put("heartbeat", guest.path("heartbeat").path("state").asText());
+        }
+        String system = Stream.of("OSName", "OSVersion", "ProcessorArchitecture")
+                .map(key -> guest.path("pairs").path(key).asText())
+                .filter(text -> !text.isEmpty())
+                .collect(Collectors.joining(" "));
+        if (!system.isEmpty()) {
+            lines.put("guest", system);
+        }
+        String name = guest.path("pairs").path("FullyQualifiedDomainName").asText();
+        if (!name.isEmpty()) {
+            lines.put("guest's name", name);
         }
         for (JsonNode address : guest.path("addresses")) {
             lines.merge(

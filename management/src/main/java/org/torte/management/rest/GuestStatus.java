@@ -43,6 +43,9 @@ final class GuestStatus {
         if (!(status instanceof ObjectNode answer)) {
             return status;
         }
+        if (pairs.isObject()) {
+            answer.set("pairs", pairs);
+        }
         ArrayNode addresses = answer.putArray("addresses");
         Set<String> known = new HashSet<>();
         for (JsonNode adapter : answer.path("adapters")) {

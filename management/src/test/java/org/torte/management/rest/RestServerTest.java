@@ -713,6 +713,17 @@ class RestServerTest {
     }
 
     @Test
+    void whatTheGuestsDaemonTellsIsThereIfThereIsOne() {
+        make("web1");
+        assertThat(act("web1", "start").path("state").asText()).isEqualTo("succeeded");
+        assertThat(json(get("/api/v1/vms/web1/guest")).has("pairs")).isFalse();
+        workers.pairs = Map.of("OSName", "Debian", "NetworkAddressIPv4", "127.0.0.1;10.1.2.3");
+        JsonNode guest = json(get("/api/v1/vms/web1/guest"));
+        assertThat(guest.path("pairs").path("OSName").asText()).isEqualTo("Debian");
+        assertThat(guest.path("addresses").toString()).isEqualTo("[{\"address\":\"10.1.2.3\",\"from\":\"kvp\"}]");
+    }
+
+    @Test
     void namesAreToldOneALine() {
         make("web1");
         make("db2");

@@ -22,7 +22,8 @@ public final class DebianGuest {
     /** Bytes of a disk when nothing else is asked for. */
     public static final long DEFAULT_SIZE = 8L << 30;
 
-    private static final long MIN_SIZE = 2L << 30;
+    /** The least bytes of a disk. */
+    public static final long MIN_SIZE = 2L << 30;
 
     private static final String PACKAGES =
             "linux-image-cloud-amd64,systemd-sysv,dbus,udev,openssh-server,hyperv-daemons,"
