@@ -127,7 +127,7 @@ class HostTest {
         "OFF, resume, start it first",
         "OFF, save, start it first",
         "OFF, restart, start it first",
-        "OFF, discard, start it first",
+        "OFF, discard, nothing to discard",
         "RUNNING, start, nothing needs to be done",
         "RUNNING, resume, is Running",
         "RUNNING, discard, is Running",
