@@ -381,7 +381,7 @@ public final class Checkpoints {
                             ? "the machine stood still for " + stood + " ms"
                             : "memory was copied while the machine ran, "
                                     + mebibytes(answer, "copied-again") + " MiB of it again in "
-                                    + answer.path("rounds").asInt() + " rounds; it stood still for " + stood
+                                    + rounds(answer.path("rounds").asInt()) + "; it stood still for " + stood
                                     + " ms, for "
                                     + mebibytes(answer, "copied-last") + " MiB and its disks"
                                     + slowed(answer.path("least-speed").asDouble(1)));
@@ -398,6 +398,10 @@ public final class Checkpoints {
                 thaw(task, worker);
             }
         }
+    }
+
+    private static String rounds(int count) {
+        return count == 1 ? "1 round" : count + " rounds";
     }
 
     private static String slowed(double speed) {
