@@ -297,10 +297,10 @@ public final class Switches implements Ports {
         try {
             switches = List.copyOf(changed);
             boolean ofHost = Stream.concat(before.stream(), switches.stream()).anyMatch(SwitchDefinition::servesHost);
-            // Whether the kernel can, its process finds out.
-            boolean byKernel = named(about)
-                    .filter(one -> one.translation() == Nat.Kind.KERNEL)
-                    .isPresent();
+            // Whether the kernel can, its process finds out, which also takes away what a killed one has left there.
+            boolean byKernel = Stream.concat(before.stream(), switches.stream())
+                    .anyMatch(one -> one.translation() != Nat.Kind.USER
+                            && SwitchDefinition.key(one.name()).equals(SwitchDefinition.key(about)));
             for (ConfigurationProblem one : apply(Set.of(), ofHost || byKernel)) {
                 if (one.port().isEmpty() && SwitchDefinition.key(one.network()).equals(SwitchDefinition.key(about))) {
                     throw refused(one);

@@ -166,7 +166,9 @@ class SwitchesTest {
         create("lab", "private");
         assertThatThrownBy(() -> host.switches().change("lab", null, null, null, "auto"))
                 .hasMessageContaining("only a nat switch");
+        process.running = false;
         assertThat(host.switches().change("Default", null, null, null, "user")).isEqualTo(SwitchDefinition.standard());
+        assertThat(process.running).as("who undoes what a killed one has left").isTrue();
     }
 
     @Test

@@ -33,6 +33,20 @@ class KernelNatTest {
             }
             """;
 
+    private static final String PROBE = """
+            table inet probe {
+                chain one {
+                    type nat hook postrouting priority srcnat;
+                    masquerade
+                }
+                chain two {
+                    type filter hook prerouting priority mangle;
+                    ct count over 9 drop
+                    fib daddr type local accept
+                }
+            }
+            """;
+
     @TempDir
     private Path folder;
 
@@ -48,10 +62,11 @@ class KernelNatTest {
         spaces.run("ip", "-n", server, "addr", "add", "2001:db8::2/64", "dev", "eth0", "nodad");
         spaces.in(host, "sysctl", "-qw", "net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1");
         assumeTrue(
-                spaces.runAnyway(List.of("ip", "netns", "exec", host, "nft", "list", "ruleset"))
+                spaces.runAnyway(List.of("ip", "netns", "exec", host, "nft", PROBE))
                                 .status()
                         == 0,
-                "the kernel has no nftables");
+                "the kernel's nftables do not have what NAT needs");
+        spaces.in(host, "nft", "delete table inet probe");
         spaces.within(host, () -> what.accept(host));
     }
 
