@@ -9,6 +9,7 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
@@ -20,6 +21,7 @@ import org.torte.network.host.UserNat;
 import org.torte.network.process.NetworkConfiguration;
 import org.torte.network.process.PortDefinition;
 import org.torte.network.process.PortOptions;
+import org.torte.network.process.SwitchClient;
 import org.torte.network.process.SwitchDefinition;
 import org.torte.network.process.SwitchServer;
 import org.torte.network.process.SwitchStarter;
@@ -128,6 +130,8 @@ class SwitchGuestTest {
                 assertThatTheyFindTheHostAndTheWorld(world, web1);
             });
 
+            assertThatItsClockIsKnown(web1);
+
             // A connection of which one half has come.
             // It neither reads the terminal, which would stop it, nor sees an end there, at which it would hang up.
             web2.output("{ { tail -f /dev/null | nc -l -p 1000 >/tmp/got; } 2>/dev/null & }");
@@ -186,6 +190,39 @@ class SwitchGuestTest {
         assertThat(web1.output("nslookup web2.torte")).contains("Address: " + lease2.split("/", 2)[0]);
         assertThat(web1.output("ping -c 2 -W 20 web2.torte")).contains(" 0% packet loss");
         assertThat(web1.output("ping -c 2 -W 20 10.9.0.2")).contains(" 0% packet loss");
+    }
+
+    /** The kernel answers with the time that it has, which is made wrong for a while. */
+    private void assertThatItsClockIsKnown(GuestShell shell) throws IOException {
+        long wrong = 90_000;
+        shell.output("date -s @$(($(date +%s) + " + wrong / 1000 + ")) >/dev/null");
+        long until = System.nanoTime() + PATIENCE.toNanos();
+        long skew = 0;
+        while (Math.abs(skew - wrong) > 3000) {
+            assertThat(System.nanoTime()).as("the clock is known: " + skew).isLessThan(until);
+            skew = skew(SwitchDefinition.standard().name() + 1).orElse(skew);
+        }
+        shell.output("date -s @$(($(date +%s) - " + wrong / 1000 + ")) >/dev/null");
+    }
+
+    /** What the switch process says of the clock behind a port, in milliseconds. */
+    private Optional<Long> skew(String port) throws IOException {
+        try (SwitchClient client = SwitchClient.connect(SwitchServer.socket(folder))) {
+            Thread.sleep(200);
+            if (client.status().get("ports") instanceof List<?> ports) {
+                for (Object one : ports) {
+                    if (one instanceof Map<?, ?> shown
+                            && port.equals(shown.get("id"))
+                            && shown.get("clock") instanceof Map<?, ?> clock
+                            && clock.get("skewMillis") instanceof Number skew) {
+                        return Optional.of(skew.longValue());
+                    }
+                }
+            }
+            return Optional.empty();
+        } catch (InterruptedException e) {
+            throw new AssertionError(e);
+        }
     }
 
     private static void prepareOutside(GuestShell shell, int number) {

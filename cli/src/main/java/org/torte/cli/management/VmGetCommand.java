@@ -82,6 +82,10 @@ final class VmGetCommand extends ServiceOptions {
         if (!name.isEmpty()) {
             lines.put("guest's name", name);
         }
+        JsonNode clock = guest.path("clock");
+        if (clock.isObject()) {
+            lines.put("guest's clock", clock(clock));
+        }
         for (JsonNode address : guest.path("addresses")) {
             lines.merge(
                     "addresses",
@@ -89,6 +93,12 @@ final class VmGetCommand extends ServiceOptions {
                             + Output.printable(address.path("from").asText()) + ")",
                     (a, b) -> a + ", " + b);
         }
+    }
+
+    private static String clock(JsonNode clock) {
+        long skew = clock.path("skewMillis").asLong();
+        String uncertain = " (within " + clock.path("uncertainMillis").asLong() + " ms)";
+        return (skew == 0 ? "as the host's" : Math.abs(skew) + (skew > 0 ? " ms ahead" : " ms behind")) + uncertain;
     }
 
     /** For people. */

@@ -9,22 +9,32 @@ import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
+import org.torte.management.Switches;
 import org.torte.management.Vm;
 import org.torte.management.definition.Adapter;
+import org.torte.management.definition.VmDefinition;
 
-/** What a worker says of its guest, with the guest's addresses from wherever they are known. */
+/** What a worker says of its guest, with the guest's addresses and clock from wherever they are known. */
 final class GuestStatus {
     private static final int STATUS_SECONDS = 5, PAIRS_SECONDS = 2;
     private static final int MAX_ADDRESSES = 256;
 
     private GuestStatus() {}
 
-    /** Asks the worker, and the guest if it has a daemon that answers. */
-    static CompletableFuture<JsonNode> of(Vm vm) {
-        List<Adapter> adapters = vm.view().definition().hardware().adapters();
+    /**
+     * Asks the worker, and the guest if it has a daemon that answers.
+     *
+     * @param switches what their process says
+     */
+    static CompletableFuture<JsonNode> of(Vm vm, JsonNode switches) {
+        VmDefinition definition = vm.view().definition();
+        List<Adapter> adapters = definition.hardware().adapters();
+        List<JsonNode> ports = adapters.stream()
+                .map(one -> Live.port(switches, Switches.portId(definition.id(), one)))
+                .toList();
         return vm.ask("status", Map.of())
                 .orTimeout(STATUS_SECONDS, TimeUnit.SECONDS)
-                .thenCompose(status -> pairs(vm, status).thenApply(pairs -> joined(status, pairs, adapters)));
+                .thenCompose(status -> pairs(vm, status).thenApply(pairs -> joined(status, pairs, adapters, ports)));
     }
 
     /** The guest's own facts; nothing if it does not tell them in time. */
@@ -39,7 +49,7 @@ final class GuestStatus {
                 .thenApply(answer -> answer.path("pairs"));
     }
 
-    private static JsonNode joined(JsonNode status, JsonNode pairs, List<Adapter> adapters) {
+    private static JsonNode joined(JsonNode status, JsonNode pairs, List<Adapter> adapters, List<JsonNode> ports) {
         if (!(status instanceof ObjectNode answer)) {
             return status;
         }
@@ -53,12 +63,12 @@ final class GuestStatus {
             if (adapter instanceof ObjectNode shown && number >= 0 && number < adapters.size()) {
                 shown.put("adapter", adapters.get(number).name());
             }
-            for (JsonNode guest : adapter.path("guests")) {
-                add(
-                        addresses,
-                        known,
-                        guest.path("address").asText(),
-                        guest.path("from").asText());
+            add(addresses, known, adapter.path("guests"));
+        }
+        for (JsonNode port : ports) {
+            add(addresses, known, port.path("addresses"));
+            if (port.path("clock").isObject() && !answer.has("clock")) {
+                answer.set("clock", port.path("clock"));
             }
         }
         for (String key : List.of("NetworkAddressIPv4", "NetworkAddressIPv6")) {
@@ -67,6 +77,12 @@ final class GuestStatus {
             }
         }
         return answer;
+    }
+
+    private static void add(ArrayNode addresses, Set<String> known, JsonNode seen) {
+        for (JsonNode one : seen) {
+            add(addresses, known, one.path("address").asText(), one.path("from").asText());
+        }
     }
 
     /** The loopback addresses, which a guest counts among its own, lead nowhere. */

@@ -1,6 +1,8 @@
 package org.torte.management.rest;
 
 import com.fasterxml.jackson.annotation.JsonProperty;
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.MissingNode;
 import io.javalin.config.RoutesConfig;
 import io.javalin.http.Context;
 import java.nio.file.Path;
@@ -239,11 +241,14 @@ final class VmRoutes {
         TaskRoutes.begin(context, vm, () -> vm.stop(RestServer.owner(context), limit));
     }
 
-    /** What the worker says of the guest: heartbeat, addresses, memory. */
+    /** What the worker says of the guest: heartbeat, addresses, clock, memory. */
     private void guest(Context context) {
         Requests.only(context);
         Vm vm = vm(context);
-        context.future(() -> GuestStatus.of(vm).handle((status, e) -> {
+        boolean atSwitch = vm.view().definition().hardware().adapters().stream()
+                .anyMatch(one -> one.switchName().isPresent());
+        JsonNode switches = atSwitch ? host.switches().status() : MissingNode.getInstance();
+        context.future(() -> GuestStatus.of(vm, switches).handle((status, e) -> {
             if (e == null) {
                 context.json(status);
                 return null;

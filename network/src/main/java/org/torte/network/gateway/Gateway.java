@@ -44,6 +44,7 @@ public final class Gateway implements NetworkAdapter, Upstream.Inside, AutoClose
     private static final int PLACES = 256;
     private static final int MAX_CONTROL = 4096;
     private static final long ADVERTISE_EVERY = RouterDiscovery.LIFETIME / 3 * 1_000_000_000L;
+    private static final long ASK_EVERY = 10_000_000_000L;
     private static final byte[] END = {};
 
     private final Subnet subnet;
@@ -55,6 +56,8 @@ public final class Gateway implements NetworkAdapter, Upstream.Inside, AutoClose
     private final Upstream upstream;
     private final Clock clock;
     private final Timers.Timer advertise;
+    private final GuestClocks clocks;
+    private final Timers.Timer ask;
     private final ArrayBlockingQueue<byte[]> queue = new ArrayBlockingQueue<>(QUEUE);
     /** How many frames of a station wait, by a number made from its address. */
     private final AtomicIntegerArray waiting = new AtomicIntegerArray(PLACES);
@@ -86,6 +89,8 @@ public final class Gateway implements NetworkAdapter, Upstream.Inside, AutoClose
         routers = new RouterDiscovery(subnet, mtu);
         clock = timers.clock();
         advertise = timers.create(this::advertiseLater);
+        clocks = new GuestClocks(clock);
+        ask = timers.create(this::askLater);
         worker = Thread.ofPlatform().name("torte-gateway").daemon().unstarted(this::work);
     }
 
@@ -136,6 +141,7 @@ public final class Gateway implements NetworkAdapter, Upstream.Inside, AutoClose
         upstream.start(this);
         into.plug(this);
         advertiseLater();
+        ask.arm(clock.nanos() + ASK_EVERY);
     }
 
     /** The network's addresses. */
@@ -158,6 +164,11 @@ public final class Gateway implements NetworkAdapter, Upstream.Inside, AutoClose
         return neighbours.addresses(station);
     }
 
+    /** How far a station's clock is from the host's, if it has an address of the network and answers. */
+    public Optional<GuestClock> clockOf(MacAddress station) {
+        return clocks.of(station.value());
+    }
+
     /**
      * Gives a machine's station a name, which nobody else gets, and reserves an address for it.
      *
@@ -178,6 +189,7 @@ public final class Gateway implements NetworkAdapter, Upstream.Inside, AutoClose
 
     /** The machine is gone; its lease stays. */
     public void unregister(String name) {
+        leases.named(name).ifPresent(lease -> clocks.forget(lease.station().value()));
         leases.machineGone(name);
     }
 
@@ -412,7 +424,13 @@ public final class Gateway implements NetworkAdapter, Upstream.Inside, AutoClose
         MacAddress peer = new MacAddress(bytes.getLong(6) >>> 16);
         switch (frame[ip + 9]) {
             case Packets.ICMP -> {
-                if (bytes.getInt(ip + 16) != subnet.gateway() || frame[body] != 8) {
+                if (bytes.getInt(ip + 16) != subnet.gateway()) {
+                    return null;
+                }
+                if (frame[body] == GuestClocks.REPLY && total == header + GuestClocks.LENGTH) {
+                    clocks.answered(peer.value(), java.util.Arrays.copyOfRange(frame, body, ip + total));
+                }
+                if (frame[body] != 8) {
                     return null;
                 }
                 byte[] echo = java.util.Arrays.copyOfRange(frame, body, ip + total);
@@ -516,6 +534,26 @@ public final class Gateway implements NetworkAdapter, Upstream.Inside, AutoClose
         }
     }
 
+    /** Asks all machines that have an address for their time. */
+    private void askLater() {
+        long now = clock.wallTime().getEpochSecond();
+        for (Lease lease : leases.machines()) {
+            if (lease.expires() > now) {
+                send(Packets.ip(
+                        lease.station(),
+                        subnet.gatewayMac(),
+                        DhcpServer.bytes(lease.address()),
+                        DhcpServer.bytes(subnet.gateway()),
+                        Packets.ICMP,
+                        64,
+                        clocks.question(lease.station().value())));
+            }
+        }
+        if (!closed) {
+            ask.arm(clock.nanos() + ASK_EVERY);
+        }
+    }
+
     private long advertiseAt() {
         return clock.nanos() + ADVERTISE_EVERY;
     }
@@ -571,6 +609,7 @@ public final class Gateway implements NetworkAdapter, Upstream.Inside, AutoClose
     public void close() {
         closed = true;
         advertise.cancel();
+        ask.cancel();
         NetworkPort from = port;
         if (from != null) {
             from.unplug();

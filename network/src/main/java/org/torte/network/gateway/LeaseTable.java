@@ -8,6 +8,7 @@ import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 import org.torte.base.Clock;
@@ -232,6 +233,14 @@ final class LeaseTable {
             }
         }
         return Optional.ofNullable(lease.name());
+    }
+
+    /** The addresses of machines, also those that they have not asked for yet. */
+    synchronized List<Lease> machines() {
+        return machines.values().stream()
+                .map(byStation::get)
+                .filter(Objects::nonNull)
+                .toList();
     }
 
     synchronized List<Lease> all() {

@@ -14,6 +14,7 @@ import org.torte.base.net.PortStatistics;
 import org.torte.network.DropReason;
 import org.torte.network.NatNetwork;
 import org.torte.network.SwitchPort;
+import org.torte.network.gateway.GuestClock;
 import org.torte.network.gateway.Subnet;
 import org.torte.network.host.HostEnd;
 import org.torte.network.host.KernelNat;
@@ -78,7 +79,18 @@ final class StatusText {
         shown.put("sentDropped", drops(port.drops(true)));
         shown.put("receivedDropped", drops(port.drops(false)));
         shown.put("addresses", addresses(one));
+        NatNetwork nat = one.network.nat();
+        if (nat != null) {
+            nat.gateway().clockOf(one.definition.address()).ifPresent(clock -> shown.put("clock", clock(clock)));
+        }
         return shown;
+    }
+
+    private static Map<String, Object> clock(GuestClock clock) {
+        return Map.of(
+                "skewMillis", clock.skewMillis(),
+                "uncertainMillis", clock.uncertainMillis(),
+                "measured", clock.measured().toString());
     }
 
     private static Map<String, Long> drops(Map<DropReason, Long> drops) {

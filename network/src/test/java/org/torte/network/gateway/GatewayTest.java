@@ -305,6 +305,79 @@ class GatewayTest {
         }
     }
 
+    /** A timestamp message of ICMP (RFC 792). */
+    private static byte[] timestamp(int type, int sequence, int asked, int there) {
+        byte[] message = ByteBuffer.allocate(20)
+                .put((byte) type)
+                .putShort(6, (short) sequence)
+                .putInt(8, asked)
+                .putInt(12, there)
+                .putInt(16, there)
+                .array();
+        int sum = Frames.checksum(message, 0, 20, 0);
+        message[2] = (byte) (sum >>> 8);
+        message[3] = (byte) sum;
+        return message;
+    }
+
+    private void answerTime(Client machine, int address, int sequence, int asked, int there) {
+        String gateway = Subnet.text(gateway().subnet().gateway());
+        byte[] packet = Frames.ipv4(Subnet.text(address), gateway, 1, 0, timestamp(14, sequence, asked, there));
+        machine.send(Frames.ethernet(gateway().address(), machine.address(), 0x0800, packet));
+        // What comes behind it is answered when it has been seen.
+        byte[] ping = Frames.ipv4(Subnet.text(address), gateway, 1, 0, timestamp(8, 0, 0, 0));
+        machine.send(Frames.ethernet(gateway().address(), machine.address(), 0x0800, ping));
+        assertThat(machine.next()[34]).as("answer to a ping").isZero();
+    }
+
+    @Test
+    void theClocksOfMachinesAreKnownIfTheyAnswer() {
+        int day = 86_400_000;
+        Client machine = client(0x00155d000001L);
+        gateway().register("web1", machine.address());
+        int address = lease(machine, "");
+        assertThat(gateway().clockOf(machine.address())).isEmpty();
+
+        clock.advance(10_000_000_000L);
+        timers.runDue();
+        byte[] question = machine.next();
+        assertThat(question[34]).isEqualTo((byte) 13);
+        assertThat(Frames.checksum(question, 34, 20, 0)).isZero();
+        assertThat(ByteBuffer.wrap(question).getInt(30)).isEqualTo(address);
+        int asked = ByteBuffer.wrap(question).getInt(42);
+        assertThat(asked).isEqualTo(28_810_000); // 1,800,000,000 s is 8:00, and ten seconds have gone
+        int sequence = ByteBuffer.wrap(question).getShort(40);
+
+        clock.advance(40_000_000);
+        answerTime(machine, address, sequence + 1, asked, asked);
+        answerTime(machine, address, sequence, asked, day);
+        answerTime(machine, address, sequence, asked, asked | 1 << 31);
+        assertThat(gateway().clockOf(machine.address()))
+                .as("answers to nothing")
+                .isEmpty();
+        answerTime(machine, address, sequence, asked, asked - 4980);
+        GuestClock known = gateway().clockOf(machine.address()).orElseThrow();
+        assertThat(known.skewMillis()).isEqualTo(-5000);
+        assertThat(known.uncertainMillis()).isEqualTo(21);
+        assertThat(known.measured()).isEqualTo(clock.wallTime());
+        answerTime(machine, address, sequence, asked, asked);
+        assertThat(gateway().clockOf(machine.address()))
+                .as("a second answer to one question")
+                .contains(known);
+
+        clock.advance(10_000_000_000L);
+        timers.runDue();
+        question = machine.next();
+        sequence = ByteBuffer.wrap(question).getShort(40);
+        asked = ByteBuffer.wrap(question).getInt(42);
+        // On the other side of midnight.
+        answerTime(machine, address, sequence, asked, asked + day / 2 + 60_000);
+        assertThat(gateway().clockOf(machine.address()).orElseThrow().skewMillis())
+                .isEqualTo(60_000 - day / 2);
+        clock.advance(61_000_000_000L);
+        assertThat(gateway().clockOf(machine.address())).as("too old").isEmpty();
+    }
+
     @Test
     void namesBelongToTheirMachines() throws IOException {
         Client thief = client(0x00155d000009L), web = client(0x00155d000001L);
