@@ -2,6 +2,7 @@ package org.torte.management.rest;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ArrayNode;
+import com.fasterxml.jackson.databind.node.MissingNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.util.HashSet;
 import java.util.List;
@@ -21,20 +22,29 @@ final class GuestStatus {
 
     private GuestStatus() {}
 
-    /**
-     * Asks the worker, and the guest if it has a daemon that answers.
-     *
-     * @param switches what their process says
-     */
-    static CompletableFuture<JsonNode> of(Vm vm, JsonNode switches) {
+    /** Asks the worker, the guest if it has a daemon that answers, and the process of the switches that it is at. */
+    static CompletableFuture<JsonNode> of(Vm vm, Switches switches) {
         VmDefinition definition = vm.view().definition();
         List<Adapter> adapters = definition.hardware().adapters();
-        List<JsonNode> ports = adapters.stream()
-                .map(one -> Live.port(switches, Switches.portId(definition.id(), one)))
-                .toList();
+        CompletableFuture<List<JsonNode>> ports = live(adapters, switches)
+                .thenApply(live -> adapters.stream()
+                        .map(one -> Live.port(live, Switches.portId(definition.id(), one)))
+                        .toList());
         return vm.ask("status", Map.of())
                 .orTimeout(STATUS_SECONDS, TimeUnit.SECONDS)
-                .thenCompose(status -> pairs(vm, status).thenApply(pairs -> joined(status, pairs, adapters, ports)));
+                .thenCompose(status ->
+                        pairs(vm, status).thenCombine(ports, (pairs, known) -> joined(status, pairs, adapters, known)));
+    }
+
+    /** What the switches' process says; nothing if it does not answer in time, which is no reason to say nothing of the guest. */
+    private static CompletableFuture<JsonNode> live(List<Adapter> adapters, Switches switches) {
+        CompletableFuture<JsonNode> live = new CompletableFuture<>();
+        if (adapters.stream().noneMatch(one -> one.switchName().isPresent())) {
+            live.complete(MissingNode.getInstance());
+            return live;
+        }
+        Thread _ = Thread.ofVirtual().name("switches").start(() -> live.complete(switches.status()));
+        return live.completeOnTimeout(MissingNode.getInstance(), PAIRS_SECONDS, TimeUnit.SECONDS);
     }
 
     /** The guest's own facts; nothing if it does not tell them in time. */

@@ -1,8 +1,6 @@
 package org.torte.management.rest;
 
 import com.fasterxml.jackson.annotation.JsonProperty;
-import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.node.MissingNode;
 import io.javalin.config.RoutesConfig;
 import io.javalin.http.Context;
 import java.nio.file.Path;
@@ -245,10 +243,7 @@ final class VmRoutes {
     private void guest(Context context) {
         Requests.only(context);
         Vm vm = vm(context);
-        boolean atSwitch = vm.view().definition().hardware().adapters().stream()
-                .anyMatch(one -> one.switchName().isPresent());
-        JsonNode switches = atSwitch ? host.switches().status() : MissingNode.getInstance();
-        context.future(() -> GuestStatus.of(vm, switches).handle((status, e) -> {
+        context.future(() -> GuestStatus.of(vm, host.switches()).handle((status, e) -> {
             if (e == null) {
                 context.json(status);
                 return null;
