@@ -14,13 +14,14 @@ import java.lang.invoke.MethodHandle;
 import java.lang.invoke.MethodHandles;
 import java.lang.invoke.MethodType;
 import java.nio.ByteBuffer;
+import org.jspecify.annotations.Nullable;
 import org.torte.network.NetworkException;
 import org.torte.network.gateway.Subnet;
 import org.torte.network.posix.Posix;
 
 /**
- * One TCP/IP stack of libslirp 4 (libslirp.h, configuration version 4; layouts for 64-bit hosts). All calls come from one
- * thread. Its DHCP is off, and what it says about neighbours and routers is not passed on: the gateway does those.
+ * One TCP/IP stack of libslirp 4 (libslirp.h, configuration version 4; layouts for 64-bit hosts). One call at a time, from
+ * any thread. Its DHCP is off, and what it says about neighbours and routers is not passed on: the gateway does those.
  */
 final class Slirp {
     /** What it asks of us, on the thread that called it. */
@@ -83,7 +84,9 @@ final class Slirp {
     }
 
     private final Callbacks callbacks;
-    private final PollSet polls;
+    /** For the call that is being made. */
+    private @Nullable PollSet polls;
+
     private final Arena arena = Arena.ofShared();
     private final Posix.Errno errno = new Posix.Errno(arena);
     private final MemorySegment timeout = arena.allocate(JAVA_INT);
@@ -97,9 +100,8 @@ final class Slirp {
      * @param hostLoopback whether guests reach the host's loopback addresses through the gateway's
      * @throws NetworkException when the library is missing
      */
-    Slirp(Subnet subnet, boolean ipv6, boolean hostLoopback, Callbacks callbacks, PollSet polls) {
+    Slirp(Subnet subnet, boolean ipv6, boolean hostLoopback, Callbacks callbacks) {
         this.callbacks = callbacks;
-        this.polls = polls;
         require();
         Stubs stubs = new Stubs();
         addPoll = Library.upcall(stubs, "addPoll", FunctionDescriptor.of(JAVA_INT, JAVA_INT, JAVA_INT, ADDRESS), arena);
@@ -208,16 +210,17 @@ final class Slirp {
         void notifyHost(MemorySegment opaque) {}
 
         int addPoll(int fd, int events, MemorySegment opaque) {
-            return polls.add(fd, events);
+            return polls == null ? -1 : polls.add(fd, events);
         }
 
         int getEvents(int index, MemorySegment opaque) {
-            return polls.happened(index);
+            return polls == null ? 0 : polls.happened(index);
         }
     }
 
     /** Enters what is to be polled; returns how long to wait at most, in milliseconds. */
-    int fill(int longestMillis) {
+    int fill(PollSet set, int longestMillis) {
+        polls = set;
         timeout.set(JAVA_INT, 0, longestMillis);
         try {
             Library.FILL.invokeExact(errno.segment(), stack, timeout, addPoll, MemorySegment.NULL);
@@ -227,8 +230,9 @@ final class Slirp {
         return timeout.get(JAVA_INT, 0);
     }
 
-    /** Handles what happened. */
-    void poll(boolean failed) {
+    /** Handles what happened to those that were entered last, into this or a set that is the same. */
+    void poll(PollSet set, boolean failed) {
+        polls = set;
         try {
             Library.POLL.invokeExact(errno.segment(), stack, failed ? 1 : 0, getEvents, MemorySegment.NULL);
         } catch (Throwable e) {

@@ -1,8 +1,6 @@
 package org.torte.network.host;
 
 import static java.lang.foreign.ValueLayout.JAVA_BYTE;
-import static java.lang.foreign.ValueLayout.JAVA_INT;
-import static java.lang.foreign.ValueLayout.JAVA_SHORT;
 
 import java.io.IOException;
 import java.lang.foreign.Arena;
@@ -15,6 +13,7 @@ import java.util.concurrent.CompletionException;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.concurrent.locks.ReentrantLock;
 import org.jspecify.annotations.Nullable;
 import org.torte.base.net.FrameBatch;
 import org.torte.base.net.FrameHeaders;
@@ -28,12 +27,12 @@ import org.torte.network.wire.Packets;
 
 /**
  * Address translation without root: libslirp speaks TCP and UDP with the guests and uses sockets of this process for the
- * outside. One thread runs it; frames for it wait in a bounded queue. Large sends go in as they are.
+ * outside. Frames for it wait in a bounded queue, which whoever has put some in empties himself if nobody else is at it: so a
+ * packet's way out wakes no thread. One thread waits for the sockets and takes what is left. Large sends go in as they are.
  */
 public final class UserNat implements Nat {
     private static final int QUEUE_FRAMES = 1024, QUEUE_BYTES = 4 << 20;
     private static final int LONGEST_WAIT_MILLIS = 1000;
-    private static final long POLLFD = 8;
 
     /** Whom libslirp takes all guests for: the gateway finds out who they are. */
     private static final MacAddress GUESTS = new MacAddress(0x0254_0000_0001L);
@@ -58,12 +57,26 @@ public final class UserNat implements Nat {
     /** Under the lock: what senders add. */
     private FrameBatch incoming = new FrameBatch(QUEUE_FRAMES, QUEUE_BYTES);
 
+    /** Guards the stack and what follows. Only the thread waits for it: senders leave their frames to whoever has it. */
+    private final ReentrantLock stack = new ReentrantLock();
+
+    /** The thread waits for the lock, and will take what is in the queue: nobody is to get in before it again and again. */
+    private volatile boolean threadWaits;
+
+    private @Nullable Slirp running;
     private final FrameHeaders headers = new FrameHeaders();
     private final FrameOffloads offloads = new FrameOffloads();
     private FrameBatch working = new FrameBatch(QUEUE_FRAMES, QUEUE_BYTES);
     private final FrameBatch outgoing = new FrameBatch(256, 1 << 20);
     private final FrameBatch answers = new FrameBatch(16, FrameBatch.MAX_LENGTH);
-    private final PollTable polls = new PollTable();
+    /** What the thread waits for, and for how long; what it would have to now. */
+    private final PollTable awaited = new PollTable();
+
+    private int waitMillis;
+    private final PollTable wanted = new PollTable();
+    /** The stack's numbers are not those of {@link #awaited} any more. */
+    private boolean stale = true;
+
     private @Nullable Inside inside;
     private volatile boolean closed;
     private volatile boolean failed;
@@ -147,7 +160,28 @@ public final class UserNat implements Nat {
 
     @Override
     public void flush() {
-        wakeup.signal();
+        if (threadWaits) {
+            return;
+        }
+        if (!stack.tryLock()) {
+            wakeup.signal();
+            return;
+        }
+        try {
+            Slirp slirp = running;
+            if (slirp != null) {
+                takeQueue(slirp);
+                wanted.begin(wakeup.fd());
+                if (slirp.fill(wanted, LONGEST_WAIT_MILLIS) < waitMillis || !wanted.sameAs(awaited)) {
+                    stale = true;
+                    wakeup.signal();
+                }
+            }
+        } catch (RuntimeException | Error e) {
+            fail(e);
+        } finally {
+            stack.unlock();
+        }
     }
 
     @Override
@@ -198,8 +232,6 @@ public final class UserNat implements Nat {
         int on(Slirp slirp);
     }
 
-    private volatile @Nullable Slirp running;
-
     /** Runs something on the stack's thread. */
     private int call(Call call) {
         CompletableFuture<Integer> result = new CompletableFuture<>();
@@ -228,36 +260,78 @@ public final class UserNat implements Nat {
 
     private void run() {
         Slirp slirp;
+        stack.lock();
         try {
-            slirp = new Slirp(subnet, ipv6, hostLoopback, new Callbacks(), polls);
+            slirp = new Slirp(subnet, ipv6, hostLoopback, new Callbacks());
             running = slirp;
             started.complete(null);
         } catch (RuntimeException | Error e) {
             started.completeExceptionally(e);
             return;
+        } finally {
+            stack.unlock();
         }
         try (Arena arena = Arena.ofConfined()) {
             Posix.Errno errno = new Posix.Errno(arena);
+            int result = 0;
             while (!closed) {
-                turn(slirp, errno);
+                turn(slirp, errno, result);
+                result = awaited.await(errno, waitMillis);
             }
         } catch (RuntimeException | Error e) {
-            failed = true;
-            System.getLogger(UserNat.class.getName()).log(System.Logger.Level.ERROR, "the network's NAT has ended", e);
+            fail(e);
         } finally {
             closed = true; // also when it fails: nobody is to wait for it
-            running = null;
-            runCommands();
-            slirp.close();
+            stack.lock();
+            try {
+                running = null;
+                runCommands();
+                slirp.close();
+            } finally {
+                stack.unlock();
+            }
         }
     }
 
-    private void turn(Slirp slirp, Posix.Errno errno) {
-        polls.begin(wakeup.fd());
-        int wait = slirp.fill(LONGEST_WAIT_MILLIS);
-        int result = Posix.poll(errno, polls.table, polls.count, Math.clamp(wait, 0, LONGEST_WAIT_MILLIS));
-        slirp.poll(result < 0);
-        wakeup.clear();
+    private void fail(Throwable why) {
+        if (!failed) {
+            failed = true;
+            System.getLogger(UserNat.class.getName())
+                    .log(System.Logger.Level.ERROR, "the network's NAT has ended", why);
+        }
+        closed = true;
+        wakeup.signal();
+    }
+
+    /** Does what there is to do after a wait, and says what to wait for next. */
+    private void turn(Slirp slirp, Posix.Errno errno, int result) {
+        threadWaits = true;
+        stack.lock();
+        try {
+            threadWaits = false;
+            wakeup.clear();
+            int found = result;
+            if (stale) {
+                fill(slirp);
+                found = awaited.await(errno, 0);
+            }
+            slirp.poll(awaited, found < 0);
+            runCommands();
+            takeQueue(slirp);
+            fill(slirp);
+        } finally {
+            stack.unlock();
+        }
+    }
+
+    private void fill(Slirp slirp) {
+        awaited.begin(wakeup.fd());
+        waitMillis = Math.clamp(slirp.fill(awaited, LONGEST_WAIT_MILLIS), 0, LONGEST_WAIT_MILLIS);
+        stale = false;
+    }
+
+    /** Gives the stack what waits for it, and the guests what it says. */
+    private void takeQueue(Slirp slirp) {
         FrameBatch batch;
         synchronized (lock) {
             batch = incoming;
@@ -268,7 +342,6 @@ public final class UserNat implements Nat {
             input(slirp, batch, i);
         }
         batch.clear();
-        runCommands();
         for (int i = 0; i < answers.size(); i++) {
             slirp.input(answers.bytes().asSlice(answers.offset(i)), answers.length(i));
         }
@@ -373,50 +446,6 @@ public final class UserNat implements Nat {
             if (at >= 0) {
                 MemorySegment.copy(frame, 0, answers.bytes(), JAVA_BYTE, at, frame.length);
             }
-        }
-    }
-
-    /** An array of {@code struct pollfd}: int fd, short events, short revents. */
-    private static final class PollTable implements Slirp.PollSet {
-        private MemorySegment table = Arena.ofAuto().allocate(POLLFD * 64, 8);
-        private int count;
-
-        void begin(int wakeupFd) {
-            count = 0;
-            int ignored = append(wakeupFd, Posix.POLLIN);
-        }
-
-        @Override
-        public int add(int fd, int events) {
-            int wanted = ((events & Slirp.POLL_IN) != 0 ? Posix.POLLIN : 0)
-                    | ((events & Slirp.POLL_OUT) != 0 ? Posix.POLLOUT : 0)
-                    | ((events & Slirp.POLL_PRI) != 0 ? Posix.POLLPRI : 0);
-            return append(fd, (short) wanted);
-        }
-
-        private int append(int fd, short events) {
-            if (count * POLLFD == table.byteSize()) {
-                MemorySegment larger = Arena.ofAuto().allocate(2 * table.byteSize(), 8);
-                MemorySegment.copy(table, 0, larger, 0, table.byteSize());
-                table = larger;
-            }
-            table.set(JAVA_INT, count * POLLFD, fd);
-            table.set(JAVA_SHORT, count * POLLFD + 4, events);
-            table.set(JAVA_SHORT, count * POLLFD + 6, (short) 0);
-            return count++;
-        }
-
-        @Override
-        public int happened(int index) {
-            if (index < 0 || index >= count) {
-                return 0;
-            }
-            int events = table.get(JAVA_SHORT, index * POLLFD + 6);
-            return ((events & Posix.POLLIN) != 0 ? Slirp.POLL_IN : 0)
-                    | ((events & Posix.POLLOUT) != 0 ? Slirp.POLL_OUT : 0)
-                    | ((events & Posix.POLLPRI) != 0 ? Slirp.POLL_PRI : 0)
-                    | ((events & Posix.POLLERR) != 0 ? Slirp.POLL_ERR : 0)
-                    | ((events & Posix.POLLHUP) != 0 ? Slirp.POLL_HUP : 0);
         }
     }
 }
