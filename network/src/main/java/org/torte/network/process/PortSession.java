@@ -20,6 +20,7 @@ import org.torte.network.posix.UnixSocket;
 import org.torte.network.posix.Wakeup;
 import org.torte.network.ring.Ring;
 import org.torte.network.ring.RingReader;
+import org.torte.network.ring.RingWatch;
 import org.torte.network.ring.RingWriter;
 
 /**
@@ -48,6 +49,7 @@ final class PortSession implements NetworkAdapter, AutoCloseable {
     private final Wakeup wakeup;
 
     private final RingReader in;
+    private final RingWatch watch = new RingWatch();
     private final RingWriter out;
     private final FrameBatch batch = new FrameBatch(FRAMES, BYTES);
     private int next;
@@ -188,6 +190,9 @@ final class PortSession implements NetworkAdapter, AutoCloseable {
                     more = pump();
                 }
                 polls.await(more ? 0 : -1);
+                if (!more) {
+                    watch.woken();
+                }
                 wakeup.clear();
                 if (polls.has(1)) {
                     // Who has closed his end has gone, or is about to: a poll would always find something.
@@ -233,7 +238,7 @@ final class PortSession implements NetworkAdapter, AutoCloseable {
                 bell.ring();
             }
             if (got == 0) {
-                return in.askForFrames();
+                return (!roomWanted && watch.sees(in)) || in.askForFrames();
             }
         }
         if (to == null) {

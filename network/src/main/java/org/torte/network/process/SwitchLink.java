@@ -20,6 +20,7 @@ import org.torte.base.net.PortStatistics;
 import org.torte.network.NetworkException;
 import org.torte.network.posix.PollSet;
 import org.torte.network.posix.Wakeup;
+import org.torte.network.ring.RingWatch;
 
 /**
  * A port of a switch in the switch process. Safe for several threads; has one of its own, {@code torte-switch-link}, which
@@ -69,6 +70,7 @@ public final class SwitchLink implements NetworkPort {
 
     private final FrameBatch batch = new FrameBatch(FRAMES, BYTES);
     private int given;
+    private final RingWatch watch = new RingWatch();
     private final AtomicBoolean starting = new AtomicBoolean();
     /** Changed by whoever has set {@link #starting}. */
     private volatile Duration startWait = FIRST_WAIT;
@@ -308,6 +310,9 @@ public final class SwitchLink implements NetworkPort {
                     more = pump(with);
                 }
                 polls.await(more ? 0 : -1);
+                if (!more) {
+                    watch.woken();
+                }
                 wakeup.clear();
                 if (polls.has(1)) {
                     with.broken |= !with.bell.clear();
@@ -369,7 +374,7 @@ public final class SwitchLink implements NetworkPort {
                 from.bell.ring();
             }
             if (got == 0) {
-                return from.in.askForFrames();
+                return (!roomWanted && watch.sees(from.in)) || from.in.askForFrames();
             }
         }
         roomAgain = false;

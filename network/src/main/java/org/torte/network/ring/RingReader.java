@@ -80,6 +80,11 @@ public final class RingReader {
         return writer - position <= Ring.DATA / 2 && Ring.took(ring, Ring.WAITS);
     }
 
+    /** Whether something was written that has not been read. */
+    boolean hasFrames() {
+        return Ring.read(ring, Ring.PRODUCER) != position;
+    }
+
     /**
      * Asks to be woken when something is written.
      *
@@ -87,7 +92,7 @@ public final class RingReader {
      */
     public boolean askForFrames() {
         Ring.raise(ring, Ring.ASLEEP);
-        if (Ring.read(ring, Ring.PRODUCER) != position) {
+        if (hasFrames()) {
             Ring.lower(ring, Ring.ASLEEP);
             return true;
         }
