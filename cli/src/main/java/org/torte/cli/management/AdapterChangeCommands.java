@@ -150,7 +150,7 @@ final class AdapterChangeCommands {
                 index = "1..*",
                 arity = "0..*",
                 paramLabel = "[ADDRESS:]HOST-PORT:GUEST-PORT[/udp]",
-                description = "such as 2222:22; without an address the host listens on its loopback address only")
+                description = "such as 2222:22 or [::1]:2222:22; without an address the host listens on 127.0.0.1 only")
         List<String> forwards = new ArrayList<>();
 
         @Option(names = "--remove", description = "removes them instead")

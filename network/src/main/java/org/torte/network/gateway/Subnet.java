@@ -5,6 +5,8 @@ import java.net.Inet6Address;
 import java.net.InetAddress;
 import java.net.UnknownHostException;
 import java.nio.ByteBuffer;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import org.torte.base.RandomSource;
 import org.torte.base.net.MacAddress;
 
@@ -20,6 +22,7 @@ public record Subnet(int network, int prefixLength, long prefix6, MacAddress gat
     /** The domain of the machines' names. */
     public static final String DOMAIN = "torte";
 
+    private static final Pattern ZEROS = Pattern.compile("(?<![0-9a-f])0(?::0)+(?![0-9a-f])");
     private static final int MIN_PREFIX = 16, MAX_PREFIX = 28;
 
     /** Checks the ranges. */
@@ -135,5 +138,22 @@ public record Subnet(int network, int prefixLength, long prefix6, MacAddress gat
     /** An IPv6 address in one of its notations. */
     public static String text(byte[] address6) {
         return address6(address6).getHostAddress();
+    }
+
+    /** An IPv6 address as RFC 5952 wants it written: the longest run of zeros is left out. Without a zone. */
+    public static String text(Inet6Address address) {
+        String whole = address6(address.getAddress()).getHostAddress();
+        Matcher zeros = ZEROS.matcher(whole);
+        int from = 0, to = 0;
+        while (zeros.find()) {
+            if (zeros.end() - zeros.start() > to - from) {
+                from = zeros.start();
+                to = zeros.end();
+            }
+        }
+        if (to == 0) {
+            return whole;
+        }
+        return (from == 0 ? ":" : whole.substring(0, from)) + (to == whole.length() ? ":" : whole.substring(to));
     }
 }

@@ -45,6 +45,8 @@ public final class KernelNat implements Nat {
     private final Tap tap;
     private final boolean ipv6;
     /** Under the lock of this. */
+    private final Relays relays = new Relays();
+
     private final Map<PortForward, NftTable.Forward> forwards = new LinkedHashMap<>();
 
     private final Set<Integer> udpForwards = ConcurrentHashMap.newKeySet();
@@ -234,9 +236,16 @@ public final class KernelNat implements Nat {
 
     @Override
     public synchronized void addForward(PortForward forward, int guestAddress) {
+        if (forward.ipv6()) { // the kernel does not lead from one protocol to the other
+            relays.add(
+                    forward,
+                    () -> new RelayTarget(
+                            new InetSocketAddress(Subnet.address(guestAddress), forward.guestPort()), () -> {}));
+            return;
+        }
         requireFree(forward);
         if (forwards.putIfAbsent(forward, new NftTable.Forward(forward, guestAddress)) != null) {
-            throw new NetworkException(what(forward) + " is in use: forward another one");
+            throw new NetworkException(forward.where() + " is in use: forward another one");
         }
         boolean done = false;
         try {
@@ -252,22 +261,18 @@ public final class KernelNat implements Nat {
         }
     }
 
-    private static String what(PortForward forward) {
-        return "port " + forward.hostPort() + " of the host (" + Subnet.text(forward.hostAddress()) + ")";
-    }
-
     /** The kernel would lead somebody's connections elsewhere without a word. */
     private void requireFree(PortForward forward) {
         for (PortForward other : forwards.keySet()) {
             if (other.udp() == forward.udp()
                     && other.hostPort() == forward.hostPort()
-                    && (other.hostAddress() == forward.hostAddress()
-                            || other.hostAddress() == 0
-                            || forward.hostAddress() == 0)) {
-                throw new NetworkException(what(forward) + " is in use: forward another one");
+                    && (other.hostAddress().equals(forward.hostAddress())
+                            || other.hostAddress().isAnyLocalAddress()
+                            || forward.hostAddress().isAnyLocalAddress())) {
+                throw new NetworkException(forward.where() + " is in use: forward another one");
             }
         }
-        InetSocketAddress at = new InetSocketAddress(Subnet.address(forward.hostAddress()), forward.hostPort());
+        InetSocketAddress at = new InetSocketAddress(forward.hostAddress(), forward.hostPort());
         try {
             if (forward.udp()) {
                 new DatagramSocket(at).close();
@@ -278,12 +283,13 @@ public final class KernelNat implements Nat {
                 }
             }
         } catch (IOException e) {
-            throw new NetworkException(what(forward) + " is in use: forward another one", e);
+            throw new NetworkException(forward.where() + " is in use: forward another one", e);
         }
     }
 
     @Override
     public synchronized void removeForward(PortForward forward) {
+        relays.remove(forward);
         if (forwards.remove(forward) != null) {
             new NftTable(name, subnet, forwards.values()).apply();
         }
@@ -301,6 +307,7 @@ public final class KernelNat implements Nat {
 
     @Override
     public void close() {
+        relays.close();
         tap.close();
         undo(folder);
     }

@@ -112,7 +112,7 @@ record NftTable(String name, Subnet subnet, Collection<Forward> rules) {
         lines.add("chain before { type nat hook prerouting priority dstnat;");
         // A neighbour of the host can send what is addressed to 127.0.0.1: that is for the host's own connections only.
         rules.stream()
-                .filter(one -> one.port.hostAddress() >>> 24 != 127)
+                .filter(one -> one.port.hostAddress4() >>> 24 != 127)
                 .map(NftTable::rule)
                 .forEach(lines::add);
         lines.add("}");
@@ -132,7 +132,8 @@ record NftTable(String name, Subnet subnet, Collection<Forward> rules) {
 
     private static String rule(Forward forward) {
         PortForward port = forward.port;
-        String where = port.hostAddress() == 0 ? "fib daddr type local" : "ip daddr " + Subnet.text(port.hostAddress());
+        int at = port.hostAddress4();
+        String where = at == 0 ? "fib daddr type local" : "ip daddr " + Subnet.text(at);
         return "meta nfproto ipv4 " + where + (port.udp() ? " udp" : " tcp") + " dport " + port.hostPort()
                 + " dnat ip to " + Subnet.text(forward.guest) + ":" + port.guestPort();
     }

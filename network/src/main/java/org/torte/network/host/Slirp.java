@@ -4,16 +4,20 @@ import static java.lang.foreign.ValueLayout.ADDRESS;
 import static java.lang.foreign.ValueLayout.JAVA_BYTE;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
+import static java.lang.foreign.ValueLayout.JAVA_SHORT;
 
 import java.lang.foreign.Arena;
 import java.lang.foreign.FunctionDescriptor;
 import java.lang.foreign.Linker;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.SymbolLookup;
+import java.lang.foreign.ValueLayout;
 import java.lang.invoke.MethodHandle;
 import java.lang.invoke.MethodHandles;
 import java.lang.invoke.MethodType;
 import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.charset.StandardCharsets;
 import org.jspecify.annotations.Nullable;
 import org.torte.network.NetworkException;
 import org.torte.network.gateway.Subnet;
@@ -47,6 +51,8 @@ final class Slirp {
 
     private static final String LIBRARY = "libslirp.so.0";
     private static final long CONFIG_SIZE = 184, CALLBACKS_SIZE = 88;
+    private static final int AF_UNIX = 1, AF_INET = 2, SOCKADDR_UN = 110, SOCKADDR_IN = 16;
+    private static final ValueLayout.OfShort BIG_SHORT = JAVA_SHORT.withOrder(ByteOrder.BIG_ENDIAN);
 
     /** The library, when somebody needs it. */
     private static final class Library {
@@ -65,6 +71,11 @@ final class Slirp {
                 FunctionDescriptor.of(JAVA_INT, ADDRESS, JAVA_INT, JAVA_INT, JAVA_INT, JAVA_INT, JAVA_INT));
         static final MethodHandle ADD_UNIX =
                 handle("slirp_add_unix", FunctionDescriptor.of(JAVA_INT, ADDRESS, ADDRESS, ADDRESS, JAVA_INT));
+        static final MethodHandle ADD_ANY_FORWARD = handle(
+                "slirp_add_hostxfwd",
+                FunctionDescriptor.of(JAVA_INT, ADDRESS, ADDRESS, JAVA_INT, ADDRESS, JAVA_INT, JAVA_INT));
+        static final MethodHandle REMOVE_ANY_FORWARD =
+                handle("slirp_remove_hostxfwd", FunctionDescriptor.of(JAVA_INT, ADDRESS, ADDRESS, JAVA_INT, JAVA_INT));
         static final MethodHandle REMOVE_FORWARD =
                 handle("slirp_remove_hostfwd", FunctionDescriptor.of(JAVA_INT, ADDRESS, JAVA_INT, JAVA_INT, JAVA_INT));
 
@@ -276,6 +287,45 @@ final class Slirp {
         } catch (Throwable e) {
             throw Posix.unexpected(e);
         }
+    }
+
+    /** Listens at a Unix-domain socket for a guest's port; the error number if it cannot, else 0. */
+    int addForward(String path, int guestAddress, int guestPort) {
+        try (Arena call = Arena.ofConfined()) {
+            MemorySegment host = unixAddress(call, path);
+            MemorySegment guest = call.allocate(SOCKADDR_IN, 8);
+            guest.set(JAVA_SHORT, 0, (short) AF_INET);
+            guest.set(BIG_SHORT, 2, (short) guestPort);
+            put(guest, 4, guestAddress);
+            int result = (int) Library.ADD_ANY_FORWARD.invokeExact(
+                    errno.segment(), stack, host, (int) host.byteSize(), guest, (int) guest.byteSize(), 0);
+            return result < 0 ? Math.max(errno.value(), 1) : 0;
+        } catch (Throwable e) {
+            throw Posix.unexpected(e);
+        }
+    }
+
+    /** Stops that; false if it was not. */
+    boolean removeForward(String path) {
+        try (Arena call = Arena.ofConfined()) {
+            MemorySegment host = unixAddress(call, path);
+            return (int) Library.REMOVE_ANY_FORWARD.invokeExact(errno.segment(), stack, host, (int) host.byteSize(), 0)
+                    >= 0;
+        } catch (Throwable e) {
+            throw Posix.unexpected(e);
+        }
+    }
+
+    /** {@code struct sockaddr_un}, unix(7). */
+    private static MemorySegment unixAddress(Arena arena, String path) {
+        byte[] bytes = path.getBytes(StandardCharsets.UTF_8);
+        if (bytes.length > SOCKADDR_UN - 3) {
+            throw new NetworkException("the path of a socket is too long: " + path);
+        }
+        MemorySegment address = arena.allocate(SOCKADDR_UN, 8);
+        address.set(JAVA_SHORT, 0, (short) AF_UNIX);
+        address.asSlice(2, bytes.length).copyFrom(MemorySegment.ofArray(bytes));
+        return address;
     }
 
     boolean removeForward(boolean udp, int hostAddress, int hostPort) {

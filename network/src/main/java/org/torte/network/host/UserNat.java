@@ -5,8 +5,10 @@ import static java.lang.foreign.ValueLayout.JAVA_BYTE;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.net.UnixDomainSocketAddress;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Objects;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
@@ -44,6 +46,7 @@ public final class UserNat implements Nat {
     private final Wakeup wakeup;
     private final Thread thread;
     private final ConcurrentLinkedQueue<Runnable> commands = new ConcurrentLinkedQueue<>();
+    private final Relays relays = new Relays();
     /** Guests' ports to which UDP is forwarded; they stay until the end, which does no harm. */
     private final Set<Integer> udpForwards = ConcurrentHashMap.newKeySet();
 
@@ -186,28 +189,62 @@ public final class UserNat implements Nat {
 
     @Override
     public void addForward(PortForward forward, int guestAddress) {
+        if (forward.ipv6()) {
+            relays.add(forward, () -> door(forward, guestAddress));
+            return;
+        }
         int error = call(slirp -> slirp.addForward(
-                forward.udp(), forward.hostAddress(), forward.hostPort(), guestAddress, forward.guestPort()));
+                forward.udp(), forward.hostAddress4(), forward.hostPort(), guestAddress, forward.guestPort()));
         if (error == 0) {
             if (forward.udp()) {
                 udpForwards.add(forward.guestPort());
             }
         } else {
-            String what = "port " + forward.hostPort() + " of the host (" + Subnet.text(forward.hostAddress()) + ")";
             throw new NetworkException(
                     switch (error) {
-                        case Posix.EADDRINUSE -> what + " is in use: forward another one";
-                        case Posix.EACCES, Posix.EPERM -> what + " needs root: forward one above 1023";
-                        default -> what + " cannot be forwarded: error " + error;
+                        case Posix.EADDRINUSE -> forward.where() + " is in use: forward another one";
+                        case Posix.EACCES, Posix.EPERM -> forward.where() + " needs root: forward one above 1023";
+                        default -> forward.where() + " cannot be forwarded: error " + error;
                     });
+        }
+    }
+
+    /** A Unix-domain socket at which libslirp listens for a guest's port, in a folder that only this user may enter. */
+    private RelayTarget door(PortForward forward, int guestAddress) {
+        Path path;
+        try {
+            path = Files.createTempDirectory("torte-nat").resolve("port");
+        } catch (IOException e) {
+            throw new NetworkException(forward.where() + " cannot be forwarded: " + e.getMessage(), e);
+        }
+        RelayTarget door = new RelayTarget(UnixDomainSocketAddress.of(path), () -> shut(path));
+        int error = call(slirp -> slirp.addForward(path.toString(), guestAddress, forward.guestPort()));
+        if (error != 0) {
+            door.gone().run();
+            throw new NetworkException(forward.where() + " cannot be forwarded: error " + error);
+        }
+        return door;
+    }
+
+    private void shut(Path path) {
+        if (!closed) {
+            int ignored = call(slirp -> slirp.removeForward(path.toString()) ? 0 : 1);
+        }
+        try {
+            Files.deleteIfExists(path);
+            Files.deleteIfExists(Objects.requireNonNull(path.getParent()));
+        } catch (IOException e) {
+            System.getLogger(UserNat.class.getName()).log(System.Logger.Level.DEBUG, "a socket stays", e);
         }
     }
 
     @Override
     public void removeForward(PortForward forward) {
-        if (!closed) {
+        if (forward.ipv6()) {
+            relays.remove(forward);
+        } else if (!closed) {
             int ignored = call(
-                    slirp -> slirp.removeForward(forward.udp(), forward.hostAddress(), forward.hostPort()) ? 0 : 1);
+                    slirp -> slirp.removeForward(forward.udp(), forward.hostAddress4(), forward.hostPort()) ? 0 : 1);
         }
     }
 
@@ -316,8 +353,8 @@ public final class UserNat implements Nat {
                 found = awaited.await(errno, 0);
             }
             slirp.poll(awaited, found < 0);
-            runCommands();
             takeQueue(slirp);
+            runCommands();
             fill(slirp);
         } finally {
             stack.unlock();
@@ -377,6 +414,7 @@ public final class UserNat implements Nat {
 
     @Override
     public void close() {
+        relays.close();
         closed = true;
         wakeup.signal();
         try {

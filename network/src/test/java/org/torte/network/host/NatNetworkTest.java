@@ -6,11 +6,13 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.io.IOException;
 import java.io.InputStream;
+import java.net.ConnectException;
 import java.net.DatagramPacket;
 import java.net.DatagramSocket;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.net.ServerSocket;
+import java.net.Socket;
 import java.net.StandardProtocolFamily;
 import java.net.URI;
 import java.net.URLConnection;
@@ -140,7 +142,16 @@ class NatNetworkTest {
                     .as("a server outside")
                     .isEqualTo(page.strip());
             spaces.start(guest, "busybox", "httpd", "-f", "-p", "80", "-h", site.toString());
-            assertThat(fetch(hostPort)).as("the machine, by its forward").isEqualTo(page);
+            assertThat(fetch("127.0.0.1:" + hostPort))
+                    .as("the machine, by its forward")
+                    .isEqualTo(page);
+            PortForward six = PortForward.parse("[::1]:" + hostPort + ":80");
+            nat.addForward("web1", six);
+            assertThat(fetch("[::1]:" + hostPort)).as("by one of IPv6").isEqualTo(page);
+            assertThatThrownBy(() -> nat.addForward("web1", six)).hasMessageContaining("in use");
+            nat.removeForward(six);
+            assertThatThrownBy(() -> new Socket(InetAddress.ofLiteral("::1"), hostPort).close())
+                    .isInstanceOf(ConnectException.class);
             assertThat(spaces.runAnyway(List.of(
                                     "ip",
                                     "netns",
@@ -218,12 +229,12 @@ class NatNetworkTest {
     }
 
     /** The server in the namespace may need a moment to listen. */
-    private static String fetch(int port) throws IOException {
+    private static String fetch(String where) throws IOException {
         IOException last = new IOException("never tried");
         for (int i = 0; i < 5; i++) {
             try {
                 URLConnection connection =
-                        URI.create("http://127.0.0.1:" + port + "/").toURL().openConnection();
+                        URI.create("http://" + where + "/").toURL().openConnection();
                 connection.setConnectTimeout(20_000);
                 connection.setReadTimeout(20_000);
                 InputStream in = connection.getInputStream();
@@ -249,10 +260,32 @@ class NatNetworkTest {
                     .hasMessageContaining("in use");
             assertThat(nat.network().ports()).hasSize(1);
         }
-        for (String wrong : List.of("", "22", "a:b", "1:2:3:4", "0:22", "70000:22", "host:1:2", "10:1:2", "1:2/sctp")) {
+        for (String wrong : List.of(
+                "",
+                "22",
+                "a:b",
+                "1:2:3:4",
+                "0:22",
+                "70000:22",
+                "host:1:2",
+                "10:1:2",
+                "1:2/sctp",
+                "::1:2:3",
+                "[::1]:2:3/udp",
+                "[::ffff:1.2.3.4]:2:3",
+                "[1.2.3.4]:2:3",
+                "[fe80::1%lo]:2:3",
+                "[::1:2:3",
+                "[]:2:3")) {
             assertThatThrownBy(() -> PortForward.parse(wrong)).as(wrong).isInstanceOf(NetworkException.class);
         }
         assertThat(PortForward.parse("0.0.0.0:53:5353/udp")).hasToString("0.0.0.0:53:5353/udp");
+        assertThat(PortForward.parse("[0:0:0:0:0:0:0:1]:2222:22/tcp"))
+                .hasToString("[::1]:2222:22")
+                .isEqualTo(PortForward.parse("[::1]:2222:22"));
+        for (String address : List.of("::", "fd00::", "fd00::1", "1:0:0:2::", "1:2:3:4:5:6:7:8", "1:0:2:3:4:5:6:7")) {
+            assertThat(PortForward.parse("[" + address + "]:1:2")).hasToString("[" + address + "]:1:2");
+        }
     }
 
     @Test
