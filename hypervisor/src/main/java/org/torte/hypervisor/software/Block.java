@@ -3,6 +3,7 @@ package org.torte.hypervisor.software;
 import java.lang.invoke.VarHandle;
 import org.jspecify.annotations.Nullable;
 import org.torte.hypervisor.LastSteps;
+import org.torte.hypervisor.software.translator.Profile;
 import org.torte.hypervisor.software.translator.Translation;
 import org.torte.hypervisor.x86.Instruction;
 
@@ -79,6 +80,9 @@ final class Block {
 
     /** How often it was come upon by the interpreter, as far as somebody counts ({@link TranslatedCode}). */
     int heat;
+
+    /** What is known about it to whoever translates it; races lose some of that. */
+    Profile profile = Profile.UNKNOWN;
 
     /** Its translations into host code, each for one linear address. */
     @Nullable

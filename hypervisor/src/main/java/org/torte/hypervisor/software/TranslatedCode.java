@@ -5,6 +5,7 @@ import static java.lang.foreign.ValueLayout.JAVA_BYTE;
 import java.lang.invoke.VarHandle;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
+import org.torte.hypervisor.software.translator.Profile;
 import org.torte.hypervisor.software.translator.Site;
 import org.torte.hypervisor.software.translator.StateArea;
 import org.torte.hypervisor.software.translator.Translation;
@@ -22,6 +23,9 @@ final class TranslatedCode {
 
     /** Instructions after which code leaves to look for events: some ten microseconds. */
     static final int BUDGET = 20_000;
+
+    /** How often code in a block is found when the budget is used up before its accesses are worth slots. */
+    static final int SAMPLES = 16;
 
     /** The heat of a block that cannot be translated. */
     private static final int NEVER = Integer.MIN_VALUE;
@@ -45,6 +49,9 @@ final class TranslatedCode {
 
     /** Instructions executed in translated code. */
     long executed;
+
+    /** How often a block was translated anew because of what was learned about it. */
+    long learned;
 
     /** How often code was left, by the kinds of {@link Site}. */
     final long[] exits = new long[Site.KINDS];
@@ -333,6 +340,9 @@ final class TranslatedCode {
             store(rip);
             return Block.NONE;
         }
+        if (++from.samples == SAMPLES && !from.hotBlock) {
+            learn(from, 0);
+        }
         return again();
     }
 
@@ -344,6 +354,9 @@ final class TranslatedCode {
     }
 
     private @Nullable Block missing(Translation from) {
+        if (site.slot() != 0 && area.isRestless(site.slot(), executed)) {
+            learn(from, 1L << site.instruction());
+        }
         boolean filled = !fillsInVain()
                 && !site.isMisaligned(area.missing())
                 && mmu.fill(area.missing(), site.accessSize(), site.isStore())
@@ -476,6 +489,27 @@ final class TranslatedCode {
         };
     }
 
+    /** Translates a block anew, as a hot one unless it is an access that is known to be restless now. */
+    private void learn(Translation from, long restless) {
+        try {
+            Block block = builder.lookUp(from.rip);
+            Translation current = translation(block, from.rip);
+            if (current != from) {
+                return; // the code has changed, or somebody else was faster
+            }
+            Profile known = block.profile;
+            block.profile = new Profile(known.hot() || restless == 0, known.restless() | restless);
+            Translation made = translate(block, from.rip);
+            if (made != null) {
+                install(block, made);
+                translator.replace(from, made);
+                learned++;
+            }
+        } catch (GuestFault f) {
+            return; // comes up again when that code is next looked for
+        }
+    }
+
     /** Puts the translation at an indirect branch's target into the jump cache, if there is one by now. */
     private boolean find(long target) {
         if (target << 16 >> 16 != target) {
@@ -539,13 +573,22 @@ final class TranslatedCode {
             block.heat = NEVER;
             return null;
         }
+        install(block, made);
+        return made;
+    }
+
+    private static void install(Block block, Translation made) {
         block.translation = made;
         // Whoever writes to the page marks the block, then looks for translations; here it is the other way round.
         VarHandle.fullFence();
         if (block.dead) {
             made.invalidate();
         }
-        return made;
+    }
+
+    /** Where everything is translated at once, half of it is as if it were hot. */
+    private static Profile profileOfTests(Block block) {
+        return new Profile((block.offset & 8) == 0, 0);
     }
 
     private @Nullable Translation translate(Block block, long rip) {
@@ -562,6 +605,7 @@ final class TranslatedCode {
                 block.instructions,
                 in -> builder.applyOffered(in),
                 offset -> code.find(offset, Cpu.MODE_64) != null,
+                threshold == 1 && block.profile.equals(Profile.UNKNOWN) ? profileOfTests(block) : block.profile,
                 next);
     }
 }

@@ -97,6 +97,11 @@ class TranslatorTest {
         assertThat(child("litmus", "200000", "all")).isEqualTo(TranslatorProof.DONE);
     }
 
+    @Test
+    void pagesAccessedLastAreForgottenWhenTheyMustBe() throws Exception {
+        assertThat(child("slots")).isEqualTo(TranslatorProof.DONE);
+    }
+
     private static void oracle(int singles, int sequences) throws Exception {
         assumeTrue(HostProcessor.available(), "the host is not x86-64 Linux");
         System.out.println("repeat with -Dtorte.seed=" + SEED);

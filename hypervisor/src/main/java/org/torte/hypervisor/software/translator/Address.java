@@ -42,6 +42,17 @@ record Address(int segment, int base, int index, int scale, long displacement, b
         return new Address(Instruction.NO_SEGMENT, RSP, NONE, 0, displacement, false);
     }
 
+    /** Whether it is a register that the host has too, and perhaps a displacement. */
+    boolean isPlain() {
+        return base != NONE
+                && !Registers.inMemory(base)
+                && index == NONE
+                && !narrow
+                && bits == NONE
+                && segment != FS
+                && segment != GS;
+    }
+
     boolean isConstant() {
         return base == NONE && index == NONE;
     }
@@ -73,6 +84,10 @@ record Address(int segment, int base, int index, int scale, long displacement, b
 
     /** LEA into a register, without the segment's base, of an address that is not constant. */
     void emitInto(Assembler code, int register) {
+        if (isPlain() && displacement == 0) {
+            code.move(register, Registers.host(base));
+            return;
+        }
         int b = base == NONE ? NONE : in(code, base, R12);
         int i = index == NONE ? NONE : in(code, index, R13);
         code.memory(0, !narrow, false, 0x8d, register, b, i, scale, (int) displacement);

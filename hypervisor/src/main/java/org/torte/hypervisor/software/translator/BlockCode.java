@@ -33,6 +33,12 @@ final class BlockCode {
         int uncounted;
         long target;
         boolean flagsInHost;
+
+        /** For an access by a slot: the routine that looks elsewhere, where code goes on then, and whether r12 is a distance. */
+        int probe;
+
+        int found;
+        boolean simple;
         Address missing = Address.stack(0);
 
         ColdStub(Assembler from, int kind) {
@@ -41,7 +47,7 @@ final class BlockCode {
         }
     }
 
-    private static final int SUBTRACT = 5, COMPARE = 7;
+    private static final int SUBTRACT = 5;
 
     final Assembler hot = new Assembler();
     final Assembler cold = new Assembler();
@@ -49,6 +55,7 @@ final class BlockCode {
     final GuestBlock block;
     private final Trampolines trampolines;
     private final int translation;
+    final MemoryAccess accesses;
 
     /** The number of the instruction that is written now; the block's size behind the last. */
     int index;
@@ -62,10 +69,11 @@ final class BlockCode {
     /** Whether the budget has been charged for the block. */
     boolean charged;
 
-    BlockCode(Trampolines trampolines, GuestBlock block, int translation) {
+    BlockCode(Trampolines trampolines, GuestBlock block, int translation, Profile profile, int firstGroup) {
         this.trampolines = trampolines;
         this.block = block;
         this.translation = translation;
+        accesses = new MemoryAccess(this, trampolines.probes, profile, firstGroup);
     }
 
     /** The flags that are live before the current instruction. */
@@ -167,7 +175,11 @@ final class BlockCode {
             switch (stub.kind) {
                 case Site.MISSING -> {
                     stub.missing.emit(cold);
-                    cold.call(trampolines.exitMissing);
+                    if (stub.probe != 0) {
+                        accesses.probe(stub, trampolines.exitMissing);
+                    } else {
+                        cold.call(trampolines.exitMissing);
+                    }
                 }
                 case Site.LOST -> cold.call(trampolines.exitMissing);
                 case Site.CHAIN -> cold.call(stub.flagsInHost ? trampolines.exitWithFlags : trampolines.exit);
@@ -182,41 +194,20 @@ final class BlockCode {
     }
 
     /**
-     * Checks an access of the current instruction and leaves the host's address of it in r12; r13 and the host's flags
-     * are lost.
+     * Checks an access of the current instruction and says where it is. That is by r12, which must be left alone until then; r13
+     * and the host's flags are lost.
      */
-    void access(Address address, int size, boolean write, Alignment alignment, int retry, boolean last) {
-        address.emit(hot);
-        hot.move32(R13, R12);
-        hot.shift(5, false, R13, 7);
-        hot.registers(0, false, false, 0x81, 4, R13);
-        hot.four(0x7fe0);
-        hot.memory(0, true, false, 0x2b, R12, R14, R13, 0, write ? WRITE : READ);
-        int condition;
-        if (alignment == Alignment.NATURAL) {
-            hot.test(R12, ~(0xfff & -size));
-            condition = NOT_EQUAL;
-        } else {
-            hot.registers(0, true, false, 0x81, COMPARE, R12);
-            hot.four(4096 - size);
-            condition = ABOVE;
-        }
-        ColdStub stub = stub(hot, Site.MISSING);
-        stub.jumps.add(hot.jumpIf(condition));
-        stub.missing = address;
-        stub.resume = retry;
-        stub.next = last ? 0 : -1;
-        stub.target = size | (write ? Site.STORE : 0) | (alignment == Alignment.NATURAL ? Site.WHOLE : 0);
-        hot.memory(0, true, false, 0x03, R12, R14, R13, 0, HOST);
+    Place access(Address address, int size, boolean write, Alignment alignment, int retry, boolean last) {
+        return accesses.check(address, size, write, alignment, retry, last);
     }
 
     Address addressOf(Instruction in) {
         return Address.of(in, block.rip + block.offsets[index] + in.length, true);
     }
 
-    void loadOperand(Instruction in, int size, boolean last) {
+    Place operandToLoad(Instruction in, int size, boolean last) {
         spillFlags();
-        access(addressOf(in), size, false, Alignment.ANY, hot.position(), last);
+        return access(addressOf(in), size, false, Alignment.ANY, hot.position(), last);
     }
 
     /** Moves a host's register into a guest's: all of it, or its low two bytes. */

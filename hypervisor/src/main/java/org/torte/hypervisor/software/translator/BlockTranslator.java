@@ -40,11 +40,11 @@ final class BlockTranslator {
     /** Where the hot code of each instruction begins; one more for what follows the last. */
     final int[] starts;
 
-    BlockTranslator(Trampolines trampolines, GuestBlock block, int translation) {
+    BlockTranslator(Trampolines trampolines, GuestBlock block, int translation, Profile profile, int firstGroup) {
         this.trampolines = trampolines;
         this.block = block;
         starts = new int[block.size() + 1];
-        code = new BlockCode(trampolines, block, translation);
+        code = new BlockCode(trampolines, block, translation, profile, firstGroup);
         hot = code.hot;
         plain = new PlainInstructions(code);
         stack = new StackInstructions(code);
@@ -84,6 +84,11 @@ final class BlockTranslator {
         }
         invalidStub();
         code.finishStubs();
+    }
+
+    /** How many groups of slots its accesses use. */
+    int groups() {
+        return code.accesses.groups();
     }
 
     byte[] hotCode() {

@@ -26,8 +26,8 @@ final class Branches {
         long back = block.rip + block.length();
         if (in.form.operand(0).kind() == Operand.Kind.RELATIVE) {
             code.spillFlags();
-            code.access(Address.stack(-8), 8, true, BlockCode.Alignment.ANY, hot.position(), true);
-            pushReturnAddress(back);
+            pushReturnAddress(
+                    code.access(Address.stack(-8), 8, true, BlockCode.Alignment.ANY, hot.position(), true), back);
             go(block.target());
             return;
         }
@@ -35,8 +35,7 @@ final class Branches {
         findJump(retry);
         hot.memory(0, true, false, 0x8b, R12, R14, R13, 0, JUMP_CODE);
         hot.store(R14, SCRATCH2, R12);
-        code.access(Address.stack(-8), 8, true, BlockCode.Alignment.ANY, retry, true);
-        pushReturnAddress(back);
+        pushReturnAddress(code.access(Address.stack(-8), 8, true, BlockCode.Alignment.ANY, retry, true), back);
         hot.jumpMemory(R14, NONE, SCRATCH2);
     }
 
@@ -44,8 +43,8 @@ final class Branches {
         code.chargeBeforeJump(true);
         code.spillFlags();
         int retry = hot.position();
-        code.access(Address.stack(0), 8, false, BlockCode.Alignment.ANY, retry, true);
-        hot.load(R12, R12, 0);
+        code.access(Address.stack(0), 8, false, BlockCode.Alignment.ANY, retry, true)
+                .load(hot, R12);
         findJump(retry);
         hot.address(R15, R15, NONE, 0, 8 + ((int) in.immediate & 0xffff));
         hot.jumpMemory(R14, R13, JUMP_CODE);
@@ -81,9 +80,9 @@ final class Branches {
         chain(hot.jump(), target);
     }
 
-    private void pushReturnAddress(long back) {
+    private void pushReturnAddress(Place place, long back) {
         hot.constant(R13, back);
-        hot.store(R12, 0, R13);
+        place.store(hot, R13);
         hot.address(R15, R15, NONE, 0, -8);
     }
 
@@ -92,8 +91,8 @@ final class Branches {
         int retry = hot.position();
         code.spillFlags();
         if (in.memory) {
-            code.access(code.addressOf(in), 8, false, BlockCode.Alignment.ANY, retry, true);
-            hot.load(R12, R12, 0);
+            code.access(code.addressOf(in), 8, false, BlockCode.Alignment.ANY, retry, true)
+                    .load(hot, R12);
         } else if (Registers.inMemory(in.rm)) {
             hot.load(R12, R14, Trampolines.gpr(in.rm));
         } else {

@@ -13,6 +13,8 @@ import org.torte.hypervisor.x86.Operand;
 public final class Listing {
     private static final int PAGE = 0x1000, LARGEST_BLOCK = 64, LEFT = 44;
 
+    private static final Profile HOT = new Profile(true, 0);
+
     private final byte[] page;
     private final long base;
     private final int end;
@@ -35,7 +37,7 @@ public final class Listing {
     /**
      * The blocks of a piece of 64-bit code as lines of text: each that begins at its start, behind another one, or where a
      * direct branch in it leads, each guest instruction with the host's to the right of it. Cold code is only counted. All of
-     * the piece counts as decoded before, so that flags which a successor replaces are dead.
+     * the piece counts as decoded before, so that flags which a successor replaces are dead, and as hot.
      *
      * @param code up to 4096 bytes
      * @param address of the first byte; all must lie in one page
@@ -96,7 +98,7 @@ public final class Listing {
         if (block.size() == 0) {
             return;
         }
-        BlockTranslator translator = new BlockTranslator(trampolines, block, 0);
+        BlockTranslator translator = new BlockTranslator(trampolines, block, 0, HOT, 0);
         translator.translate(PAGE, 16 * PAGE);
         byte[] hot = translator.hotCode();
         lines.add("%x: %d instructions, %d bytes hot, %d cold"

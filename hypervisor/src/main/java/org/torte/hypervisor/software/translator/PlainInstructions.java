@@ -3,6 +3,7 @@ package org.torte.hypervisor.software.translator;
 import static org.torte.hypervisor.software.translator.Assembler.*;
 import static org.torte.hypervisor.software.translator.StateArea.*;
 
+import org.jspecify.annotations.Nullable;
 import org.torte.hypervisor.x86.Instruction;
 import org.torte.hypervisor.x86.Operand;
 import org.torte.hypervisor.x86.Operation;
@@ -25,8 +26,8 @@ final class PlainInstructions {
     void same(Instruction in, boolean last) {
         boolean flags = Flags.read(in) != 0 || Flags.written(in) != 0;
         encoding.parse(block.page, block.start + block.offsets[code.index], in.length, in.form.hasModrm());
-        boolean memory = in.memory;
-        if (memory) {
+        Place place = null;
+        if (in.memory) {
             int size = Selection.memorySize(in);
             boolean whole = in.lock
                     || in.form.operation() == Operation.XCHG
@@ -34,13 +35,13 @@ final class PlainInstructions {
                     || in.form.needsAlignment();
             code.spillFlags();
             BlockCode.Alignment alignment = whole ? BlockCode.Alignment.NATURAL : BlockCode.Alignment.ANY;
-            code.access(code.addressOf(in), size, Selection.writesMemory(in), alignment, hot.position(), last);
+            place = code.access(code.addressOf(in), size, Selection.writesMemory(in), alignment, hot.position(), last);
         }
         if (flags) {
             code.needFlags(code.live());
         }
         if (in.form.hasModrm()) {
-            withModrm(in, memory);
+            withModrm(in, place);
         } else {
             prefixes(in);
             if (encoding.wide) {
@@ -70,14 +71,15 @@ final class PlainInstructions {
         }
     }
 
-    private void withModrm(Instruction in, boolean memory) {
+    /** With the memory operand at {@code place}, or null if there is none. */
+    private void withModrm(Instruction in, @Nullable Place place) {
         int regOperand = -1;
         int rmOperand = -1;
         for (int i = 0; i < in.form.operandCount(); i++) {
             Operand operand = in.form.operand(i);
             if (operand.place() == Operand.Place.REG) {
                 regOperand = i;
-            } else if (operand.isRm() && !memory) {
+            } else if (operand.isRm() && place == null) {
                 rmOperand = i;
             }
         }
@@ -107,8 +109,8 @@ final class PlainInstructions {
             hot.load(R13, R14, Trampolines.gpr(in.reg));
         }
         prefixes(in);
-        if (memory) {
-            hot.memory(0, encoding.wide, in.rex, encoding.opcode, reg, R12, NONE, 0, 0);
+        if (place != null) {
+            place.operand(hot, 0, encoding.wide, in.rex, encoding.opcode, reg);
         } else {
             hot.registers(0, encoding.wide, in.rex, encoding.opcode, reg, rm);
         }
@@ -204,8 +206,7 @@ final class PlainInstructions {
         int size = in.operandSize;
         boolean wide = size == 8;
         if (in.memory) {
-            code.loadOperand(in, size, last);
-            hot.memory(0, wide, false, 0x8b, R12, R12, NONE, 0, 0);
+            code.operandToLoad(in, size, last).operand(hot, 0, wide, false, 0x8b, R12);
         } else if (Registers.inMemory(in.rm)) {
             hot.load(R12, R14, Trampolines.gpr(in.rm));
         } else {
@@ -236,7 +237,7 @@ final class PlainInstructions {
         boolean write = in.form.operation() != Operation.BT;
         code.spillFlags();
         Address address = code.addressOf(in).ofBit(in.reg, size);
-        code.access(
+        Place place = code.access(
                 address,
                 size,
                 write,
@@ -261,7 +262,7 @@ final class PlainInstructions {
             case BTR -> 0x0fb3;
             default -> 0x0fbb;
         };
-        hot.memory(size == 2 ? 0x66 : 0, size == 8, false, opcode, R13, R12, NONE, 0, 0);
+        place.operand(hot, size == 2 ? 0x66 : 0, size == 8, false, opcode, R13);
         code.flagsAreInHost();
     }
 }

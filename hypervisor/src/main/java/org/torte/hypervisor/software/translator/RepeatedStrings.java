@@ -60,7 +60,8 @@ final class RepeatedStrings {
 
     /** Leaves in r12 the host's address behind a pointer, having checked that RCX elements lie in one page there. */
     private void pagePart(int pointer, int scale, boolean write, int retry, boolean last) {
-        code.access(new Address(-1, pointer, NONE, 0, 0, false), 1, write, BlockCode.Alignment.ANY, retry, last);
+        code.access(new Address(-1, pointer, NONE, 0, 0, false), 1, write, BlockCode.Alignment.ANY, retry, last)
+                .toR12(hot);
         hot.move(R13, pointer);
         hot.immediate(AND, false, R13, 4095);
         hot.address(R13, R13, RCX, scale, 0);

@@ -7,7 +7,8 @@ package org.torte.hypervisor.software.translator;
  *  0 number of the translation   4 kind          8 where to go on          12 where to go on after the instruction
  * 16 instruction's distance from the block's start in bytes                20 instructions done but not counted yet
  * 24 target of a jump (for LOST and CROSSED only the state knows it); or the size of an access, with 100H for a store and 200H if
- *    it must be aligned; or the number of the instruction to interpret (8 bytes)
+ *    it must be aligned, from bit 16 the number of its instruction, from bit 32 its slot's offset in the state or 0; or the
+ *    number of the instruction to interpret (8 bytes)
  * </pre>
  *
  * One object for each processor, filled anew at every exit.
@@ -30,7 +31,7 @@ public final class Site {
     /** Code is left because the jump cache does not know where SYSCALL or SYSRET has led; only the state knows it. */
     public static final int CROSSED = 7;
 
-    static final int STORE = 0x100, WHOLE = 0x200;
+    static final int STORE = 0x100, WHOLE = 0x200, INDEX_SHIFT = 16, SLOT_SHIFT = 32;
 
     /** The translation's number. */
     int translation;
@@ -56,6 +57,16 @@ public final class Site {
     /** For MISSING: bytes of the access. */
     public int accessSize() {
         return (int) target & 0xff;
+    }
+
+    /** For MISSING: the number of the instruction in its block. */
+    public int instruction() {
+        return (int) target >> INDEX_SHIFT;
+    }
+
+    /** For MISSING: the slot of the access, for {@link StateArea#isRestless}; 0 if it has none. */
+    public int slot() {
+        return (int) (target >>> SLOT_SHIFT);
     }
 
     /** For MISSING: whether it is a store. */

@@ -21,35 +21,35 @@ final class StackInstructions {
         int retry = hot.position();
         code.spillFlags();
         if (in.memory) {
-            code.access(code.addressOf(in), 8, false, BlockCode.Alignment.ANY, retry, last);
-            hot.load(R12, R12, 0);
+            code.access(code.addressOf(in), 8, false, BlockCode.Alignment.ANY, retry, last)
+                    .load(hot, R12);
             hot.store(R14, SCRATCH2, R12);
         }
-        code.access(Address.stack(-8), 8, true, BlockCode.Alignment.ANY, retry, last);
+        Place place = code.access(Address.stack(-8), 8, true, BlockCode.Alignment.ANY, retry, last);
         if (operand.kind() == Operand.Kind.IMMEDIATE) {
-            hot.memory(0, true, false, 0xc7, 0, R12, NONE, 0, 0);
+            place.operand(hot, 0, true, false, 0xc7, 0);
             hot.four((int) in.immediate);
         } else if (in.memory) {
             hot.load(R13, R14, SCRATCH2);
-            hot.store(R12, 0, R13);
+            place.store(hot, R13);
         } else if (Registers.inMemory(in.rm)) {
             hot.load(R13, R14, Trampolines.gpr(in.rm));
-            hot.store(R12, 0, R13);
+            place.store(hot, R13);
         } else {
-            hot.store(R12, 0, Registers.host(in.rm));
+            place.store(hot, Registers.host(in.rm));
         }
         hot.address(R15, R15, NONE, 0, -8);
     }
 
     void pop(Instruction in, boolean last) {
         code.spillFlags();
-        code.access(Address.stack(0), 8, false, BlockCode.Alignment.ANY, hot.position(), last);
+        Place place = code.access(Address.stack(0), 8, false, BlockCode.Alignment.ANY, hot.position(), last);
         if (in.rm == RSP) {
-            hot.load(R15, R12, 0);
+            place.load(hot, R15);
             return;
         }
         int register = Registers.inMemory(in.rm) ? R13 : in.rm;
-        hot.load(register, R12, 0);
+        place.load(hot, register);
         if (register == R13) {
             hot.store(R14, Trampolines.gpr(in.rm), R13);
         }
@@ -58,8 +58,9 @@ final class StackInstructions {
 
     void leave(boolean last) {
         code.spillFlags();
-        code.access(new Address(-1, RBP, NONE, 0, 0, false), 8, false, BlockCode.Alignment.ANY, hot.position(), last);
+        Address frame = new Address(-1, RBP, NONE, 0, 0, false);
+        Place place = code.access(frame, 8, false, BlockCode.Alignment.ANY, hot.position(), last);
         hot.address(R15, RBP, NONE, 0, 8);
-        hot.load(RBP, R12, 0);
+        place.load(hot, RBP);
     }
 }

@@ -16,6 +16,7 @@ import org.jspecify.annotations.Nullable;
  * point to another one ({@link Crossings}).
  *
  * <pre>
+ *   -704  for each chunk of slots 0 while none is used
  *   -640  base of GS that SWAPGS brings      -632  address of an int, 0 while no event is pending
  *   -624  where an STI has led to            -616  area that SYSCALL leads to; 0: interpret it
  *   -608  the same for SYSRET                -600  for STAC                         -592  for CLAC
@@ -32,8 +33,10 @@ import org.jspecify.annotations.Nullable;
  *    -48  entry         where the code is entered
  *    -40  MXCSR         -32 a second word of scratch
  *    -24  0 while code that uses XMM registers must not execute
- *      0  soft TLB      1024 entries of 32 bytes: page for reads, page for writes, host's address of the page
+ *      0  soft TLB      1024 entries of 32 bytes: page for reads, page for writes, host's address of the page, and that minus
+ *                       the page
  *  32768  jump cache    8192 entries of 16 bytes: instruction pointer, host's address of its code
+ * 163840  slots         4096 of 32 bytes ({@link PageSlots})
  * </pre>
  *
  * An empty entry holds a page (an instruction pointer) that belongs into another entry: no address leads to this one and
@@ -46,7 +49,12 @@ public final class StateArea {
     static final int KERNEL_GS = -640, EVENTS = -632, SHADOW = -624;
     static final int SYSCALL_TO = -616, SYSRET_TO = -608, STAC_TO = -600, CLAC_TO = -592;
     static final int SYSCALL_TARGET = -584, NEW_SELECTORS = -576, KEPT_SYSTEM = -568, KEPT_FLAGS = -564;
-    static final int READ = 0, WRITE = 8, HOST = 16;
+    static final int READ = 0, WRITE = 8, HOST = 16, DISTANCE = 24;
+    static final int USED_SLOTS = -704;
+
+    /** The bits of an entry's offset, of an address shifted right by 7. */
+    static final int TLB_INDEX = 0x7fe0;
+
     static final int JUMP_CACHE = 32768, JUMP_KEY = JUMP_CACHE, JUMP_CODE = JUMP_CACHE + 8;
 
     /** Beside the system flags: CLI and STI fault. */
@@ -79,10 +87,18 @@ public final class StateArea {
     private static final int JUMP_SHIFT = 4;
     private static final VarHandle LONG = JAVA_LONG.varHandle();
 
-    private static final long SIZE = BEFORE + JUMP_CACHE + ((long) JUMP_ENTRIES << JUMP_SHIFT);
+    static final int SLOTS = JUMP_CACHE + (JUMP_ENTRIES << JUMP_SHIFT);
+    private static final long SLOTS_SIZE = (long) PageSlots.COUNT << PageSlots.SHIFT;
+    private static final long SIZE = BEFORE + SLOTS + SLOTS_SIZE;
 
     private final MemorySegment memory = Arena.ofAuto().allocate(SIZE, 4096);
+    private final PageSlots slots = new PageSlots(
+            memory.asSlice(BEFORE + SLOTS, SLOTS_SIZE), memory.asSlice(BEFORE + USED_SLOTS, PageSlots.CHUNKS));
     private final StateArea[] all;
+
+    /** Whether the slots are to be dropped before code executes. */
+    private volatile boolean stale;
+
     private final SlotSet localPages = new SlotSet(TLB_ENTRIES);
     private final SlotSet localJumps = new SlotSet(JUMP_ENTRIES);
     private boolean usedTlb = true;
@@ -296,6 +312,7 @@ public final class StateArea {
         memory.set(JAVA_LONG, at + READ, page);
         LONG.setOpaque(memory, at + WRITE, writable ? page : emptyPage(at));
         memory.set(JAVA_LONG, at + HOST, host);
+        memory.set(JAVA_LONG, at + DISTANCE, host - page);
     }
 
     /** Forgets one page. */
@@ -303,6 +320,7 @@ public final class StateArea {
         long at = entry(address);
         memory.set(JAVA_LONG, at + READ, emptyPage(at));
         LONG.setOpaque(memory, at + WRITE, emptyPage(at));
+        stale = true;
     }
 
     /** Forgets all pages and all of the jump cache. */
@@ -318,6 +336,7 @@ public final class StateArea {
 
     /** Forgets the pages and the jumps that were entered as local. */
     public void flushLocal() {
+        stale = true;
         localPages.drain(slot -> flushPage((long) slot << 12));
         localJumps.drain(
                 slot -> memory.set(JAVA_LONG, BEFORE + JUMP_KEY + ((long) slot << JUMP_SHIFT), slot == 0 ? 1 : 0));
@@ -325,12 +344,16 @@ public final class StateArea {
 
     /** Withdraws all permissions to write. */
     public void flushWrites() {
+        stale = true;
         for (long at = BEFORE; at < BEFORE + JUMP_CACHE; at += 1 << TLB_SHIFT) {
             LONG.setOpaque(memory, at + WRITE, emptyPage(at));
         }
     }
 
-    /** Withdraws the permission to write a page at this host address; by any thread. Tells whether there was one. */
+    /**
+     * Withdraws the permission to write a page at this host address; by any thread. Tells whether there was one, in which case
+     * code may be about to use it, and to put it into a slot, until it leaves for the next time.
+     */
     public boolean revokeWrite(long host) {
         boolean found = false;
         for (long at = BEFORE; at < BEFORE + JUMP_CACHE; at += 1 << TLB_SHIFT) {
@@ -340,7 +363,29 @@ public final class StateArea {
                 found = true;
             }
         }
+        // Slots are filled from entries: who no longer finds one in the soft TLB finds the slots that it was taken
+        // into.
+        VarHandle.fullFence();
+        if (slots.revokeWrite(host) || found) {
+            found = true;
+            stale = true;
+        }
         return found;
+    }
+
+    /** To be called before code executes: drops the slots of all privileges if anything has been dropped since. */
+    void settle() {
+        for (StateArea area : all) {
+            if (area.stale) {
+                area.stale = false;
+                area.slots.drop();
+            }
+        }
+    }
+
+    /** Whether an access at a slot ({@link Site#slot}) misses so often that it should not use one; {@code executed} so far. */
+    public boolean isRestless(int slot, long executed) {
+        return slots.isRestless(slot, executed);
     }
 
     // ---- the jump cache

@@ -23,9 +23,9 @@ final class SystemState {
     void pushFlags(boolean last) {
         code.spillAlive(Flags.ALL);
         code.inHost = false;
-        code.access(Address.stack(-8), 8, true, BlockCode.Alignment.ANY, hot.position(), last);
+        Place place = code.access(Address.stack(-8), 8, true, BlockCode.Alignment.ANY, hot.position(), last);
         Crossings.flagsOfState(hot);
-        hot.store(R12, 0, R13);
+        place.store(hot, R13);
         hot.address(R15, R15, NONE, 0, -8);
     }
 

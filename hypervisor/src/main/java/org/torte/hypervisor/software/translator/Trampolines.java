@@ -31,6 +31,9 @@ final class Trampolines {
     /** Leaves with the flags in the host's. */
     final int exitWithFlags;
 
+    /** What looks for an access that is not to the page of its slot. */
+    final SlotProbes probes;
+
     /** Ways from one privilege to another. */
     final Crossings crossings;
 
@@ -54,6 +57,7 @@ final class Trampolines {
         saveFlagsFromRax();
         code.jump(common);
         code.align(16, 0);
+        probes = new SlotProbes(code);
         crossings = new Crossings(code, exitMissing);
     }
 

@@ -18,6 +18,12 @@ public final class Translation {
     /** Whether it uses XMM registers. */
     public final boolean usesVectors;
 
+    /** Whether it was made for a block that is hot. */
+    public final boolean hotBlock;
+
+    /** How often somebody found it executing, as far as somebody counts; races lose counts. */
+    public int samples;
+
     private final @Nullable Instruction[] interpreted;
     private final Translator owner;
     final int epoch;
@@ -39,6 +45,7 @@ public final class Translation {
             int entryByState,
             int invalidStub,
             boolean usesVectors,
+            boolean hotBlock,
             @Nullable Instruction[] interpreted) {
         this.owner = owner;
         this.rip = rip;
@@ -50,6 +57,7 @@ public final class Translation {
         this.entryByState = entryByState;
         this.invalidStub = invalidStub;
         this.usesVectors = usesVectors;
+        this.hotBlock = hotBlock;
         this.interpreted = interpreted;
     }
 

@@ -40,6 +40,10 @@ public final class Translator implements AutoCloseable {
     private int coldEnd;
     private volatile Translation[] translations = new Translation[1024];
     private int count;
+
+    /** Groups of slots that hot blocks use so far. */
+    private int groups;
+
     private volatile int epoch;
     private volatile boolean full;
 
@@ -89,6 +93,7 @@ public final class Translator implements AutoCloseable {
      * @param limit how many instructions it has at most
      * @param filter what this virtual processor executes instead of instructions that it does not have
      * @param decoded whether code at this offset of the page has been decoded before
+     * @param profile what is known about the block
      * @param next other translations of the same block
      * @return null when there is nothing to translate, or no memory left, which {@link #isFull} tells apart
      */
@@ -98,6 +103,7 @@ public final class Translator implements AutoCloseable {
             int limit,
             java.util.function.Consumer<Instruction> filter,
             IntPredicate decoded,
+            Profile profile,
             @Nullable Translation next) {
         if (hotEnd + LARGEST_BLOCK > coldStart || coldEnd + LARGEST_BLOCK > memory.size()) {
             full = true;
@@ -107,7 +113,7 @@ public final class Translator implements AutoCloseable {
         if (block.size() == 0 || block.size() == 1 && block.ways[0] == Selection.Way.INTERPRETED) {
             return null;
         }
-        BlockTranslator translator = new BlockTranslator(trampolines, block, count);
+        BlockTranslator translator = new BlockTranslator(trampolines, block, count, profile, groups);
         translator.translate(hotEnd, coldEnd);
         byte[] hot = translator.hotCode();
         byte[] cold = translator.coldCode();
@@ -124,9 +130,11 @@ public final class Translator implements AutoCloseable {
                 translator.entryByState,
                 translator.invalid,
                 block.usesVectors(),
+                profile.hot(),
                 block.interpreted());
         hotEnd = hotEnd + hot.length + 15 & -16;
         coldEnd += cold.length;
+        groups = (groups + translator.groups()) % MemoryAccess.GROUPS;
         Translation[] all = translations;
         if (count == all.length) {
             all = Arrays.copyOf(all, 2 * count);
@@ -166,8 +174,20 @@ public final class Translator implements AutoCloseable {
         }
         translation.dead = true;
         invalidated++;
-        int at = translation.entry;
-        long jump = 0xe9L | (long) (translation.invalidStub - at - 5) << 8 & 0xff_ffff_ff00L;
+        jumpAtEntry(translation, translation.invalidStub);
+    }
+
+    /** Puts a translation in the place of another one at the same address, which is entered no more. Any thread. */
+    public synchronized void replace(Translation old, Translation by) {
+        if (isValid(old) && isValid(by)) {
+            old.dead = true;
+            jumpAtEntry(old, by.entry);
+        }
+    }
+
+    private void jumpAtEntry(Translation from, int to) {
+        int at = from.entry;
+        long jump = 0xe9L | (long) (to - at - 5) << 8 & 0xff_ffff_ff00L;
         memory.patchLong(at, memory.readLong(at) & -1L << 40 | jump);
     }
 
@@ -197,6 +217,7 @@ public final class Translator implements AutoCloseable {
 
     /** Executes code at this offset until it leaves, and says where that was; returns the area it was left with. */
     public StateArea enter(int offset, StateArea area, Site site) {
+        area.settle();
         long address;
         try {
             address = (long) ENTER.invokeExact(entry, memory.address(offset), area.address());

@@ -10,7 +10,7 @@
  * alignment checks, everything is interpreted. x87 and MMX are never touched, DF, TF, IF, AC live in the processor only.
  *
  * <p><b>Instructions.</b> What {@code Selection} lists is emitted as it stands, registers mapped, its memory operand
- * checked and replaced by [r12]. Everything else is interpreted, exactly one instruction at a time, by the interpreter
+ * checked and replaced by [r12], or with r12, which leads from the linear address to the host's, added to it. Everything else is interpreted, exactly one instruction at a time, by the interpreter
  * itself, and the code goes on behind it. So do accesses across pages, to devices, to pages whose writes must be noticed,
  * misaligned LOCK and aligned SSE operands, divisions that might fault, returns and indirect jumps to places unknown.
  * Every check comes before the first architectural change of its instruction; the cold stub knows the instruction.
@@ -25,7 +25,11 @@
  *
  * <p><b>Memory.</b> The soft TLB is filled from the interpreter's, never by a walk of its own, so it withholds the same
  * write permissions; whatever drops an entry there drops it here. An access is one compare with the tag, which page
- * crossings miss.
+ * crossings miss. The page that was accessed last is kept in slots too, whose places are known when code is translated
+ * ({@link org.torte.hypervisor.software.translator.PageSlots}), so that the access waits for its address alone: one for all
+ * that is on the stack, others for the operands of blocks in which time is spent. Which blocks that are shows when the
+ * budget is used up: those that are found executing then again and again are translated anew. So is a block with an access
+ * whose slot misses often, without it. The old code gets a jump to the new one at its entry.
  *
  * <p><b>Control.</b> Direct jumps within a page are chained by patching four aligned bytes; all others go by the jump cache.
  * Each block charges its instructions to a budget and leaves when that is used up, which bounds how long an interrupt, a

@@ -119,7 +119,13 @@ class EmittedCodeTest {
                 byte[] code = program.code();
                 System.arraycopy(code, 0, page, 0x100, code.length);
                 Translation made = translator.translate(
-                        page, 0x7000_0000_0100L, program.instructions().size(), in -> {}, at -> false, null);
+                        page,
+                        0x7000_0000_0100L,
+                        program.instructions().size(),
+                        in -> {},
+                        at -> false,
+                        new Profile(random.nextBoolean(), 0),
+                        null);
                 if (made == null) {
                     if (translator.isFull()) {
                         translator.reset();
@@ -140,6 +146,7 @@ class EmittedCodeTest {
         byte[] code = translator.hostCode(made);
         int at = 0;
         Instruction before = new Instruction();
+        boolean distance = false;
         while (at < code.length) {
             Instruction in = new Instruction();
             int start = at;
@@ -148,7 +155,9 @@ class EmittedCodeTest {
             boolean routine = in.form.operation() == Operation.CALL
                     && in.form.operand(0).kind() == Operand.Kind.RELATIVE
                     && translator.isRoutine(made.hot + start + length + (int) in.immediate);
-            if (!routine && !isHarmless(in) && !isRepeatedString(in, before)) {
+            boolean there = distance;
+            distance = isDistance(in) || distance && !changesR12(in);
+            if (!routine && !isHarmless(in, there) && !isRepeatedString(in, before)) {
                 return in.form + " at " + start;
             }
             at += length;
@@ -170,7 +179,28 @@ class EmittedCodeTest {
                 && before.rm == Assembler.R12;
     }
 
-    private static boolean isHarmless(Instruction in) {
+    /** Whether it brings into r12 what leads from a linear address just checked to the host's. */
+    private static boolean isDistance(Instruction in) {
+        int slot = in.displacement >= StateArea.SLOTS ? (int) in.displacement - StateArea.SLOTS & 31 : -1;
+        return in.form.operation() == Operation.MOV
+                && in.memory
+                && in.operandSize == 8
+                && in.form.operand(0).place() == Operand.Place.REG
+                && in.reg == Assembler.R12
+                && in.base == Assembler.R14
+                && (in.index == Assembler.R13 && in.displacement == StateArea.DISTANCE || slot == PageSlots.DISTANCE);
+    }
+
+    private static boolean changesR12(Instruction in) {
+        boolean register = in.form.operandCount() > 0
+                && in.form.operand(0).kind() == Operand.Kind.GPR
+                && Selection.register(in, 0) == Assembler.R12
+                && !Selection.isMemory(in, 0);
+        return register && in.form.operation() != Operation.CMP && in.form.operation() != Operation.TEST;
+    }
+
+    /** {@code distance}: r12 is the way from a checked address to the host's. */
+    private static boolean isHarmless(Instruction in, boolean distance) {
         boolean vector = in.form.operands().stream().anyMatch(operand -> operand.kind() == Operand.Kind.XMM)
                 && in.form.operands().stream().noneMatch(operand -> operand.kind() == Operand.Kind.MMX);
         if (!vector && !ALLOWED.contains(in.form.operation()) || in.form.operation() == Operation.MASKMOVDQU) {
@@ -192,7 +222,8 @@ class EmittedCodeTest {
         if (bitString && in.reg != Assembler.R13) {
             return false; // in r13 the offset has been cut to the operand's size
         }
-        boolean checked = in.base == Assembler.R12 && in.index == Instruction.NONE && in.displacement == 0;
+        boolean checked = in.base == Assembler.R12 && in.index == Instruction.NONE && in.displacement == 0
+                || distance && in.index == Assembler.R12 && in.scale == 0;
         boolean state = in.base == Assembler.R14 && (in.index == Instruction.NONE || in.index == Assembler.R13);
         return (checked || state) && in.segment < 4 && writesNoPointer(in);
     }

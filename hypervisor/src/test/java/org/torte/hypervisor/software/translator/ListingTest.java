@@ -19,7 +19,7 @@ class ListingTest {
         assertThat(lines).anyMatch(line -> line.matches("  sub ecx,0x1 +sub r11,0x2"));
         assertThat(lines).anyMatch(line -> line.startsWith("  jne 0x401000 "));
         assertThat(lines).anyMatch(line -> line.matches("  mov rax,qword ptr \\[rbx\\] +.*"));
-        assertThat(lines).anyMatch(line -> line.matches(" +mov rax,qword ptr \\[r12\\]"));
+        assertThat(lines).anyMatch(line -> line.matches(" +mov rax,qword ptr \\[rbx\\+r12\\*1\\]"));
     }
 
     @Test
