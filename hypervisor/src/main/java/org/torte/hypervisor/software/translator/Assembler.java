@@ -81,7 +81,20 @@ final class Assembler {
 
     /** Pads with NOPs until the position plus {@code ahead} is a multiple of a power of two. */
     void align(int alignment, int ahead) {
-        int missing = -(position() + ahead) & alignment - 1;
+        pad(-(position() + ahead) & alignment - 1);
+    }
+
+    /**
+     * Pads with NOPs until the four bytes that begin {@code ahead} of the position lie within eight aligned ones, which can be
+     * written at once; {@code first} is the least place in those that they may have.
+     */
+    void alignWithin8(int ahead, int first) {
+        int at = position() + ahead & 7;
+        pad(at >= first && at <= 4 ? 0 : first - at & 7);
+    }
+
+    private void pad(int bytes) {
+        int missing = bytes;
         while (missing > 0) {
             int n = Math.min(missing, 8);
             switch (n) {

@@ -121,6 +121,17 @@ final class BlockCode {
     /** Charges for the block and leaves when the budget is used up. The flags must be dead or in the state. */
     void charge() {
         hot.immediate(SUBTRACT, true, R11, block.size());
+        leaveIfUsedUp();
+    }
+
+    /** The same at the entry, by an instruction that a jump can be written over: one of at least five bytes. */
+    void chargeAtEntry() {
+        hot.registers(0, true, false, 0x81, SUBTRACT, R11);
+        hot.four(block.size());
+        leaveIfUsedUp();
+    }
+
+    private void leaveIfUsedUp() {
         charged = true;
         inHost = false;
         ColdStub stub = stub(hot, Site.BUDGET);

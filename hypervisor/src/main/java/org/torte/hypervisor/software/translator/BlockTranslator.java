@@ -58,13 +58,13 @@ final class BlockTranslator {
     void translate(int hotAt, int coldAt) {
         hot.begin(hotAt);
         code.cold.begin(coldAt);
-        enter();
         int n = block.size();
         int chargeAt = firstWithDeadFlags();
+        enter(chargeAt == 0);
         for (int i = 0; i < n; i++) {
             code.index = i;
             starts[i] = hot.position();
-            if (i == chargeAt) {
+            if (i == chargeAt && !code.charged) {
                 code.charge();
             }
             int before = code.stubs.size();
@@ -109,8 +109,8 @@ final class BlockTranslator {
         return -1;
     }
 
-    /** Both entries. */
-    private void enter() {
+    /** Both entries; {@code charge} when no flags are live there. */
+    private void enter(boolean charge) {
         code.index = 0;
         code.inHost = block.live[0] != 0;
         entryByState = hot.position();
@@ -119,7 +119,12 @@ final class BlockTranslator {
             hot.align(8, 0);
         }
         entry = hot.position();
-        hot.nop5(); // becomes a jump when the block is invalid
+        // The first instruction becomes a jump when the block is invalid.
+        if (charge && !block.usesVectors()) {
+            code.chargeAtEntry();
+            return;
+        }
+        hot.nop5();
         if (block.usesVectors()) {
             requireVectors();
         }

@@ -76,7 +76,7 @@ final class Branches {
             return;
         }
         code.needFlags(block.live[block.size()]);
-        hot.align(4, 1);
+        hot.alignWithin8(1, 0);
         chain(hot.jump(), target);
     }
 
@@ -126,7 +126,8 @@ final class Branches {
 
     private void goIf(int condition, long target) {
         if (block.inPage(target)) {
-            hot.align(4, 2);
+            // From there on a jump to the next block needs no padding.
+            hot.alignWithin8(2, 3);
             chain(hot.jumpIf(condition), target);
         } else {
             int jump = hot.jumpIf(condition);

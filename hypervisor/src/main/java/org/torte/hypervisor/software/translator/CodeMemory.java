@@ -24,7 +24,6 @@ final class CodeMemory {
     private static final int NONE = 0, READ = 1, WRITE = 2, EXECUTE = 4;
     private static final int SHARED = 1, PRIVATE = 2, FIXED = 0x10, ANONYMOUS = 0x20, NORESERVE = 0x4000;
     private static final int CLOSE_ON_EXEC = 1;
-    private static final VarHandle INT = JAVA_INT.varHandle();
     private static final VarHandle LONG = JAVA_LONG.varHandle();
 
     private final MemorySegment writable;
@@ -124,9 +123,17 @@ final class CodeMemory {
         return writable.get(java.lang.foreign.ValueLayout.JAVA_LONG_UNALIGNED, offset);
     }
 
-    /** Changes four aligned bytes while code around them may execute. */
+    /**
+     * Changes four bytes within eight aligned ones while code around them may execute; nobody else may change the others
+     * meanwhile.
+     */
     void patchInt(int offset, int value) {
-        INT.setRelease(writable, (long) offset, value);
+        int shift = 8 * (offset & 7);
+        if (shift > 32) {
+            throw new IllegalArgumentException("the bytes at " + offset + " cannot be changed at once");
+        }
+        long old = readLong(offset & -8);
+        patchLong(offset & -8, old & ~(0xffff_ffffL << shift) | (value & 0xffff_ffffL) << shift);
     }
 
     /** Changes eight aligned bytes while code around them may execute. */

@@ -31,10 +31,10 @@
  * budget is used up: those that are found executing then again and again are translated anew. So is a block with an access
  * whose slot misses often, without it. The old code gets a jump to the new one at its entry.
  *
- * <p><b>Control.</b> Direct jumps within a page are chained by patching four aligned bytes; all others go by the jump cache.
+ * <p><b>Control.</b> Direct jumps within a page are chained by patching four bytes within eight aligned ones; all others go by the jump cache.
  * Each block charges its instructions to a budget and leaves when that is used up, which bounds how long an interrupt, a
  * rendezvous or a withdrawn write permission waits: some ten microseconds. A block whose code has changed gets a jump to
- * its exit over the NOP at its entry, in one aligned store; its memory is reused when all code is dropped, while every
+ * its exit over the instruction at its entry, in one aligned store; its memory is reused when all code is dropped, while every
  * processor is outside: an epoch.
  *
  * <p><b>Safety.</b> Code memory is a memory file mapped twice, never writable and executable at one address, between
