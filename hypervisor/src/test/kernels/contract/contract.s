@@ -183,6 +183,13 @@ level:  mov ebx, 9
         mov [IOAPIC], eax
         mov eax, [IOAPIC + 0x10]
         put
+        # one more waits
+1:      sti
+        nop
+        nop
+        cli
+        test dword ptr [IOAPIC + 0x10], 0x4000
+        jnz 1b
         jmp finish
 
 message:
@@ -414,8 +421,11 @@ common: push eax
         jb 1f
         cmp eax, 0x41
         jne 3f
+        # whether it is in service, as it is until it is ended
+        mov eax, [APIC + 0x120]
+        and eax, 2
+        put
         ask 2
-        mov eax, 0x41
 3:      mov dword ptr [APIC + 0xb0], 0
 1:      pop eax
         add esp, 4
