@@ -10,10 +10,7 @@ import java.util.ArrayList;
 import java.util.Deque;
 import java.util.List;
 import java.util.Optional;
-import java.util.concurrent.atomic.AtomicLongArray;
 import java.util.function.IntSupplier;
-import org.jspecify.annotations.Nullable;
-import org.torte.base.GuestMemory;
 import org.torte.base.StateReader;
 import org.torte.base.StateWriter;
 import org.torte.hypervisor.CpuidTable;
@@ -38,31 +35,29 @@ final class KvmPartition implements Partition, IoApic.Output {
     /** How far the frequency of time stamps may be off before guests would notice: what KVM itself tolerates. */
     private static final double FREQUENCY_TOLERANCE = 250e-6;
 
-    private static final int DIRTY_LOG = 1, SLOT_SIZE = 32, SCRATCH = 8192;
+    private static final int SLOT_SIZE = 32, SCRATCH = 8192;
     private static final int MSI_ROUTE = 2, ROUTE_SIZE = 48;
 
     private final Arena arena = Arena.ofShared();
     private final Deque<Integer> descriptors = new ArrayDeque<>();
-    private final GuestMemory memory;
     private final IoApic ioApic = new IoApic(this);
     private final List<KvmProcessor> processors = new ArrayList<>();
     private final Doorbells doorbells;
+    private final MemorySlots slots;
     private final long tscFrequency;
     private final int machine;
 
     /** Arguments of the machine's requests; its own lock. */
     private final MemorySegment scratch = arena.allocate(SCRATCH, 8);
 
-    private volatile @Nullable AtomicLongArray dirty;
     private boolean closed;
 
     KvmPartition(KvmDevice device, PartitionConfiguration configuration) {
-        memory = configuration.memory();
         try {
             machine = own(device.createMachine());
             doorbells = new Doorbells(machine);
             configureMachine();
-            setMemory(0);
+            slots = new MemorySlots(machine, configuration.memory());
             int shared = Kvm.check(device.request(Kvm.GET_VCPU_MMAP_SIZE, 0), "KVM_GET_VCPU_MMAP_SIZE");
             for (int i = 0; i < configuration.processors(); i++) {
                 addProcessor(i, shared, configuration);
@@ -111,21 +106,6 @@ final class KvmPartition implements Partition, IoApic.Output {
         scratch.set(JAVA_INT, 16, SYNTHETIC_BASE);
         scratch.set(JAVA_LONG, 24, scratch.address() + bitmap);
         request(Kvm.X86_SET_MSR_FILTER, scratch, "a filter of model-specific registers");
-    }
-
-    private void setMemory(int flags) {
-        synchronized (scratch) {
-            int slot = 0;
-            for (GuestMemory.Bank bank : memory.banks()) {
-                scratch.asSlice(0, SLOT_SIZE).fill((byte) 0);
-                scratch.set(JAVA_INT, 0, slot++);
-                scratch.set(JAVA_INT, 4, flags);
-                scratch.set(JAVA_LONG, 8, bank.address());
-                scratch.set(JAVA_LONG, 16, bank.length());
-                scratch.set(JAVA_LONG, 24, memory.segment().address() + bank.address());
-                request(Kvm.SET_USER_MEMORY_REGION, scratch, "the guest's memory");
-            }
-        }
     }
 
     private void addProcessor(int index, int shared, PartitionConfiguration configuration) {
@@ -288,19 +268,6 @@ final class KvmPartition implements Partition, IoApic.Output {
     // ---- memory
 
     @Override
-    public void memoryWritten(long address, long length) {
-        AtomicLongArray bits = dirty;
-        if (bits == null) {
-            return;
-        }
-        long last = address + length - 1 >>> 12;
-        for (long page = address >>> 12; page <= last; page++) {
-            long bit = 1L << page;
-            bits.getAndUpdate((int) (page >>> 6), old -> old | bit);
-        }
-    }
-
-    @Override
     public void flushTranslations(int caller, long mask) {
         for (KvmProcessor processor : processors) {
             if ((mask >>> processor.index() & 1) != 0) {
@@ -315,43 +282,23 @@ final class KvmPartition implements Partition, IoApic.Output {
     }
 
     @Override
+    public void memoryWritten(long address, long length) {
+        slots.written(address, length);
+    }
+
+    @Override
     public void startDirtyTracking() {
-        dirty = new AtomicLongArray((int) ((memory.top() >>> 12) + 63 >>> 6));
-        setMemory(DIRTY_LOG);
+        slots.startTracking();
     }
 
     @Override
     public void stopDirtyTracking() {
-        setMemory(0);
-        dirty = null;
+        slots.stopTracking();
     }
 
     @Override
     public long[] takeDirtyPages() {
-        AtomicLongArray bits = dirty;
-        if (bits == null) {
-            throw new IllegalStateException("dirty pages are not tracked");
-        }
-        long[] taken = new long[bits.length()];
-        try (Arena local = Arena.ofConfined()) {
-            MemorySegment log = local.allocate(8L * taken.length, 8);
-            MemorySegment argument = local.allocate(16, 8);
-            int slot = 0;
-            for (GuestMemory.Bank bank : memory.banks()) {
-                argument.set(JAVA_INT, 0, slot++);
-                argument.set(JAVA_LONG, 8, log.address());
-                Kvm.check(Linux.ioctl(machine, Kvm.GET_DIRTY_LOG, argument), "KVM_GET_DIRTY_LOG");
-                int first = (int) (bank.address() >>> 18);
-                int words = (int) ((bank.length() >>> 12) + 63 >>> 6);
-                for (int i = 0; i < words; i++) {
-                    taken[first + i] |= log.getAtIndex(JAVA_LONG, i);
-                }
-            }
-        }
-        for (int i = 0; i < taken.length; i++) {
-            taken[i] |= bits.getAndSet(i, 0);
-        }
-        return taken;
+        return slots.takeDirtyPages();
     }
 
     // ---- time and state
@@ -361,24 +308,35 @@ final class KvmPartition implements Partition, IoApic.Output {
         return tscFrequency;
     }
 
+    // Here local APICs are read, changed and written back: no message may come in between, or it would be lost.
+
     @Override
     public void pause() {
-        processors.forEach(KvmProcessor::pause);
+        synchronized (scratch) {
+            processors.forEach(KvmProcessor::pause);
+        }
     }
 
     @Override
     public void resume() {
-        processors.forEach(KvmProcessor::resume);
+        synchronized (scratch) {
+            processors.forEach(KvmProcessor::resume);
+        }
     }
 
     @Override
     public void save(StateWriter state) {
-        state.section("hypervisor.ioapic", 1, ioApic::save);
-        for (KvmProcessor processor : processors) {
-            state.section(
-                    "hypervisor.processor." + processor.index(),
-                    ProcessorImage.VERSION,
-                    out -> processor.save().save(out));
+        List<ProcessorImage> images;
+        synchronized (scratch) {
+            images = processors.stream().map(KvmProcessor::save).toList();
+        }
+        // KVM tells the end of an interrupt when the processor runs on, which it may never do.
+        state.section(
+                "hypervisor.ioapic",
+                1,
+                out -> ioApic.save(out, vector -> images.stream().anyMatch(image -> image.unfinished(vector))));
+        for (int i = 0; i < images.size(); i++) {
+            state.section("hypervisor.processor." + i, ProcessorImage.VERSION, images.get(i)::save);
         }
     }
 
@@ -389,15 +347,20 @@ final class KvmPartition implements Partition, IoApic.Output {
         for (KvmProcessor processor : processors) {
             ProcessorImage image = new ProcessorImage();
             image.restore(state.section("hypervisor.processor." + processor.index(), ProcessorImage.VERSION));
-            processor.restore(image);
+            synchronized (scratch) {
+                processor.restore(image);
+            }
         }
+        ioApic.raiseLevels();
     }
 
     @Override
     public void reset() {
         ioApic.reset();
         levelsChanged();
-        processors.forEach(KvmProcessor::reset);
+        synchronized (scratch) {
+            processors.forEach(KvmProcessor::reset);
+        }
     }
 
     @Override
@@ -408,6 +371,7 @@ final class KvmPartition implements Partition, IoApic.Output {
             }
             closed = true;
         }
+        slots.close();
         doorbells.close();
         release();
     }

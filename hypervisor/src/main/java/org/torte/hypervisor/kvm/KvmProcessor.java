@@ -114,7 +114,7 @@ final class KvmProcessor implements VirtualProcessor {
                 } else if (result == -Linux.EINTR) {
                     kick.taken();
                 } else if (result != -Linux.EAGAIN) {
-                    throw stopped("error " + -result);
+                    throw stopped(Failures.running(-result));
                 }
             }
         } finally {
@@ -189,11 +189,7 @@ final class KvmProcessor implements VirtualProcessor {
             case Kvm.EXIT_FAIL_ENTRY ->
                 throw stopped("the host's processor refused its state, reason 0x"
                         + Long.toHexString(run.get(JAVA_LONG, Kvm.ERROR_CODE)));
-            case Kvm.EXIT_INTERNAL_ERROR ->
-                throw stopped(
-                        run.get(JAVA_INT, Kvm.ERROR_CODE) == 1
-                                ? "KVM cannot emulate an instruction"
-                                : "KVM's internal error " + run.get(JAVA_INT, Kvm.ERROR_CODE));
+            case Kvm.EXIT_INTERNAL_ERROR -> throw stopped(Failures.internal(run, transfer.instructionPointer()));
             default -> throw stopped("KVM's exit " + reason + " is unknown here");
         }
         if (registersWritten) {

@@ -135,6 +135,12 @@ final class ProcessorTransfer {
         set(Kvm.SET_REGS, "KVM_SET_REGS");
     }
 
+    /** RIP. */
+    long instructionPointer() {
+        get(Kvm.GET_REGS, "KVM_GET_REGS", 144);
+        return buffer.get(JAVA_LONG, RIP);
+    }
+
     /** Neither halted nor waiting for SIPI. */
     void setRunnable() {
         buffer.set(JAVA_INT, 0, Kvm.RUNNABLE);

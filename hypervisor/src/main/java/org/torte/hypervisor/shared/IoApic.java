@@ -2,6 +2,7 @@ package org.torte.hypervisor.shared;
 
 import java.util.Arrays;
 import java.util.List;
+import java.util.function.IntPredicate;
 import org.torte.base.StateInput;
 import org.torte.base.StateOutput;
 
@@ -189,9 +190,34 @@ public final class IoApic {
         }
     }
 
-    /** Writes wires and registers. */
-    public synchronized void save(StateOutput out) {
-        out.putInt(id).putInt(select).putInt(wires).putLongs(entries);
+    /** Writes wires and registers, where ends of interrupts are told at once. */
+    public void save(StateOutput out) {
+        save(out, _ -> true);
+    }
+
+    /**
+     * Writes wires and registers. A level-triggered interrupt that no processor has any more has ended, even if the back-end
+     * was stopped before it told so.
+     *
+     * @param unfinished whether a vector waits or is in service somewhere
+     */
+    public synchronized void save(StateOutput out, IntPredicate unfinished) {
+        long[] saved = entries.clone();
+        for (int input = 0; input < INPUTS; input++) {
+            if ((saved[input] & REMOTE_IRR) != 0 && !unfinished.test((int) saved[input] & 0xff)) {
+                saved[input] &= ~REMOTE_IRR;
+            }
+        }
+        out.putInt(id).putInt(select).putInt(wires).putLongs(saved);
+    }
+
+    /** Interrupts for wires that are high and of which no processor knows. After everything has been restored. */
+    public synchronized void raiseLevels() {
+        for (int input = 0; input < INPUTS; input++) {
+            if ((entries[input] & LEVEL) != 0 && (wires & 1 << input) != 0) {
+                service(input);
+            }
+        }
     }
 
     /** Reads what {@link #save} wrote. */

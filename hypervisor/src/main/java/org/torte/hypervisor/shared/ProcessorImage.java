@@ -112,6 +112,11 @@ public final class ProcessorImage {
     /** Instructions executed, as far as they were counted. */
     public long instructions;
 
+    /** Whether an interrupt waits or is in service. */
+    public boolean unfinished(int vector) {
+        return ((requested[vector >> 6] | inService[vector >> 6]) >>> vector & 1) != 0;
+    }
+
     /** The timer's mode; the reserved one counts as periodic. */
     public int timerMode() {
         int mode = lvt[0] >> 17 & 3;

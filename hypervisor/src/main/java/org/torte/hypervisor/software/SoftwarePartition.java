@@ -181,6 +181,7 @@ final class SoftwarePartition implements Partition {
         for (SoftwareProcessor processor : processors) {
             processor.restore(state.section("hypervisor.processor." + processor.index(), ProcessorState.VERSION));
         }
+        router.ioApic().raiseLevels();
     }
 
     @Override

@@ -3,9 +3,16 @@ package org.torte.hypervisor.software;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import java.io.ByteArrayInputStream;
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
 import java.util.List;
+import java.util.function.IntPredicate;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.torte.base.GuestMemory;
+import org.torte.base.StateContainerReader;
+import org.torte.base.StateContainerWriter;
 import org.torte.hypervisor.shared.IoApic;
 
 class IoApicTest {
@@ -97,6 +104,40 @@ class IoApicTest {
         assertThat(first.acknowledge()).isEqualTo(-1);
         redirect(9, 0x8039, 0);
         assertThat(first.acknowledge()).isEqualTo(0x39);
+    }
+
+    @Test
+    void aLevelThatHasEndedUnseenIsSavedAsEndedAndInterruptsAgainWhenItsWireIsHigh() throws IOException {
+        redirect(9, 0x8041, 0);
+        ioApic.setWire(9, true);
+        assertThat(first.acknowledge()).isEqualTo(0x41);
+        redirect(10, 0x8042, 1);
+        ioApic.setWire(10, true);
+        assertThat(second.acknowledge()).isEqualTo(0x42);
+
+        restore(saved(vector -> vector == 0x42));
+
+        assertThat(entry(9)).isEqualTo(0x8041);
+        assertThat(entry(10)).isEqualTo(0xc042);
+        ioApic.raiseLevels();
+        assertThat(entry(9)).isEqualTo(0xc041);
+        assertThat(second.acknowledge()).isEqualTo(-1);
+    }
+
+    private byte[] saved(IntPredicate unfinished) {
+        ByteArrayOutputStream out = new ByteArrayOutputStream();
+        StateContainerWriter writer = new StateContainerWriter(out, "");
+        writer.section("ioapic", 1, body -> ioApic.save(body, unfinished));
+        writer.finish();
+        return out.toByteArray();
+    }
+
+    private void restore(byte[] state) throws IOException {
+        StateContainerReader reader = new StateContainerReader(new ByteArrayInputStream(state));
+        try (GuestMemory memory = GuestMemory.allocate(GuestMemory.PAGE_SIZE)) {
+            reader.readRest(memory);
+        }
+        ioApic.restore(reader.section("ioapic", 1));
     }
 
     @Test
