@@ -23,7 +23,8 @@ import java.util.List;
  * The RAM of one virtual machine: a sparse memfd, mapped shared as one segment whose offsets are guest-physical
  * addresses. Holes in the memory map (below 4 GiB, for devices) are offsets that no {@link Bank} covers; like all other
  * memory they cost nothing until somebody writes there, and a wrong address throws or reaches an unused page of this
- * file, never memory of the host.
+ * file, never memory of the host. The host backs it with huge pages where it gives shared memory those on request
+ * (/sys/kernel/mm/transparent_hugepage/shmem_enabled: advise) or anyway.
  *
  * <p>Accesses by offset are unchecked against the banks (hypervisor and loaders do that once per page or range with
  * {@link #contains}); they are checked against the segment. Any thread may access; ordering is the caller's business.
@@ -88,6 +89,7 @@ public final class GuestMemory implements AutoCloseable {
         try {
             Native.truncate(fd, top);
             MemorySegment mapped = Native.map(top, PROT_READ_WRITE, MAP_SHARED_NORESERVE, fd);
+            Native.preferHugePages(mapped);
             return new GuestMemory(size, List.copyOf(banks), fd, mapped);
         } catch (OutOfMemoryError e) {
             Native.close(fd);
@@ -260,6 +262,9 @@ public final class GuestMemory implements AutoCloseable {
                 "mmap", FunctionDescriptor.of(JAVA_LONG, ADDRESS, JAVA_LONG, JAVA_INT, JAVA_INT, JAVA_INT, JAVA_LONG));
         private static final MethodHandle MUNMAP =
                 downcall("munmap", FunctionDescriptor.of(JAVA_INT, ADDRESS, JAVA_LONG));
+        private static final int MADV_HUGEPAGE = 14;
+        private static final MethodHandle MADVISE =
+                downcall("madvise", FunctionDescriptor.of(JAVA_INT, ADDRESS, JAVA_LONG, JAVA_INT));
         private static final MethodHandle LSEEK =
                 downcall("lseek", FunctionDescriptor.of(JAVA_LONG, JAVA_INT, JAVA_LONG, JAVA_INT));
         private static final MethodHandle CLOSE = downcall("close", FunctionDescriptor.of(JAVA_INT, JAVA_INT));
@@ -320,6 +325,16 @@ public final class GuestMemory implements AutoCloseable {
                     throw failed("mmap of " + length + " bytes", state);
                 }
                 return MemorySegment.ofAddress(address).reinterpret(length);
+            } catch (Throwable e) {
+                throw unexpected(e);
+            }
+        }
+
+        /** Asks for huge pages; a host that has none refuses, which changes nothing. */
+        static void preferHugePages(MemorySegment segment) {
+            try (Arena arena = Arena.ofConfined()) {
+                MemorySegment state = arena.allocate(CAPTURE);
+                int _ = (int) MADVISE.invokeExact(state, segment, segment.byteSize(), MADV_HUGEPAGE);
             } catch (Throwable e) {
                 throw unexpected(e);
             }

@@ -2,9 +2,12 @@ package org.torte.base;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import org.junit.jupiter.api.Test;
 
 class GuestMemoryTest {
@@ -48,6 +51,22 @@ class GuestMemoryTest {
             assertThat(memory.getInt(4097)).isEqualTo(0x01020304);
             memory.putShort(4095, 0xfffe);
             assertThat(memory.getLong(4093)).isEqualTo(0x01020304fffe0708L);
+        }
+    }
+
+    @Test
+    void asksForHugePages() throws IOException {
+        assumeTrue(
+                Files.exists(Path.of("/sys/kernel/mm/transparent_hugepage/shmem_enabled")),
+                "this kernel has no huge pages for shared memory");
+        try (GuestMemory memory = GuestMemory.allocate(4 << 20)) {
+            String start = Long.toHexString(memory.segment().address()) + "-";
+            String flags = Files.readAllLines(Path.of("/proc/self/smaps")).stream()
+                    .dropWhile(line -> !line.startsWith(start))
+                    .dropWhile(line -> !line.startsWith("VmFlags:"))
+                    .findFirst()
+                    .orElseThrow();
+            assertThat(flags.split(" ")).contains("hg");
         }
     }
 

@@ -75,7 +75,7 @@ final class HostCheck {
                 on
                         ? "memory of guests may be mapped in 2 MiB pages"
                         : "memory of guests is mapped in 4 KiB pages, which costs KVM guests speed",
-                on ? "" : "echo within_size | sudo tee /sys/kernel/mm/transparent_hugepage/shmem_enabled");
+                on ? "" : "echo advise | sudo tee /sys/kernel/mm/transparent_hugepage/shmem_enabled");
     }
 
     /** The word in brackets. */
