@@ -90,6 +90,7 @@ final class Mmu {
         private final long[] keys = new long[JUMP_ENTRIES];
         private final @Nullable Block[] blocks = new Block[JUMP_ENTRIES];
         private final SlotSet locals = new SlotSet(JUMP_ENTRIES);
+        private final SlotSet pages = new SlotSet(JUMP_ENTRIES);
 
         JumpCache() {
             clear();
@@ -107,11 +108,24 @@ final class Mmu {
             blocks[i] = block;
             keys[i] = rip;
             locals.set(i, local);
+            pages.set(page(rip), true);
         }
 
         void clear() {
             Arrays.fill(keys, NEVER);
             locals.clear();
+            pages.clear();
+        }
+
+        /** Forgets what begins in the page of an address, and more if there was any such. */
+        void clearPage(long address) {
+            if (pages.contains(page(address))) {
+                clear();
+            }
+        }
+
+        private static int page(long rip) {
+            return (int) (rip >>> 12) & JUMP_ENTRIES - 1;
         }
 
         void clearLocal() {
@@ -196,6 +210,7 @@ final class Mmu {
     /** Forgets all translations. */
     void flush() {
         flushes++;
+        walker.largePages().clear();
         Arrays.fill(supervisorTlb, INVALID);
         supervisorJumps.clear();
         if (dirtyUserTlb) {
@@ -233,18 +248,19 @@ final class Mmu {
 
     /** Forgets the translation of one page (and of the large page it may be part of). */
     void flushPage(long address) {
+        if (walker.largePages().at(address)) {
+            // Only 4 KiB pieces of a large page are entered, at any slot.
+            flush();
+            return;
+        }
         int i = slot(address);
         Arrays.fill(supervisorTlb, i, i + 3, INVALID);
         Arrays.fill(openTlb, i, i + 3, INVALID);
         Arrays.fill(userTlb, i, i + 3, INVALID);
+        supervisorJumps.clearPage(address);
+        userJumps.clearPage(address);
         for (StateArea area : areas) {
             area.flushPage(address);
-        }
-        if (walker.sawLargePages()) {
-            // Only 4 KiB pieces of a large page are entered, at any slot.
-            flush();
-        } else {
-            flushJumpCache();
         }
     }
 
@@ -336,7 +352,7 @@ final class Mmu {
         area.enter(page, ram.address() + physical, writable, locals(privilege).contains(i >> 2));
         VarHandle.fullFence();
         if (writable && t[i + 1] != page) {
-            area.flushPage(page);
+            area.revokeWrite(ram.address() + physical);
             return !store;
         }
         return true;

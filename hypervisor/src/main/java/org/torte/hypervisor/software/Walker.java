@@ -21,7 +21,7 @@ final class Walker {
 
     private final Cpu cpu;
     private final PhysicalMemory memory;
-    private boolean largePages;
+    private final LargePages largePages = new LargePages();
     private boolean global;
 
     Walker(Cpu cpu, PhysicalMemory memory) {
@@ -29,8 +29,8 @@ final class Walker {
         this.memory = memory;
     }
 
-    /** Whether any translation so far came from a page larger than 4 KiB that INVLPG would have to drop whole. */
-    boolean sawLargePages() {
+    /** The pages larger than 4 KiB that translations came from; whoever empties the TLBs clears it. */
+    LargePages largePages() {
         return largePages;
     }
 
@@ -76,7 +76,9 @@ final class Walker {
                 check(address, access, as, rights, nx != 0);
                 setBits(at, entry, access == WRITE ? A | D : A);
                 long mask = (1L << shift) - 1;
-                largePages |= large;
+                if (large) {
+                    largePages.saw(address, shift);
+                }
                 global = isGlobal(entry);
                 return entry & ADDRESS & ~mask | address & mask;
             }
@@ -103,7 +105,7 @@ final class Walker {
         if (large) {
             check(address, access, as, directory, (directory & NX) != 0);
             setBits(directoryAt, directory, access == WRITE ? A | D : A);
-            largePages = true;
+            largePages.saw(address, 21);
             global = isGlobal(directory);
             return directory & ADDRESS & ~0x1fffffL | address & 0x1fffff;
         }
@@ -136,7 +138,7 @@ final class Walker {
             }
             check(address, access, as, directory, false);
             setBits32(directoryAt, directory, access == WRITE ? A | D : A);
-            largePages = true;
+            largePages.saw(address, 22);
             global = isGlobal(directory);
             return upper << 32 | directory & 0xffc00000L | address & 0x3fffff;
         }

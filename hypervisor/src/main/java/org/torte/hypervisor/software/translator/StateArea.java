@@ -101,6 +101,7 @@ public final class StateArea {
 
     private final SlotSet localPages = new SlotSet(TLB_ENTRIES);
     private final SlotSet localJumps = new SlotSet(JUMP_ENTRIES);
+    private final SlotSet jumpPages = new SlotSet(JUMP_ENTRIES);
     private boolean usedTlb = true;
     private boolean usedJumps = true;
 
@@ -315,8 +316,15 @@ public final class StateArea {
         memory.set(JAVA_LONG, at + DISTANCE, host - page);
     }
 
-    /** Forgets one page. */
+    /** Forgets one page, and the jumps to it. */
     public void flushPage(long address) {
+        dropPage(address);
+        if (jumpPages.contains(jumpPage(address))) {
+            flushJumps();
+        }
+    }
+
+    private void dropPage(long address) {
         long at = entry(address);
         memory.set(JAVA_LONG, at + READ, emptyPage(at));
         LONG.setOpaque(memory, at + WRITE, emptyPage(at));
@@ -327,7 +335,7 @@ public final class StateArea {
     public void flush() {
         if (usedTlb) {
             memory.asSlice(BEFORE, JUMP_CACHE).fill((byte) 0);
-            flushPage(0);
+            dropPage(0);
             localPages.clear();
             usedTlb = false;
         }
@@ -337,7 +345,7 @@ public final class StateArea {
     /** Forgets the pages and the jumps that were entered as local. */
     public void flushLocal() {
         stale = true;
-        localPages.drain(slot -> flushPage((long) slot << 12));
+        localPages.drain(slot -> dropPage((long) slot << 12));
         localJumps.drain(
                 slot -> memory.set(JAVA_LONG, BEFORE + JUMP_KEY + ((long) slot << JUMP_SHIFT), slot == 0 ? 1 : 0));
     }
@@ -394,10 +402,15 @@ public final class StateArea {
         return (int) ((rip ^ (rip & 0xffffffffL) >>> 5) & JUMP_ENTRIES - 1) << JUMP_SHIFT;
     }
 
+    private static int jumpPage(long rip) {
+        return (int) (rip >>> 12) & JUMP_ENTRIES - 1;
+    }
+
     /** Enters the host's address of the code at an instruction pointer. */
     void putJump(long rip, long code, boolean local) {
         usedJumps = true;
         localJumps.set(jumpEntry(rip) >> JUMP_SHIFT, local);
+        jumpPages.set(jumpPage(rip), true);
         int entry = BEFORE + jumpEntry(rip);
         memory.set(JAVA_LONG, entry + JUMP_KEY, rip);
         memory.set(JAVA_LONG, entry + JUMP_CODE, code);
@@ -410,6 +423,7 @@ public final class StateArea {
                     .fill((byte) 0);
             memory.set(JAVA_LONG, BEFORE + JUMP_KEY, 1);
             localJumps.clear();
+            jumpPages.clear();
             usedJumps = false;
         }
     }
