@@ -100,6 +100,10 @@ public final class StateArea {
     private volatile boolean stale;
 
     private final SlotSet localPages = new SlotSet(TLB_ENTRIES);
+
+    /** The host's pages in the soft TLB once more, where they are found quickly; those of dropped entries stay. */
+    private final long[] hosts = new long[TLB_ENTRIES];
+
     private final SlotSet localJumps = new SlotSet(JUMP_ENTRIES);
     private final SlotSet jumpPages = new SlotSet(JUMP_ENTRIES);
     private boolean usedTlb = true;
@@ -310,6 +314,7 @@ public final class StateArea {
         usedTlb = true;
         localPages.set((int) (page >>> 12) & TLB_ENTRIES - 1, local);
         long at = entry(page);
+        hosts[(int) (page >>> 12) & TLB_ENTRIES - 1] = host;
         memory.set(JAVA_LONG, at + READ, page);
         LONG.setOpaque(memory, at + WRITE, writable ? page : emptyPage(at));
         memory.set(JAVA_LONG, at + HOST, host);
@@ -364,11 +369,14 @@ public final class StateArea {
      */
     public boolean revokeWrite(long host) {
         boolean found = false;
-        for (long at = BEFORE; at < BEFORE + JUMP_CACHE; at += 1 << TLB_SHIFT) {
-            if ((long) LONG.getOpaque(memory, at + HOST) == host
-                    && (long) LONG.getOpaque(memory, at + WRITE) != emptyPage(at)) {
-                LONG.setOpaque(memory, at + WRITE, emptyPage(at));
-                found = true;
+        for (int i = 0; i < TLB_ENTRIES; i++) {
+            if (hosts[i] == host) {
+                long at = entry((long) i << 12);
+                if ((long) LONG.getOpaque(memory, at + HOST) == host
+                        && (long) LONG.getOpaque(memory, at + WRITE) != emptyPage(at)) {
+                    LONG.setOpaque(memory, at + WRITE, emptyPage(at));
+                    found = true;
+                }
             }
         }
         // Slots are filled from entries: who no longer finds one in the soft TLB finds the slots that it was taken
