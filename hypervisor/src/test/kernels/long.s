@@ -226,6 +226,46 @@ counter: .skip 8
         mov eax, [rbx + 0xffc]
         value64 page-crossing-nothing-written
 
+# ---- what INVLPG drops: all of a large page, wherever in it; jumps to where code was; nothing of others
+        .set LARGE64, 0x40600000
+        mov qword ptr [PAGES + 0x3018], 0x200083
+        mov dword ptr [0x203450], 0x11111111
+        mov dword ptr [0x403450], 0x22222222
+        mov eax, [LARGE64 + 0x3450]
+        value64 invlpg-large-before
+        mov eax, [LARGE64 + 0x12340]
+        mov qword ptr [PAGES + 0x3018], 0x400083
+        invlpg [LARGE64 + 0x12340]
+        mov eax, [LARGE64 + 0x3450]
+        value64 invlpg-large-elsewhere
+        mov dword ptr [0x180000], 0x0001b890     # nop; mov eax, 1; ret
+        mov dword ptr [0x180004], 0x00c30000
+        mov dword ptr [0x181000], 0x0002b890
+        mov dword ptr [0x181004], 0x00c30000
+        page 3
+        mov esi, 100
+1:      call rbx
+        dec esi
+        jnz 1b
+        value64 invlpg-code-before
+        page 3, 0x181000
+        call rbx
+        value64 invlpg-code
+        mov esi, 100
+1:      call rbx
+        mov edi, eax
+        page 3, 0x180000
+        call rbx
+        shl eax, 8
+        or edi, eax
+        page 3, 0x181000
+        dec esi
+        jnz 1b
+        mov eax, edi
+        value64 invlpg-code-in-turn
+        mov qword ptr [PAGES + 0x3018], 0
+        page 3
+
 # ---- level 3
         or byte ptr [idt + 0x30 * 16 + 5], 0x60
         user user-interrupt, user_int30
