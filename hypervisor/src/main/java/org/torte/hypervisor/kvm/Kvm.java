@@ -27,7 +27,11 @@ final class Kvm {
     // ---- capabilities
     static final int CAP_TSC_CONTROL = 60, CAP_MAX_VCPUS = 66, CAP_SPLIT_IRQCHIP = 121, CAP_IMMEDIATE_EXIT = 136;
     static final int CAP_X86_USER_SPACE_MSR = 188, CAP_X86_MSR_FILTER = 189, CAP_DISABLE_QUIRKS2 = 213;
-    static final int CAP_SIGNAL_MSI = 77, CAP_IOEVENTFD = 36, CAP_XSAVE = 55, CAP_XCRS = 56;
+    static final int CAP_SIGNAL_MSI = 77,
+            CAP_IOEVENTFD = 36,
+            CAP_XSAVE = 55,
+            CAP_XCRS = 56,
+            CAP_TSC_DEADLINE_TIMER = 72;
     static final int QUIRK_LINT0_REENABLED = 1;
 
     /** Exits for registers that KVM does not know, and for those that are filtered. */

@@ -15,6 +15,9 @@ final class KvmDevice implements AutoCloseable {
     private static final String SOFTWARE = "; --hypervisor software needs no KVM";
     private static final int MAX_LEAVES = 256;
 
+    /** TSC-deadline in leaf 1 ECX. */
+    private static final int DEADLINE_TIMER = 1 << 24;
+
     /** What this back-end cannot do without, and since when kernels have it. */
     private static final Map<Integer, String> NEEDED = Map.of(
             Kvm.CAP_SPLIT_IRQCHIP, "local interrupt controllers without an IOAPIC (Linux 4.4)",
@@ -36,7 +39,12 @@ final class KvmDevice implements AutoCloseable {
      * @throws HypervisorException when it cannot be used; the message says what to do
      */
     static KvmDevice open() {
-        int fd = Linux.open(PATH);
+        return open(PATH);
+    }
+
+    /** As {@link #open()}, of another file in tests. */
+    static KvmDevice open(String path) {
+        int fd = Linux.open(path);
         if (fd < 0) {
             throw new HypervisorException(refusal(-fd) + SOFTWARE);
         }
@@ -50,7 +58,8 @@ final class KvmDevice implements AutoCloseable {
         }
     }
 
-    private static String refusal(int error) {
+    /** Why it cannot be opened, and what to do. */
+    static String refusal(int error) {
         return switch (error) {
             case Linux.ENOENT, Linux.ENODEV ->
                 "this host has no " + PATH
@@ -127,6 +136,9 @@ final class KvmDevice implements AutoCloseable {
                 for (int k = 0; k < 4; k++) {
                     r[k] = list.get(JAVA_INT, at + 12 + 4L * k);
                 }
+                if (leaf == 1 && hasDeadlineTimer()) {
+                    r[2] |= DEADLINE_TIMER;
+                }
                 if (seen.put((long) leaf << 32 | subleaf, r) == null) {
                     if ((list.get(JAVA_INT, at + 8) & 1) != 0) {
                         table.subleaf(leaf, subleaf, r[0], r[1], r[2], r[3]);
@@ -137,6 +149,11 @@ final class KvmDevice implements AutoCloseable {
             }
             return table.build();
         }
+    }
+
+    /** Older kernels have the timer and do not show it in CPUID, as it needs local interrupt controllers of KVM's own. */
+    private boolean hasDeadlineTimer() {
+        return Linux.ioctl(fd, Kvm.CHECK_EXTENSION, Kvm.CAP_TSC_DEADLINE_TIMER) > 0;
     }
 
     @Override

@@ -8,6 +8,8 @@ import static java.lang.foreign.ValueLayout.JAVA_LONG_UNALIGNED;
 import static java.lang.foreign.ValueLayout.JAVA_SHORT;
 
 import java.lang.foreign.MemorySegment;
+import java.util.HashSet;
+import java.util.Set;
 import org.torte.hypervisor.CpuState;
 import org.torte.hypervisor.shared.Msrs;
 import org.torte.hypervisor.shared.ProcessorImage;
@@ -53,6 +55,9 @@ final class ProcessorTransfer {
 
     private final int fd;
     private final MemorySegment buffer;
+
+    /** Registers whose restored value KVM did not take: they stay what they were, with the partition. */
+    private final Set<Integer> refused = new HashSet<>();
 
     /**
      * For one processor.
@@ -253,7 +258,7 @@ final class ProcessorTransfer {
             image.systemCall[i] = msr(SYSTEM_CALL[i], 0);
         }
         for (int index : Msrs.saved()) {
-            long now = msr(index, -1);
+            long now = refused.contains(index) ? -1 : msr(index, -1);
             if (now != -1) {
                 boolean _ = image.msrs.write(index, now);
             }
@@ -364,8 +369,12 @@ final class ProcessorTransfer {
         long[] value = new long[1];
         for (int index : Msrs.saved()) {
             if (image.msrs.read(index, value)) {
-                // What KVM does not have stays with the partition's own registers.
-                boolean _ = setMsr(index, value[0]);
+                // What KVM does not have, or has without all bits, stays with the partition's own registers.
+                if (setMsr(index, value[0])) {
+                    refused.remove(index);
+                } else {
+                    refused.add(index);
+                }
             }
         }
         boolean _ = setMsr(TSC_ADJUST, image.timeStampAdjust);
