@@ -55,7 +55,8 @@ final class NatStation {
         System.exit(0);
     }
 
-    private static List<String> serving(Path folder) {
+    /** What starts a switch process for a folder. */
+    static List<String> serving(Path folder) {
         return List.of(
                 Path.of(System.getProperty("java.home"), "bin", "java").toString(),
                 "-XX:+UseSerialGC",

@@ -154,9 +154,11 @@ final class SwitchPorts {
         System.out.println();
         System.out.println("| round trip of 64 B, microseconds | 50 % | 99 % |");
         System.out.println("|---|---|---|");
+        printTrip("one process", inProcessTrip());
         printTrip("switch process", ringTrip());
         if (!ringsOnly) {
-            printTrip("Linux bridge", bridgeTrip());
+            printTrip("Linux bridge with veth", kernelTrip("eth0"));
+            printTrip("veth alone", kernelTrip("eth1"));
         }
     }
 
@@ -207,6 +209,27 @@ final class SwitchPorts {
         timers.close();
         // One thread that never waits: its processor time is the time.
         return new Rate(came / seconds, sent / seconds, 1);
+    }
+
+    /** All of it on one thread: what the switch itself adds, there and back. */
+    private static String inProcessTrip() throws InterruptedException {
+        try (TimerThread timers = new TimerThread(Clock.system(), "timers")) {
+            timers.resume();
+            VirtualSwitch network = new VirtualSwitch("lab", timers, RandomSource.secure());
+            SwitchPort from = network.addPort(PortSettings.named("one"));
+            SwitchPort to = network.addPort(PortSettings.named("two"));
+            SwitchStation one = new SwitchStation(from, ONE, false, true);
+            from.plug(one);
+            to.plug(new SwitchStation(to, TWO, true, false));
+            Thread _ =
+                    Thread.ofPlatform().daemon().start(() -> one.work("ping", SwitchStation.batch(ONE, TWO, 1, 64, 0)));
+            Thread.sleep(WARM_SECONDS * 1000L);
+            String _ = one.report();
+            Thread.sleep(SECONDS * 1000L);
+            String answer = one.report();
+            from.close();
+            return answer;
+        }
     }
 
     private static long turn(SwitchPort from, FrameBatch batch, int seconds) {
@@ -320,26 +343,31 @@ final class SwitchPorts {
     }
 
     // ---- the bridge, which bench/network has made: namespaces tortebench1 and tortebench2, each with an interface
-    // eth0
+    // eth0 at the bridge, and eth1 at the other one's
 
-    private Program kernel(int namespace, String what, String... more) throws IOException {
-        List<String> command = new ArrayList<>(
-                List.of("ip", "netns", "exec", "tortebench" + namespace, packets.toString(), what, "eth0"));
+    private Program kernel(int namespace, String what, String at, String... more) throws IOException {
+        List<String> command =
+                new ArrayList<>(List.of("ip", "netns", "exec", "tortebench" + namespace, packets.toString(), what, at));
         command.addAll(List.of(more));
         return new Program(command);
     }
 
     private Rate bridge(Load load) throws IOException, InterruptedException {
-        try (Program two = kernel(2, "take");
+        try (Program two = kernel(2, "take", "eth0");
                 Program one = kernel(
-                        1, "send", TWO.toString(), Integer.toString(load.length), Integer.toString(load.segment))) {
+                        1,
+                        "send",
+                        "eth0",
+                        TWO.toString(),
+                        Integer.toString(load.length),
+                        Integer.toString(load.segment))) {
             return rate(one, two);
         }
     }
 
-    private String bridgeTrip() throws IOException, InterruptedException {
-        try (Program _ = kernel(2, "echo");
-                Program one = kernel(1, "ping", TWO.toString(), "64")) {
+    private String kernelTrip(String at) throws IOException, InterruptedException {
+        try (Program _ = kernel(2, "echo", at);
+                Program one = kernel(1, "ping", at, TWO.toString(), "64")) {
             return trip(one);
         }
     }

@@ -106,7 +106,8 @@ final class SwitchStation implements NetworkAdapter {
         }
     }
 
-    private void work(String what, FrameBatch batch) {
+    /** Sends, or pings, until the process ends. */
+    void work(String what, FrameBatch batch) {
         while (true) {
             if (what.equals("ping")) {
                 ping(batch);
@@ -138,7 +139,8 @@ final class SwitchStation implements NetworkAdapter {
         frames.increment();
     }
 
-    private String report() {
+    /** Frames until now, and of pings since the last time the percentiles. */
+    String report() {
         synchronized (samples) {
             int count = Math.min(taken, SAMPLES);
             int[] sorted = Arrays.copyOf(samples, count);
