@@ -8,7 +8,6 @@ import java.nio.channels.Selector;
 import java.nio.channels.ServerSocketChannel;
 import java.nio.channels.SocketChannel;
 import java.nio.file.Path;
-import java.util.concurrent.atomic.LongAdder;
 import java.util.concurrent.locks.ReentrantLock;
 import org.jspecify.annotations.Nullable;
 import org.torte.base.net.FrameBatch;
@@ -16,6 +15,7 @@ import org.torte.base.net.LinkState;
 import org.torte.base.net.NetworkAdapter;
 import org.torte.base.net.NetworkPort;
 import org.torte.base.net.PortStatistics;
+import org.torte.network.PluggedAdapter;
 
 /**
  * One end of a cable between two machines on one host. Who comes first listens on a Unix-domain socket, the second one
@@ -36,10 +36,7 @@ public final class CableEnd implements NetworkPort {
     private volatile LinkState link;
     private volatile boolean closed;
 
-    /** Held during calls of the adapter. */
-    private final ReentrantLock calls = new ReentrantLock();
-
-    private @Nullable NetworkAdapter adapter;
+    private final PluggedAdapter adapter = new PluggedAdapter();
 
     /** Guards what follows. */
     private final ReentrantLock sending = new ReentrantLock();
@@ -65,9 +62,6 @@ public final class CableEnd implements NetworkPort {
     private boolean stalled;
 
     private volatile boolean roomAgain;
-    private final LongAdder framesReceived = new LongAdder();
-    private final LongAdder bytesReceived = new LongAdder();
-    private final LongAdder receivedDropped = new LongAdder();
 
     private CableEnd(Path path, int mtu) throws IOException {
         meeting = new Meeting(path);
@@ -106,26 +100,12 @@ public final class CableEnd implements NetworkPort {
 
     @Override
     public void plug(NetworkAdapter newAdapter) {
-        calls.lock();
-        try {
-            if (adapter != null) {
-                throw new IllegalStateException("there is an adapter already");
-            }
-            adapter = newAdapter;
-            newAdapter.linkChanged();
-        } finally {
-            calls.unlock();
-        }
+        adapter.plug(newAdapter);
     }
 
     @Override
     public void unplug() {
-        calls.lock();
-        try {
-            adapter = null;
-        } finally {
-            calls.unlock();
-        }
+        adapter.unplug();
     }
 
     @Override
@@ -179,12 +159,7 @@ public final class CableEnd implements NetworkPort {
         sending.lock();
         try {
             return new PortStatistics(
-                    framesSent,
-                    bytesSent,
-                    framesReceived.sum(),
-                    bytesReceived.sum(),
-                    sentDropped,
-                    receivedDropped.sum());
+                    framesSent, bytesSent, adapter.frames(), adapter.bytes(), sentDropped, adapter.dropped());
         } finally {
             sending.unlock();
         }
@@ -246,18 +221,7 @@ public final class CableEnd implements NetworkPort {
             sending.unlock();
         }
         if (room) {
-            tell(NetworkAdapter::roomAvailable);
-        }
-    }
-
-    private void tell(java.util.function.Consumer<NetworkAdapter> news) {
-        calls.lock();
-        try {
-            if (adapter != null) {
-                news.accept(adapter);
-            }
-        } finally {
-            calls.unlock();
+            adapter.tell(NetworkAdapter::roomAvailable);
         }
     }
 
@@ -382,7 +346,7 @@ public final class CableEnd implements NetworkPort {
                 }
                 greeted = true;
                 link = new LinkState(true, LinkState.DEFAULT_SPEED, Math.min(mtu, theirs));
-                tell(NetworkAdapter::linkChanged);
+                adapter.tell(NetworkAdapter::linkChanged);
             }
             return takeFrames();
         } finally {
@@ -410,26 +374,9 @@ public final class CableEnd implements NetworkPort {
     }
 
     private void give() {
-        if (given == batch.size()) {
-            return;
+        if (given < batch.size()) {
+            given += adapter.give(batch, given);
         }
-        int taken;
-        calls.lock();
-        try {
-            if (adapter == null) {
-                taken = batch.size() - given;
-                receivedDropped.add(taken);
-            } else {
-                taken = adapter.receive(batch, given);
-                framesReceived.add(taken);
-                for (int i = 0; i < taken; i++) {
-                    bytesReceived.add(batch.length(given + i));
-                }
-            }
-        } finally {
-            calls.unlock();
-        }
-        given += taken;
     }
 
     /** The other end is gone, or to be gone. */
@@ -459,8 +406,8 @@ public final class CableEnd implements NetworkPort {
                 old = null;
             }
         }
-        tell(NetworkAdapter::linkChanged);
-        tell(NetworkAdapter::roomAvailable);
+        adapter.tell(NetworkAdapter::linkChanged);
+        adapter.tell(NetworkAdapter::roomAvailable);
     }
 
     private void end() {

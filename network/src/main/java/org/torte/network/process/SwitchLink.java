@@ -7,10 +7,8 @@ import java.net.ConnectException;
 import java.time.Duration;
 import java.util.Map;
 import java.util.concurrent.atomic.AtomicBoolean;
-import java.util.concurrent.atomic.LongAdder;
 import java.util.concurrent.locks.LockSupport;
 import java.util.concurrent.locks.ReentrantLock;
-import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 import org.torte.base.net.FrameBatch;
 import org.torte.base.net.LinkState;
@@ -18,6 +16,7 @@ import org.torte.base.net.NetworkAdapter;
 import org.torte.base.net.NetworkPort;
 import org.torte.base.net.PortStatistics;
 import org.torte.network.NetworkException;
+import org.torte.network.PluggedAdapter;
 import org.torte.network.posix.PollSet;
 import org.torte.network.posix.Wakeup;
 import org.torte.network.ring.RingWatch;
@@ -52,10 +51,7 @@ public final class SwitchLink implements NetworkPort {
     private volatile LinkState link = new LinkState(false, LinkState.DEFAULT_SPEED, LinkState.DEFAULT_MTU);
     private volatile boolean closed;
 
-    /** Held during calls of the adapter, apart from {@link NetworkAdapter#roomAvailable}'s consequences. */
-    private final ReentrantLock calls = new ReentrantLock();
-
-    private @Nullable NetworkAdapter adapter;
+    private final PluggedAdapter adapter = new PluggedAdapter();
 
     /** Guards the connection's writing half and its end, and what is counted there. */
     private final ReentrantLock sending = new ReentrantLock();
@@ -79,9 +75,6 @@ public final class SwitchLink implements NetworkPort {
     private boolean told;
 
     private volatile boolean roomAgain;
-    private final LongAdder framesReceived = new LongAdder();
-    private final LongAdder bytesReceived = new LongAdder();
-    private final LongAdder receivedDropped = new LongAdder();
 
     private SwitchLink(SwitchStarter starter, String id) throws IOException {
         this.starter = starter;
@@ -110,26 +103,12 @@ public final class SwitchLink implements NetworkPort {
 
     @Override
     public void plug(NetworkAdapter newAdapter) {
-        calls.lock();
-        try {
-            if (adapter != null) {
-                throw new IllegalStateException("there is an adapter already");
-            }
-            adapter = newAdapter;
-            newAdapter.linkChanged();
-        } finally {
-            calls.unlock();
-        }
+        adapter.plug(newAdapter);
     }
 
     @Override
     public void unplug() {
-        calls.lock();
-        try {
-            adapter = null;
-        } finally {
-            calls.unlock();
-        }
+        adapter.unplug();
     }
 
     @Override
@@ -186,12 +165,7 @@ public final class SwitchLink implements NetworkPort {
         sending.lock();
         try {
             return new PortStatistics(
-                    framesSent,
-                    bytesSent,
-                    framesReceived.sum(),
-                    bytesReceived.sum(),
-                    sentDropped,
-                    receivedDropped.sum());
+                    framesSent, bytesSent, adapter.frames(), adapter.bytes(), sentDropped, adapter.dropped());
         } finally {
             sending.unlock();
         }
@@ -209,17 +183,6 @@ public final class SwitchLink implements NetworkPort {
             return;
         }
         wakeup.close();
-    }
-
-    private void tell(Consumer<NetworkAdapter> what) {
-        calls.lock();
-        try {
-            if (adapter != null) {
-                what.accept(adapter);
-            }
-        } finally {
-            calls.unlock();
-        }
     }
 
     // ---- the thread
@@ -243,7 +206,7 @@ public final class SwitchLink implements NetworkPort {
                 }
                 if (link.up() && System.nanoTime() - lost >= PATIENCE.toNanos()) {
                     link = link.withUp(false);
-                    tell(NetworkAdapter::linkChanged);
+                    adapter.tell(NetworkAdapter::linkChanged);
                 }
                 pause.await(RETRY_MILLIS);
                 wakeup.clear();
@@ -301,7 +264,7 @@ public final class SwitchLink implements NetworkPort {
         } finally {
             sending.unlock();
         }
-        tell(NetworkAdapter::roomAvailable);
+        adapter.tell(NetworkAdapter::roomAvailable);
         try (Arena arena = Arena.ofConfined()) {
             PollSet polls = new PollSet(arena, wakeup.fd(), with.bell.fd(), with.socket.fd());
             while (!closed && !with.broken) {
@@ -318,7 +281,7 @@ public final class SwitchLink implements NetworkPort {
                     with.broken |= !with.bell.clear();
                     if (roomWanted) {
                         roomWanted = false;
-                        tell(NetworkAdapter::roomAvailable);
+                        adapter.tell(NetworkAdapter::roomAvailable);
                     }
                 }
                 if (polls.has(2)) {
@@ -337,7 +300,7 @@ public final class SwitchLink implements NetworkPort {
             with.close();
         }
         // Who waits for room has none to wait for any more: what is sent now is lost.
-        tell(NetworkAdapter::roomAvailable);
+        adapter.tell(NetworkAdapter::roomAvailable);
     }
 
     private void hear(PortConnection from) throws IOException {
@@ -355,7 +318,7 @@ public final class SwitchLink implements NetworkPort {
             }
             if (!now.equals(link)) {
                 link = now;
-                tell(NetworkAdapter::linkChanged);
+                adapter.tell(NetworkAdapter::linkChanged);
             }
         }
     }
@@ -378,28 +341,8 @@ public final class SwitchLink implements NetworkPort {
             }
         }
         roomAgain = false;
-        give();
+        given += adapter.give(batch, given);
         return given == batch.size() || roomAgain;
-    }
-
-    private void give() {
-        int taken;
-        calls.lock();
-        try {
-            if (adapter == null) {
-                taken = batch.size() - given;
-                receivedDropped.add(taken);
-            } else {
-                taken = adapter.receive(batch, given);
-                framesReceived.add(taken);
-            }
-        } finally {
-            calls.unlock();
-        }
-        for (int i = 0; i < taken; i++) {
-            bytesReceived.add(batch.length(given + i));
-        }
-        given += taken;
     }
 
     @Override
