@@ -154,11 +154,28 @@ public final class UserNat implements Nat {
 
     @Override
     public void send(FrameBatch frames, int frame) {
+        if (isFragment(frames, frame)) {
+            dropped.incrementAndGet();
+            return;
+        }
         synchronized (lock) {
             if (!incoming.append(frames, frame)) {
                 dropped.incrementAndGet();
             }
         }
+    }
+
+    /**
+     * Whether it is a piece of an IPv4 packet: with those, a guest that means it leads libslirp's reassembly (4.7) astray until
+     * the process ends.
+     */
+    private static boolean isFragment(FrameBatch frames, int frame) {
+        long at = frames.offset(frame) + (long) Packets.ETHERNET_HEADER;
+        return frames.length(frame) >= Packets.ETHERNET_HEADER + Packets.IPV4_HEADER
+                && (frames.bytes().get(JAVA_BYTE, at) & 0xf0) == 0x40
+                && (frames.bytes().get(JAVA_BYTE, at + 6) & 0x3f
+                                | frames.bytes().get(JAVA_BYTE, at + 7))
+                        != 0;
     }
 
     @Override

@@ -9,6 +9,7 @@ import java.lang.foreign.ValueLayout;
 import java.nio.ByteOrder;
 import org.torte.base.net.FrameBatch;
 import org.torte.base.net.FrameHeaders;
+import org.torte.base.net.FrameOffloads;
 
 /**
  * What the host's kernel and a port tell each other about a frame before its bytes ({@code struct virtio_net_hdr}, VIRTIO
@@ -139,7 +140,8 @@ final class VirtioHeader {
             boolean ecn = (bytes.get(JAVA_BYTE, transport + TCP_FLAGS) & CWR) != 0;
             bytes.set(JAVA_BYTE, start + 1, (byte) ((headers.isIpv4() ? TCP4 : TCP6) | (ecn ? ECN : 0)));
             bytes.set(SHORT, start + 2, (short) (headers.payload() - frameStart));
-            bytes.set(SHORT, start + 4, (short) segment);
+            // Kernels believe what they are told, and would cut 64 KiB into as many packets.
+            bytes.set(SHORT, start + 4, (short) Math.max(segment, FrameOffloads.MIN_SEGMENT));
         }
     }
 

@@ -192,6 +192,11 @@ class NatNetworkTest {
                 byte[] packet = Frames.ipv4(source, target, 17, 0, datagram);
                 guest.send(Frames.ethernet(subnet.gatewayMac(), guest.address(), 0x0800, packet));
             }
+            byte[] piece = Frames.ipv4(source, "198.51.100.9", 17, 0x2000, datagram);
+            guest.send(Frames.ethernet(subnet.gatewayMac(), guest.address(), 0x0800, piece));
+            assertThat(((UserNat) nat.nat()).dropped())
+                    .as("pieces of packets, which libslirp is not given")
+                    .isEqualTo(1);
             // What libslirp was given before this it has dealt with.
             nat.addForward("web1", PortForward.parse(freePort() + ":22"));
 
