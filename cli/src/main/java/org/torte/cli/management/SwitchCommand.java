@@ -227,6 +227,9 @@ public final class SwitchCommand extends GroupCommand {
         if (one.path("translation").isTextual()) {
             lines.put("addresses translated by", one.path("translation").asText());
         }
+        if (one.path("names").isTextual()) {
+            lines.put("names are resolved", one.path("names").asText());
+        }
         for (String name : List.of("bridge", "subnet", "gateway", "domain", "problem")) {
             if (one.path(name).isTextual()) {
                 lines.put(name, one.path(name).asText());

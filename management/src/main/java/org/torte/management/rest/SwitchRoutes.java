@@ -49,6 +49,7 @@ final class SwitchRoutes {
             @Nullable String subnet,
             @Nullable String gateway,
             @Nullable String domain,
+            @Nullable String names,
             @Nullable String bridge,
             @Nullable String translation,
             List<Connected> adapters) {}
@@ -130,6 +131,7 @@ final class SwitchRoutes {
                 live.path("subnet").asText(null),
                 live.path("gateway").asText(null),
                 live.path("domain").asText(null),
+                live.path("names").asText(null),
                 live.path("bridge").asText(null),
                 one.type() == SwitchDefinition.Type.NAT
                         ? live.path("translation").asText(one.translation().text())

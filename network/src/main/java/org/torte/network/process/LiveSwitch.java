@@ -16,6 +16,7 @@ import org.torte.network.SwitchPort;
 import org.torte.network.VirtualSwitch;
 import org.torte.network.gateway.Subnet;
 import org.torte.network.host.HostEnd;
+import org.torte.network.host.HostNames;
 import org.torte.network.host.PortForward;
 
 /** A switch that runs. Its caller sees to it that one thread at a time uses it. */
@@ -31,6 +32,8 @@ final class LiveSwitch implements AutoCloseable {
     private List<VirtualSwitch.Mirror> mirrors = List.of();
     private List<SwitchPort> sources = List.of();
     private List<SwitchPort> destinations = List.of();
+
+    private @Nullable HostNames names;
 
     private LiveSwitch(
             SwitchDefinition definition, VirtualSwitch network, @Nullable NatNetwork nat, @Nullable HostEnd host) {
@@ -103,7 +106,9 @@ final class LiveSwitch implements AutoCloseable {
             nat.gateway().hostIsAt(host.tap().address());
             host.start(nat.network().addPort(PortSettings.named("host").withGuards(true, true)));
             done = true;
-            return new LiveSwitch(definition, nat.network(), nat, host);
+            LiveSwitch made = new LiveSwitch(definition, nat.network(), nat, host);
+            made.names = HostNames.tell(definition.hostInterface(), Subnet.text(subnet.gateway()));
+            return made;
         } finally {
             if (!done) {
                 nat.close();
@@ -132,6 +137,14 @@ final class LiveSwitch implements AutoCloseable {
         }
         NatNetwork gateway = nat;
         return gateway != null && gateway.nat().failed() ? "its NAT has ended" : "";
+    }
+
+    /** Whether the host resolves its machines' names, for people; empty if they have none. */
+    String names() {
+        if (nat == null) {
+            return "";
+        }
+        return names == null ? HostNames.withoutInterface(definition.name()) : names.state();
     }
 
     @Nullable
@@ -222,6 +235,9 @@ final class LiveSwitch implements AutoCloseable {
      */
     void remove() {
         HostEnd end = host;
+        if (names != null) {
+            names.forget();
+        }
         close();
         if (end != null) {
             end.undo();

@@ -60,6 +60,7 @@ final class StatusText {
             shown.put("subnet", Subnet.text(subnet.network()) + "/" + subnet.prefixLength());
             shown.put("gateway", Subnet.text(subnet.gateway()));
             shown.put("domain", Subnet.DOMAIN);
+            shown.put("names", one.names());
             shown.put("translation", (nat.nat() instanceof KernelNat ? Nat.Kind.KERNEL : Nat.Kind.USER).text());
         }
         return shown;
