@@ -18,7 +18,7 @@ jdk_release=25
 build_packages=("openjdk-$jdk_release-jdk-headless" maven)
 # What the command that is about to start needs besides, of the packages that is_here knows.
 command_packages=()
-test_packages=(acpica-tools bind9-dnsutils binutils busybox-static curl debootstrap e2fsprogs fish iproute2 iputils-ping libslirp0 libvhdi-utils lz4 mmdebstrap nftables procps python3-websockets qemu-system-x86 qemu-utils shellcheck tshark zsh)
+test_packages=(acpica-tools bind9-dnsutils binutils busybox-static curl debootstrap e2fsprogs fish iperf3 iproute2 iputils-ping isc-dhcp-client libslirp0 libvhdi-utils lz4 mmdebstrap nftables procps python3 python3-websockets qemu-system-x86 qemu-utils shellcheck tshark zsh)
 
 # Flags of every Torte JVM; docs/performance.md says what each is worth. The AOT cache is trained with the same.
 native_modules=org.torte.base,org.torte.hypervisor,org.torte.disk,org.torte.network,org.torte.cli,com.github.luben.zstd_jni,org.xerial.sqlitejdbc

@@ -17,7 +17,10 @@ import org.junit.jupiter.api.io.TempDir;
 import org.torte.base.net.LinkState;
 import org.torte.base.net.MacAddress;
 import org.torte.network.NetworkException;
+import org.torte.network.host.Nat;
+import org.torte.network.host.PortForward;
 import org.torte.network.host.UserNat;
+import org.torte.network.process.ConfigurationProblem;
 import org.torte.network.process.NetworkConfiguration;
 import org.torte.network.process.PortDefinition;
 import org.torte.network.process.PortOptions;
@@ -36,7 +39,7 @@ import org.torte.worker.guest.TinyGuests;
 /**
  * Two stock Linuxes at switches of every type, of another process: on the one that is always there they find each other by
  * name, on a private one they hold a connection, at an internal one they find the host, and at an external one its
- * network; then that process is killed, and started again by whoever misses it.
+ * network; then that process is killed, and started again by whoever misses it. At last the host's kernel translates addresses.
  */
 class SwitchGuestTest {
     private static final Duration PATIENCE = Duration.ofMinutes(20);
@@ -47,14 +50,18 @@ class SwitchGuestTest {
     @TempDir
     private Path folder;
 
-    private static PortDefinition port(String network, int machine) {
+    /** Of the first machine at the switch that is always there, where a namespace is the host. */
+    private static final PortForward FORWARD = PortForward.parse("8080:8000");
+
+    private static PortDefinition port(String network, int machine, boolean outside) {
+        boolean forwards = outside && machine == 1 && network.equals(SwitchDefinition.DEFAULT);
         return new PortDefinition(
                 network + machine,
                 network,
                 "web" + machine,
                 address(network, machine),
                 PortOptions.STANDARD,
-                List.of());
+                forwards ? List.of(FORWARD) : List.of());
     }
 
     private static MacAddress address(String network, int machine) {
@@ -108,7 +115,7 @@ class SwitchGuestTest {
         }
         List<String> names = switches.stream().map(SwitchDefinition::name).toList();
         List<PortDefinition> ports = names.stream()
-                .flatMap(name -> Stream.of(port(name, 1), port(name, 2)))
+                .flatMap(name -> Stream.of(port(name, 1, outside.isPresent()), port(name, 2, outside.isPresent())))
                 .toList();
         Files.write(SwitchServer.configuration(folder), new NetworkConfiguration(switches, ports).text());
         List<String> command = SwitchMain.command(folder);
@@ -153,6 +160,7 @@ class SwitchGuestTest {
 
             assertThatTheyFindEachOther(web1, lease2);
             outside.ifPresent(world -> assertThatTheyFindTheHostAndTheWorld(world, web1));
+            outside.ifPresent(world -> assertThatTheKernelTranslatesWhenItIsTold(world, web1, switches, ports));
             web1.output("udhcpc -i eth0 -n -q -t 20 -s /etc/udhcpc.script >/dev/null 2>&1");
             assertThat(web1.output(LEASE)).as("asked for again").isEqualTo(lease1);
             System.out.println(
@@ -244,8 +252,47 @@ class SwitchGuestTest {
         outside.run(outside.onHost(List.of("ping", "-c", "1", "-W", "20", "10.8.0.12")));
         outside.run(outside.onHost(List.of("ping", "-c", "1", "-W", "20", "198.51.100.12")));
         assertThat(web1.output("wget -q -O - http://198.51.100.1/")).contains("page of the world");
+        assertThatNatLeadsBothWays(outside, web1);
+    }
+
+    private static void assertThatNatLeadsBothWays(HostAndWorld outside, GuestShell web1) {
         assertThat(web1.output("wget -q -O - http://203.0.113.1/"))
                 .as("through NAT")
                 .contains("page of the world");
+        web1.output("mkdir -p /tmp/site; echo page of the guest >/tmp/site/index.html;"
+                + " pidof httpd >/dev/null || httpd -p 8000 -h /tmp/site");
+        assertThat(outside.run(outside.onHost(List.of("busybox", "wget", "-q", "-O", "-", "http://127.0.0.1:8080/"))))
+                .as("by the forward")
+                .contains("page of the guest");
+    }
+
+    private void assertThatTheKernelTranslatesWhenItIsTold(
+            HostAndWorld outside, GuestShell web1, List<SwitchDefinition> switches, List<PortDefinition> ports) {
+        if (!Files.isExecutable(Path.of("/usr/sbin/nft"))) {
+            System.out.println("without the kernel's NAT: it needs nftables");
+            return;
+        }
+        outside.run(outside.onHost(List.of("sysctl", "-qw", "net.ipv4.ip_forward=1")));
+        List<SwitchDefinition> others = new ArrayList<>(switches);
+        others.set(
+                0,
+                new SwitchDefinition(
+                        SwitchDefinition.DEFAULT, SwitchDefinition.Type.NAT, "", 1500, List.of(), Nat.Kind.KERNEL));
+        try (SwitchClient client = SwitchClient.connect(SwitchServer.socket(folder))) {
+            Files.write(SwitchServer.configuration(folder), new NetworkConfiguration(others, ports).text());
+            List<ConfigurationProblem> problems = client.reload();
+            if (problems.toString().contains("nft: ")) {
+                System.out.println("without the kernel's NAT: " + problems);
+                return;
+            }
+            assertThat(problems).isEmpty();
+        } catch (IOException e) {
+            throw new AssertionError(e);
+        }
+        assertThat(outside.run(outside.onHost(List.of("nft", "list", "tables"))))
+                .contains("torte-");
+        web1.output("until nslookup web2.torte >/dev/null 2>&1; do usleep 100000; done");
+        assertThatNatLeadsBothWays(outside, web1);
+        assertThat(web1.output("ping -c 2 -W 20 203.0.113.1")).contains(" 0% packet loss");
     }
 }

@@ -228,6 +228,91 @@ class KernelNatTest {
         }
     }
 
+    /** What iptables makes by nftables on a host with Docker, as far as it concerns what is forwarded. */
+    private static final String DOCKER = """
+            table ip filter {
+                chain DOCKER-USER { }
+                chain FORWARD {
+                    type filter hook forward priority filter; policy drop;
+                    jump DOCKER-USER
+                }
+            }
+            """;
+
+    @Test
+    void besideDockerItIsTheAdministratorWhoLetsGuestsThroughAndUdpIsForwardedToo() {
+        try (Namespaces spaces = new Namespaces("busybox", "curl", "ip", "nft", "python3", "sysctl");
+                TimerThread timers = new TimerThread(Clock.system(), "test-timers")) {
+            onHost(spaces, host -> {
+                String server = host.substring(0, host.length() - 1) + "s", guest = spaces.add("g");
+                spaces.in(host, "nft", DOCKER);
+                String before = spaces.in(host, "nft", "list", "ruleset");
+                page(spaces, server, 80, "server");
+                try (NatNetwork nat = open(timers, Nat.Kind.KERNEL);
+                        Tap tap = Tap.open("tguest", STATION)) {
+                    spaces.run("ip", "-n", host, "link", "set", tap.name(), "netns", guest);
+                    spaces.run("ip", "-n", guest, "link", "set", tap.name(), "address", STATION.toString(), "up");
+                    PortForward forward = PortForward.parse("0.0.0.0:5300:5353/udp");
+                    tap.start(nat.addMachine("web1", STATION, List.of(forward)));
+                    String address = Subnet.text(
+                            nat.gateway().leaseOf("web1").orElseThrow().address());
+                    spaces.run("ip", "-n", guest, "addr", "add", address + "/20", "dev", tap.name());
+                    spaces.run(
+                            "ip",
+                            "-n",
+                            guest,
+                            "route",
+                            "add",
+                            "default",
+                            "via",
+                            Subnet.text(nat.gateway().subnet().gateway()));
+                    assertThat(spaces.runAnyway(List.of(
+                                            "ip", "netns", "exec", guest, "curl", "-m", "2", "http://198.51.100.2/"))
+                                    .status())
+                            .as("through a firewall that knows nothing of it")
+                            .isNotZero();
+                    for (String way : List.of("iifname", "oifname")) {
+                        spaces.in(host, "nft", "insert rule ip filter DOCKER-USER " + way + " \"torte-*\" accept");
+                    }
+                    assertThat(fetch(spaces, guest, "http://198.51.100.2/")).isEqualTo("server");
+
+                    spaces.start(guest, "python3", "-c", ECHO);
+                    for (String from : List.of(host, server)) {
+                        String target = from.equals(host) ? "127.0.0.1" : "198.51.100.1";
+                        assertThat(spaces.in(from, "python3", "-c", ASK, target))
+                                .as("from %s", from)
+                                .isEqualTo("back: hello");
+                    }
+                    nat.removeForward(forward);
+                }
+                spaces.in(host, "nft", "flush chain ip filter DOCKER-USER");
+                assertThat(spaces.in(host, "nft", "list", "ruleset")).isEqualTo(before);
+            });
+        }
+    }
+
+    private static final String ECHO = """
+            import socket
+            s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            s.bind(("", 5353))
+            while True:
+                data, sender = s.recvfrom(2000)
+                s.sendto(b"back: " + data, sender)
+            """;
+    /** Again and again, until the echo is there: the first datagrams may come before it. */
+    private static final String ASK = """
+            import socket, sys
+            s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            s.settimeout(1)
+            for i in range(30):
+                try:
+                    s.sendto(b"hello", (sys.argv[1], 5300))
+                    print(s.recv(2000).decode())
+                    break
+                except OSError:
+                    pass
+            """;
+
     private Nat chosen(TimerThread timers) {
         try (NatNetwork nat = open(timers, Nat.Kind.AUTO)) {
             return nat.nat();
