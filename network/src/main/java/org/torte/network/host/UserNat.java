@@ -166,8 +166,8 @@ public final class UserNat implements Nat {
     }
 
     /**
-     * Whether it is a piece of an IPv4 packet: with those, a guest that means it leads libslirp's reassembly (4.7) astray until
-     * the process ends.
+     * Whether it is a piece of an IPv4 packet: such pieces, made at random, have ended the process of libslirp 4.7
+     * (HostileOffloadsTest), most likely in its reassembly, so it gets none.
      */
     private static boolean isFragment(FrameBatch frames, int frame) {
         long at = frames.offset(frame) + (long) Packets.ETHERNET_HEADER;
