@@ -26,6 +26,7 @@ final class Relay implements AutoCloseable {
     private final ServerSocketChannel listener;
     private final SocketAddress target;
     private final Semaphore places = new Semaphore(MOST_CONNECTIONS);
+    private final Thread listening = Thread.ofVirtual().name("torte-relay").unstarted(this::listen);
 
     private Relay(ServerSocketChannel listener, SocketAddress target) {
         this.listener = listener;
@@ -49,7 +50,7 @@ final class Relay implements AutoCloseable {
             listener.setOption(StandardSocketOptions.SO_REUSEADDR, true);
             listener.bind(at, 128);
             Relay relay = new Relay(listener, target);
-            Thread _ = Thread.ofVirtual().name("torte-relay").start(relay::listen);
+            relay.listening.start();
             done = true;
             return relay;
         } finally {
@@ -130,13 +131,17 @@ final class Relay implements AutoCloseable {
         }
     }
 
-    /** Stops listening; connections that exist go on. */
+    /** Stops listening: the port is free when this returns. Connections that exist go on. */
     @Override
     public void close() {
         try {
             listener.close();
+            // The host's descriptor goes only when the thread that waits for connections has come back.
+            listening.join();
         } catch (IOException e) {
             LOG.log(Level.DEBUG, "closing", e);
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
         }
     }
 }

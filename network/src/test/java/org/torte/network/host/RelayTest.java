@@ -98,6 +98,16 @@ class RelayTest {
     }
 
     @Test
+    void thePortIsFreeAsSoonAsNobodyListensAnyMore() throws IOException {
+        for (int i = 0; i < 100; i++) {
+            try (Relays relays = new Relays()) {
+                add(relays, forward, target());
+            }
+            assertThatThrownBy(this::connect).isInstanceOf(java.net.ConnectException.class);
+        }
+    }
+
+    @Test
     void withoutATargetTheConnectionEnds() throws IOException {
         try (Relays relays = new Relays()) {
             add(relays, forward, target());
