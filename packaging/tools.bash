@@ -261,6 +261,8 @@ build_lib() {
 bench_build() {
   local log
   need_tools maven
+  # Who runs several benchmarks has built them before the first.
+  [[ -z ${TORTE_BENCH_BUILT:-} ]] || return 0
   lock_checkout
   rm -rf "$root"/bench/target/lib
   if ! log=$(run_maven -q -pl bench -am package -Dmaven.test.skip=true -Dtorte.bench.skip=false 2>&1); then
