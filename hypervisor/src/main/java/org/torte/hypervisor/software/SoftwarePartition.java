@@ -74,7 +74,7 @@ final class SoftwarePartition implements Partition {
                 translator.invalidatedBlocks(),
                 translator.resets(),
                 exits[Site.MISSING],
-                exits[Site.INTERPRET] + exits[Site.VECTORS],
+                exits[Site.INTERPRET] + exits[Site.VECTORS] + exits[Site.X87],
                 exits[Site.BUDGET],
                 exits[Site.CHAIN],
                 exits[Site.JUMP] + exits[Site.LOST]));

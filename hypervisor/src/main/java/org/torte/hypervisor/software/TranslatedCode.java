@@ -46,6 +46,7 @@ final class TranslatedCode {
     private final int threshold;
     private final int budget;
     private final Site site = new Site();
+    private final HostX87 x87;
 
     /** Instructions executed in translated code. */
     long executed;
@@ -107,6 +108,7 @@ final class TranslatedCode {
         this.budget = budget;
         List<StateArea> areas = mmu.createAreas();
         area = areas.getFirst();
+        x87 = new HostX87(cpu, area.x87);
         areas.forEach(translator::register);
     }
 
@@ -149,9 +151,10 @@ final class TranslatedCode {
                 && in != null
                 && translator.isValid(in)
                 && now != null
-                && (!in.usesVectors || vectorsUsable())) {
+                && findsRegisters(in)) {
             executed -= resumeUncounted;
             load(now);
+            loadX87(in);
             return execute(resumeAt);
         }
         Block block = builder.lookUp(rip);
@@ -161,6 +164,18 @@ final class TranslatedCode {
     /** The state for the current mode and privilege, or null when everything has to be interpreted. */
     private @Nullable StateArea usableArea() {
         return cpu.mode == Cpu.MODE_64 ? mmu.area() : null;
+    }
+
+    /** Whether the registers that code uses besides the general ones may be used. */
+    private boolean findsRegisters(Translation in) {
+        return (!in.usesVectors || vectorsUsable()) && (!in.usesX87 || x87.usable());
+    }
+
+    /** Gives the code that goes on in a translation the x87, if it uses it. */
+    private void loadX87(Translation in) {
+        if (in.usesX87) {
+            x87.load(area);
+        }
     }
 
     private boolean vectorsUsable() {
@@ -227,6 +242,7 @@ final class TranslatedCode {
     }
 
     private void storeVectors() {
+        x87.store();
         if (vectors) {
             area.storeVectors(cpu.fpu.xmm);
             cpu.fpu.mxcsr = area.mxcsr();
@@ -278,15 +294,26 @@ final class TranslatedCode {
         return switch (site.kind) {
             case Site.CHAIN, Site.JUMP -> jump(site.target, from);
             case Site.CROSSED -> jump(area.missing(), from);
-            case Site.VECTORS -> {
-                store(site.target);
-                yield builder.lookUp(site.target);
+            case Site.X87 -> {
+                // Whoever was the last to have them may have unmasked exceptions.
+                x87.store();
+                if (x87.usable()) {
+                    x87.load(area);
+                    yield again();
+                }
+                yield interpretBlock();
             }
+            case Site.VECTORS -> interpretBlock();
             case Site.LOST -> lost(from);
             case Site.BUDGET -> budgetUsed(from);
             case Site.INTERPRET -> interpretOne(from);
             default -> missing(from);
         };
+    }
+
+    private Block interpretBlock() {
+        store(site.target);
+        return builder.lookUp(site.target);
     }
 
     /** Whether an event is due before the instruction at an address. */
@@ -376,11 +403,7 @@ final class TranslatedCode {
             return Block.NONE;
         }
         StateArea now = usableArea();
-        if (site.next != 0
-                && cpu.rip == behind
-                && now == area
-                && translator.isValid(from)
-                && (!from.usesVectors || vectorsUsable())) {
+        if (site.next != 0 && cpu.rip == behind && now == area && translator.isValid(from) && findsRegisters(from)) {
             executed -= site.uncounted;
             at = site.next;
             if (kept) {
@@ -388,6 +411,7 @@ final class TranslatedCode {
             } else {
                 load(now);
             }
+            loadX87(from);
             return null;
         }
         if (kept) {
@@ -431,6 +455,8 @@ final class TranslatedCode {
         storeGeneral(rip);
         if (!kept) {
             storeVectors();
+        } else if (!HostX87.keepsSelectors(in)) {
+            x87.store();
         }
         try {
             executor.execute(in);

@@ -11,6 +11,7 @@ import org.torte.hypervisor.oracle.InstructionGenerator;
 import org.torte.hypervisor.oracle.TestProgram;
 import org.torte.hypervisor.x86.Form;
 import org.torte.hypervisor.x86.Operand;
+import org.torte.hypervisor.x86.Operation;
 
 /**
  * Makes programs of 5 to 200 instructions for {@link TranslatorSequences}: random instructions, branches forwards, loops
@@ -68,6 +69,7 @@ final class SequenceGenerator {
     private final Random random;
     private final InstructionGenerator instructions;
     private final List<Form> forms = new ArrayList<>();
+    private final List<Form> x87Forms = new ArrayList<>();
     private final List<Item> items = new ArrayList<>();
     private final List<Integer> moves = new ArrayList<>();
     private final List<Change> changes = new ArrayList<>();
@@ -80,6 +82,10 @@ final class SequenceGenerator {
             Form form = Form.of(i);
             if (fits(form)) {
                 forms.add(form);
+                if (form.operation().compareTo(Operation.FLD) >= 0
+                        && form.operation().compareTo(Operation.FWAIT) <= 0) {
+                    x87Forms.add(form);
+                }
             }
         }
     }
@@ -104,7 +110,7 @@ final class SequenceGenerator {
         relatives.clear();
         int length = 5 + random.nextInt(random.nextInt(4) == 0 ? 196 : 40);
         while (items.size() < length - 1) {
-            switch (random.nextInt(29)) {
+            switch (random.nextInt(30)) {
                 case 0, 1 -> branch(0x0f, 0x80 | random.nextInt(16));
                 case 2 -> branch(0xe9);
                 case 3 -> loop();
@@ -115,6 +121,7 @@ final class SequenceGenerator {
                 case 8, 9 -> flags();
                 case 10 -> memory();
                 case 11 -> edges();
+                case 12 -> x87();
                 default -> any();
             }
         }
@@ -130,8 +137,51 @@ final class SequenceGenerator {
         items.add(new Item(code, target, false));
     }
 
-    /** An instruction of any form; where it leaves flags undefined, another replaces them. */
     private void any() {
+        any(forms);
+    }
+
+    /** Numbers that are loaded, perhaps with another rounding, worked with, and stored; at times where that faults. */
+    private void x87() {
+        if (random.nextInt(3) == 0) {
+            int control = 0x33f | random.nextInt(16) << 8 | random.nextInt(2) << 6;
+            int at = (int) AddressSpace.DATA + 0x780;
+            absolute(new int[] {0x66, 0xc7, 0x04, 0x25}, at, control, control >> 8);
+            absolute(new int[] {0xd9, 0x2c, 0x25}, at);
+        }
+        for (int i = 1 + random.nextInt(3); i > 0; i--) {
+            switch (random.nextInt(4)) {
+                case 0 -> add(-1, 0xd9, 0xe8 | random.nextInt(7)); // a constant
+                case 1 -> x87Memory(0xdf, 5); // FILD m64
+                case 2 -> x87Memory(0xdb, 5); // FLD m80
+                default -> x87Memory(random.nextBoolean() ? 0xd9 : 0xdd, 0);
+            }
+        }
+        for (int i = random.nextInt(10); i > 0; i--) {
+            switch (random.nextInt(4)) {
+                case 0 -> x87Memory(0xd8 | random.nextInt(4) << 1, random.nextInt(8)); // arithmetic
+                case 1 -> add(-1, 0xd8 | random.nextInt(2) << 2, 0xc0 | random.nextInt(64));
+                default -> any(x87Forms);
+            }
+        }
+        switch (random.nextInt(4)) {
+            case 0 -> x87Memory(0xdb, 7);
+            case 1 -> x87Memory(random.nextBoolean() ? 0xd9 : 0xdd, 2 + random.nextInt(2));
+            case 2 -> x87Memory(0xdf, 7);
+            default -> absolute(new int[] {0xdd, 0x3c, 0x25}, (int) AddressSpace.DATA + 0x700); // FNSTSW
+        }
+    }
+
+    private void x87Memory(int opcode, int operation) {
+        long[] boundaries = {AddressSpace.DATA + 0x1000, AddressSpace.CONSTANTS, AddressSpace.CONSTANTS + 0x1000};
+        int at = random.nextInt(6) == 0
+                ? (int) boundaries[random.nextInt(3)] - 1 - random.nextInt(20)
+                : (int) AddressSpace.DATA + 0x700 + random.nextInt(0x80);
+        absolute(new int[] {opcode, 0x04 | operation << 3, 0x25}, at);
+    }
+
+    /** An instruction of one of these forms; where it leaves flags undefined, another replaces them. */
+    private void any(List<Form> forms) {
         Form form = forms.get(random.nextInt(forms.size()));
         TestProgram program = instructions.generate(List.of(form), CodeMode.LONG);
         if (program == null) {

@@ -125,6 +125,9 @@ final class TranslatorSequences implements AutoCloseable {
         cpu.r[Cpu.RSP] = AddressSpace.DATA + 0x800 + random.nextInt(0x1000);
         cpu.setFlags(random.nextInt() & FLAGS | 2);
         cpu.fpu.reset();
+        if (random.nextInt(4) != 0) {
+            cpu.fpu.initializeX87();
+        }
         for (int i = 0; i < 32; i++) {
             cpu.fpu.xmm[i] =
                     random.nextBoolean() ? random.nextLong() : Double.doubleToRawLongBits(random.nextInt(1000));
@@ -181,11 +184,31 @@ final class TranslatorSequences implements AutoCloseable {
         if (a.fpu.mxcsr != b.fpu.mxcsr) {
             return "MXCSR %x instead of %x".formatted(b.fpu.mxcsr, a.fpu.mxcsr);
         }
+        if (!x87(a.fpu).equals(x87(b.fpu))) {
+            return "x87 %s instead of %s, fault %d at %x".formatted(x87(b.fpu), x87(a.fpu), expected.vector, a.rip);
+        }
         MemorySegment first = interpreted.memory.segment().asSlice(FIRST, END - FIRST);
         long at = first.mismatch(translated.memory.segment().asSlice(FIRST, END - FIRST));
         return at < 0
                 ? null
                 : "memory differs at physical address %x, fault %d at %x".formatted(FIRST + at, expected.vector, a.rip);
+    }
+
+    private static String x87(FpuState fpu) {
+        StringBuilder text = new StringBuilder("%x %x %x, %x:%x %x %x:%x,"
+                .formatted(
+                        fpu.control,
+                        fpu.statusWord(),
+                        fpu.empty,
+                        fpu.codeSelector,
+                        fpu.instructionPointer,
+                        fpu.opcode,
+                        fpu.dataSelector,
+                        fpu.dataPointer));
+        for (int i = 0; i < 8; i++) {
+            text.append(" %x %x".formatted(fpu.signExponent[i], fpu.significand[i]));
+        }
+        return text.toString();
     }
 
     /** The smallest program that still differs, as text. */

@@ -26,6 +26,7 @@ final class BlockTranslator {
     private final SystemState system;
     private final PrivilegeInstructions privileges;
     private final RepeatedStrings strings;
+    private final X87Instructions x87;
     private final Branches branches;
 
     /** Offset of the entry that expects the flags in the host's. */
@@ -51,6 +52,7 @@ final class BlockTranslator {
         system = new SystemState(code);
         privileges = new PrivilegeInstructions(code, trampolines.crossings);
         strings = new RepeatedStrings(code);
+        x87 = new X87Instructions(code);
         branches = new Branches(code);
     }
 
@@ -120,23 +122,28 @@ final class BlockTranslator {
         }
         entry = hot.position();
         // The first instruction becomes a jump when the block is invalid.
-        if (charge && !block.usesVectors()) {
+        if (charge && !block.usesVectors() && !block.usesX87()) {
             code.chargeAtEntry();
             return;
         }
         hot.nop5();
         if (block.usesVectors()) {
-            requireVectors();
+            require(StateArea.VECTORS, Site.VECTORS);
+        }
+        if (block.usesX87()) {
+            require(StateArea.X87, Site.X87);
         }
     }
 
-    /** Leaves before the first instruction when XMM registers must not be used. */
-    private void requireVectors() {
+    /** Leaves before the first instruction when a word of the state is 0. */
+    private void require(int word, int kind) {
         code.spillFlags();
-        hot.immediateMemory(COMPARE, R14, StateArea.VECTORS, 0);
-        ColdStub stub = code.stub(hot, Site.VECTORS);
+        int at = hot.position();
+        hot.immediateMemory(COMPARE, R14, word, 0);
+        ColdStub stub = code.stub(hot, kind);
         stub.jumps.add(hot.jumpIf(EQUAL));
         stub.target = block.rip;
+        stub.resume = at;
     }
 
     /** Where the entry leads once the block is invalid. */
@@ -176,6 +183,7 @@ final class BlockTranslator {
             case SWAP_BASES -> privileges.swapBases(last);
             case BASE -> privileges.base(in, last);
             case MOVE_SELECTOR -> system.moveSelector(in);
+            case X87 -> x87.emit(in, last);
             case REPEATED_STRING -> strings.repeatedString(in, last);
             case CALL -> branches.call(in);
             case RETURN -> branches.ret(in);

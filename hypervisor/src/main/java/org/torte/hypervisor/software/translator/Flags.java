@@ -48,6 +48,8 @@ final class Flags {
                         && (in.immediate & (in.form.operand(0).size(in) == 8 ? 63 : 31)) == 0;
                 yield constant && !zero ? written(in) : 0;
             }
+            // With an unmasked exception they leave the flags alone.
+            case FCOMI, FCOMIP, FUCOMI, FUCOMIP -> 0;
             default -> written(in);
         };
     }

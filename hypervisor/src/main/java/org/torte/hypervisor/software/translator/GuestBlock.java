@@ -110,7 +110,8 @@ final class GuestBlock {
                         SYSTEM_RETURN,
                         USER_ACCESS,
                         SWAP_BASES,
-                        BASE -> those[i] = instructions.get(i);
+                        BASE,
+                        X87 -> those[i] = instructions.get(i);
                 default -> {}
             }
         }
@@ -140,6 +141,11 @@ final class GuestBlock {
             }
         }
         return false;
+    }
+
+    /** Whether it has instructions of the x87 that are not interpreted. */
+    boolean usesX87() {
+        return java.util.Arrays.asList(ways).contains(Selection.Way.X87);
     }
 
     /** The last instruction's way. */

@@ -22,6 +22,7 @@ final class HostFeatures {
     private HostFeatures(Set<String> flags) {
         for (Feature feature : Feature.values()) {
             String name = switch (feature) {
+                case X87 -> "fpu";
                 case SSE3 -> "pni";
                 case LZCNT -> "abm";
                 case SHA -> "sha_ni";

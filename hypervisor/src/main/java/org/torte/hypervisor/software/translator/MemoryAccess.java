@@ -46,7 +46,8 @@ final class MemoryAccess {
 
     /** As {@link BlockCode#access}. */
     Place check(Address address, int size, boolean write, BlockCode.Alignment alignment, int retry, boolean last) {
-        int slot = alignment == BlockCode.Alignment.NATURAL || size > 16 ? 0 : slot(address, size > 8, write);
+        int room = size == 10 ? 16 : size; // the x87's, which is seldom at the end of a page
+        int slot = alignment == BlockCode.Alignment.NATURAL || room > 16 ? 0 : slot(address, room > 8, write);
         BlockCode.ColdStub stub = code.stub(hot, Site.MISSING);
         stub.missing = address;
         stub.resume = retry;
@@ -59,7 +60,7 @@ final class MemoryAccess {
         boolean simple = address.isPlain();
         address.emit(hot);
         if (slot != 0) {
-            stub.probe = probes.routine(size, write);
+            stub.probe = probes.routine(room, write);
             stub.simple = simple;
             bySlot(slot, simple, stub);
         } else {

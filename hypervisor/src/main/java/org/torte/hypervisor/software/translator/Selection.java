@@ -45,7 +45,8 @@ final class Selection {
         CALL,
         RETURN,
         JUMP,
-        CONDITIONAL_JUMP
+        CONDITIONAL_JUMP,
+        X87
     }
 
     private static final Set<Operation> INTEGER = EnumSet.of(
@@ -102,6 +103,9 @@ final class Selection {
             case JMP -> Way.JUMP;
             case JCC -> Way.CONDITIONAL_JUMP;
             default -> {
+                if (X87Instructions.knows(form.operation())) {
+                    yield Way.X87;
+                }
                 if (form.operation() == MOV && form.operand(0).place() == Operand.Place.OPCODE) {
                     yield Way.MOVE_CONSTANT;
                 }
@@ -156,6 +160,7 @@ final class Selection {
             case BIT_STRING -> in.addressSize == 8;
             case REPEATED_STRING -> in.repeat != 0 && in.addressSize == 8 && in.segment < 4;
             case MOVE_CONSTANT -> !isHigh(in, 0);
+            case X87 -> host.has(in.form.feature()) && !X87Instructions.isAlias(in);
             case BYTE_SWAP -> in.operandSize >= 4;
             case DIVISION -> in.operandSize >= 4;
             default -> host.has(in.form.feature()) && (!in.memory || memorySize(in) != 0) && encodable(in);

@@ -23,13 +23,16 @@ public final class Site {
     public static final int VECTORS = 5;
 
     /** How many kinds there are. */
-    public static final int KINDS = 8;
+    public static final int KINDS = 9;
 
     /** Code is left because the jump cache does not know where an indirect branch goes. */
     public static final int LOST = 6;
 
     /** Code is left because the jump cache does not know where SYSCALL or SYSRET has led; only the state knows it. */
     public static final int CROSSED = 7;
+
+    /** Code is left because it uses the x87, whose registers are not in the host's: it goes on when they are. */
+    public static final int X87 = 8;
 
     static final int STORE = 0x100, WHOLE = 0x200, INDEX_SHIFT = 16, SLOT_SHIFT = 32;
 

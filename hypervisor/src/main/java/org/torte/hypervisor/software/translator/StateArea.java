@@ -22,6 +22,10 @@ import org.jspecify.annotations.Nullable;
  *   -608  the same for SYSRET                -600  for STAC                         -592  for CLAC
  *   -584  instruction pointer of SYSCALL     -576  selectors of CS and SS after SYSCALL or SYSRET
  *   -568  system flags that SYSCALL keeps    -564  arithmetic flags that it keeps, as in -88
+ *   -560  0 while code that uses the x87 must not execute: its registers are not in the host's
+ *   -552  instruction pointer of the x87, -544 its data pointer, as code has left them behind: if the next two are not 0
+ *   -536  its opcode, and X87_EXECUTED     -532  the segment of its operand plus 1
+ *   -528  the address of the X87Image
  *   -512  XMM0 to XMM15
  *   -256  flags outside the arithmetic ones, and RESTRICTED to BASES_CHANGED     -248  selectors of ES to GS, two bytes each
  *   -224  RAX to R15
@@ -51,6 +55,15 @@ public final class StateArea {
     static final int SYSCALL_TARGET = -584, NEW_SELECTORS = -576, KEPT_SYSTEM = -568, KEPT_FLAGS = -564;
     static final int READ = 0, WRITE = 8, HOST = 16, DISTANCE = 24;
     static final int USED_SLOTS = -704;
+    static final int X87 = -560,
+            X87_CODE = -552,
+            X87_DATA = -544,
+            X87_OPCODE = -536,
+            X87_SEGMENT = -532,
+            X87_IMAGE = -528;
+
+    /** Beside the opcode: there has been one. */
+    static final int X87_EXECUTED = 0x10000;
 
     /** The bits of an entry's offset, of an address shifted right by 7. */
     static final int TLB_INDEX = 0x7fe0;
@@ -96,6 +109,9 @@ public final class StateArea {
             memory.asSlice(BEFORE + SLOTS, SLOTS_SIZE), memory.asSlice(BEFORE + USED_SLOTS, PageSlots.CHUNKS));
     private final StateArea[] all;
 
+    /** The x87 registers of the processor, the same for all its areas. */
+    public final X87Image x87;
+
     /** Whether the slots are to be dropped before code executes. */
     private volatile boolean stale;
 
@@ -109,8 +125,10 @@ public final class StateArea {
     private boolean usedTlb = true;
     private boolean usedJumps = true;
 
-    private StateArea(StateArea[] all, MemorySegment events) {
+    private StateArea(StateArea[] all, MemorySegment events, X87Image x87) {
         this.all = all;
+        this.x87 = x87;
+        put(X87_IMAGE, x87.address());
         put(EVENTS, events.address());
         put(SHADOW, NOWHERE);
         flush();
@@ -123,8 +141,9 @@ public final class StateArea {
      */
     public static List<StateArea> create(MemorySegment events) {
         StateArea[] all = new StateArea[AREAS];
+        X87Image x87 = new X87Image();
         for (int i = 0; i < AREAS; i++) {
-            all[i] = new StateArea(all, events);
+            all[i] = new StateArea(all, events, x87);
         }
         return List.of(all);
     }
@@ -243,6 +262,34 @@ public final class StateArea {
     /** Says whether code that uses XMM registers may execute. */
     public void setVectors(boolean usable) {
         put(VECTORS, usable ? 1 : 0);
+    }
+
+    /** Says whether code finds its x87 registers in the host's; what it leaves behind about instructions starts anew. */
+    void setX87(boolean there) {
+        put(X87, there ? 1 : 0);
+        memory.set(JAVA_INT, BEFORE + X87_OPCODE, 0);
+        memory.set(JAVA_INT, BEFORE + X87_SEGMENT, 0);
+    }
+
+    /** The address of the last x87 instruction that is recorded. */
+    public long x87CodePointer() {
+        return get(X87_CODE);
+    }
+
+    /** Its 11 bits of opcode, or -1 if none has been executed since the registers were loaded. */
+    public int x87Opcode() {
+        int word = memory.get(JAVA_INT, BEFORE + X87_OPCODE);
+        return word == 0 ? -1 : word & 0x7ff;
+    }
+
+    /** The offset of the last operand in memory. */
+    public long x87DataPointer() {
+        return get(X87_DATA);
+    }
+
+    /** The number of its segment, or -1 if there has been none. */
+    public int x87DataSegment() {
+        return memory.get(JAVA_INT, BEFORE + X87_SEGMENT) - 1;
     }
 
     /** Gives XMM0 to XMM15. */

@@ -10,10 +10,10 @@ import static org.torte.hypervisor.software.translator.StateArea.*;
  * it was, and return from that function.
  *
  * <p>On entry the flags are put both into the host's and, as they were, into the state. The host's MXCSR comes back on
- * every exit; DF is never set, x87 and MMX registers are never touched.
+ * every exit; DF is never set. The x87 registers are the guest's while {@link X87Image} says so, and initial otherwise.
  */
 final class Trampolines {
-    private static final int STMXCSR = 3, LDMXCSR = 2;
+    private static final int STMXCSR = 3, LDMXCSR = 2, FRSTOR = 4, FNSAVE = 6, COMPARE = 7;
     private static final int SAVED_MXCSR = 8;
     private static final int MOVUPS_LOAD = 0x0f10, MOVUPS_STORE = 0x0f11;
 
@@ -85,6 +85,7 @@ final class Trampolines {
         if (vex) {
             code.bytes(0xc5, 0xf8, 0x77); // vzeroupper
         }
+        ifX87(FRSTOR);
         code.memory(0, false, false, 0x0fae, LDMXCSR, R14, NONE, 0, MXCSR);
         for (int i = 0; i < 16; i++) {
             code.memory(0, false, false, MOVUPS_LOAD, i, R14, NONE, 0, XMM + 16 * i);
@@ -99,11 +100,21 @@ final class Trampolines {
         code.jumpMemory(R14, NONE, ENTRY);
     }
 
+    /** FRSTOR or FNSAVE (which leaves an initial state behind) while the guest's x87 registers are loaded. */
+    private void ifX87(int instruction) {
+        code.load(RAX, R14, X87_IMAGE);
+        code.immediateMemory(COMPARE, RAX, X87Image.LOADED, 0);
+        int not = code.jumpIf(EQUAL);
+        code.memory(0, false, false, 0xdd, instruction, RAX, NONE, 0, X87Image.IMAGE);
+        code.patch(not, code.position() - not - 4);
+    }
+
     private void leave() {
         code.store(R14, BUDGET, R11);
         for (int i = 1; i < R11; i++) {
             code.store(R14, gpr(i), i == RSP ? R15 : i);
         }
+        ifX87(FNSAVE);
         for (int i = 0; i < 16; i++) {
             code.memory(0, false, false, MOVUPS_STORE, i, R14, NONE, 0, XMM + 16 * i);
         }

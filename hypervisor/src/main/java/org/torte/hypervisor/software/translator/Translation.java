@@ -18,6 +18,9 @@ public final class Translation {
     /** Whether it uses XMM registers. */
     public final boolean usesVectors;
 
+    /** Whether it uses the x87. */
+    public final boolean usesX87;
+
     /** Whether it was made for a block that is hot. */
     public final boolean hotBlock;
 
@@ -45,6 +48,7 @@ public final class Translation {
             int entryByState,
             int invalidStub,
             boolean usesVectors,
+            boolean usesX87,
             boolean hotBlock,
             @Nullable Instruction[] interpreted) {
         this.owner = owner;
@@ -57,6 +61,7 @@ public final class Translation {
         this.entryByState = entryByState;
         this.invalidStub = invalidStub;
         this.usesVectors = usesVectors;
+        this.usesX87 = usesX87;
         this.hotBlock = hotBlock;
         this.interpreted = interpreted;
     }

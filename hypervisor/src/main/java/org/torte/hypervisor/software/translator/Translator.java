@@ -130,6 +130,7 @@ public final class Translator implements AutoCloseable {
                 translator.entryByState,
                 translator.invalid,
                 block.usesVectors(),
+                block.usesX87(),
                 profile.hot(),
                 block.interpreted());
         hotEnd = hotEnd + hot.length + 15 & -16;

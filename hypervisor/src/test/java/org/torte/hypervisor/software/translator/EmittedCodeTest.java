@@ -147,6 +147,7 @@ class EmittedCodeTest {
         int at = 0;
         Instruction before = new Instruction();
         boolean distance = false;
+        boolean guarded = false;
         while (at < code.length) {
             Instruction in = new Instruction();
             int start = at;
@@ -157,13 +158,44 @@ class EmittedCodeTest {
                     && translator.isRoutine(made.hot + start + length + (int) in.immediate);
             boolean there = distance;
             distance = isDistance(in) || distance && !changesR12(in);
-            if (!routine && !isHarmless(in, there) && !isRepeatedString(in, before)) {
+            guarded |= isX87Check(before) && in.form.operation() == Operation.JCC;
+            boolean allowed = isX87(in) ? guarded && isHarmlessX87(in, there) : isHarmless(in, there);
+            if (!routine && !allowed && !isRepeatedString(in, before)) {
                 return in.form + " at " + start;
             }
             at += length;
             before = in;
         }
         return null;
+    }
+
+    private static boolean isX87(Instruction in) {
+        return in.form.operation().compareTo(Operation.FLD) >= 0
+                && in.form.operation().compareTo(Operation.FWAIT) <= 0;
+    }
+
+    /** Whether it looks whether the x87 registers are in the host's, so that no exception is unmasked. */
+    private static boolean isX87Check(Instruction in) {
+        return in.form.operation() == Operation.CMP
+                && in.base == Assembler.R14
+                && in.index == Instruction.NONE
+                && in.displacement == StateArea.X87;
+    }
+
+    /** What code may do with the x87 then; FLDCW only with a word that has been looked at. */
+    private static boolean isHarmlessX87(Instruction in, boolean distance) {
+        return switch (in.form.operation()) {
+            case FLDCW -> in.base == Assembler.R14 && in.displacement == StateArea.SCRATCH2;
+            case FBLD, FBSTP, FPREM, FPREM1, FSIN, FCOS, FSINCOS, FPTAN, FPATAN, F2XM1, FYL2X, FYL2XP1 -> false;
+            case FNINIT, FLDENV, FNSTENV, FRSTOR, FNSAVE -> false;
+            default -> !in.memory || isChecked(in, distance);
+        };
+    }
+
+    private static boolean isChecked(Instruction in, boolean distance) {
+        return in.segment < 4
+                && (in.base == Assembler.R12 && in.index == Instruction.NONE && in.displacement == 0
+                        || distance && in.index == Assembler.R12 && in.scale == 0);
     }
 
     /** Whether it is REP STOS or REP MOVS behind what brings the checked pointers. */
@@ -222,8 +254,7 @@ class EmittedCodeTest {
         if (bitString && in.reg != Assembler.R13) {
             return false; // in r13 the offset has been cut to the operand's size
         }
-        boolean checked = in.base == Assembler.R12 && in.index == Instruction.NONE && in.displacement == 0
-                || distance && in.index == Assembler.R12 && in.scale == 0;
+        boolean checked = isChecked(in, distance);
         boolean state = in.base == Assembler.R14 && (in.index == Instruction.NONE || in.index == Assembler.R13);
         return (checked || state) && in.segment < 4 && writesNoPointer(in);
     }
