@@ -110,7 +110,7 @@ final class SequenceGenerator {
         relatives.clear();
         int length = 5 + random.nextInt(random.nextInt(4) == 0 ? 196 : 40);
         while (items.size() < length - 1) {
-            switch (random.nextInt(30)) {
+            switch (random.nextInt(31)) {
                 case 0, 1 -> branch(0x0f, 0x80 | random.nextInt(16));
                 case 2 -> branch(0xe9);
                 case 3 -> loop();
@@ -122,6 +122,7 @@ final class SequenceGenerator {
                 case 10 -> memory();
                 case 11 -> edges();
                 case 12 -> x87();
+                case 13 -> high();
                 default -> any();
             }
         }
@@ -169,6 +170,29 @@ final class SequenceGenerator {
             case 1 -> x87Memory(random.nextBoolean() ? 0xd9 : 0xdd, 2 + random.nextInt(2));
             case 2 -> x87Memory(0xdf, 7);
             default -> absolute(new int[] {0xdd, 0x3c, 0x25}, (int) AddressSpace.DATA + 0x700); // FNSTSW
+        }
+    }
+
+    /** AH to BH together with memory, of which the address may be in the same register. */
+    private void high() {
+        int base = random.nextInt(8);
+        constant(base == 4 ? 5 : base, (int) AddressSpace.DATA + 0x900 + random.nextInt(0x600));
+        int[] opcodes = {0x88, 0x8a, 0x00, 0x02, 0x10, 0x12, 0x38, 0x3a, 0x84, 0x86, 0x32};
+        int register = 4 + random.nextInt(4);
+        switch (random.nextInt(4)) {
+            case 0 ->
+                absolute(
+                        new int[] {opcodes[random.nextInt(opcodes.length)], 0x04 | register << 3, 0x25},
+                        (int) AddressSpace.CONSTANTS - 2 + random.nextInt(4));
+            case 1 ->
+                add(
+                        -1,
+                        0x0f,
+                        0xb0 | random.nextInt(2) << 4,
+                        0x40 | register << 3 | (base == 4 ? 5 : base),
+                        1); // CMPXCHG, XADD
+            default ->
+                add(-1, opcodes[random.nextInt(opcodes.length)], 0x40 | register << 3 | (base == 4 ? 5 : base), 2);
         }
     }
 

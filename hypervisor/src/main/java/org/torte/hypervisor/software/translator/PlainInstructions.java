@@ -87,6 +87,8 @@ final class PlainInstructions {
         int rm = in.modrm & 7;
         boolean regInMemory = false;
         boolean rmInMemory = false;
+        boolean high = false;
+        Place operandPlace = place;
         if (rmOperand >= 0) {
             rm = in.rm;
             if (in.form.operand(rmOperand).kind() == Operand.Kind.GPR) {
@@ -100,6 +102,7 @@ final class PlainInstructions {
                 regInMemory = Registers.inMemory(reg);
                 boolean same = rmInMemory && in.rm == reg;
                 reg = regInMemory ? (same ? R12 : R13) : mapped(in, regOperand);
+                high = place != null && Selection.isHigh(in, regOperand);
             }
         }
         if (rmInMemory) {
@@ -108,19 +111,36 @@ final class PlainInstructions {
         if (regInMemory && reg == R13) {
             hot.load(R13, R14, Trampolines.gpr(in.reg));
         }
+        if (high && place != null) {
+            // No REX prefix can be beside AH to BH, so they change places with AL to BL meanwhile.
+            reg = in.reg - 4;
+            if (place.base() == reg) {
+                place.toR12(hot);
+                operandPlace = Place.R12_ITSELF;
+            }
+            exchangeHalves(reg);
+        }
         prefixes(in);
-        if (place != null) {
-            place.operand(hot, 0, encoding.wide, in.rex, encoding.opcode, reg);
+        if (operandPlace != null) {
+            operandPlace.operand(hot, 0, encoding.wide, in.rex, encoding.opcode, reg);
         } else {
             hot.registers(0, encoding.wide, in.rex, encoding.opcode, reg, rm);
         }
         hot.copy(block.page, encoding.immediateStart, encoding.immediateLength);
+        if (high) {
+            exchangeHalves(reg);
+        }
         if (rmInMemory && Selection.writesRegister(in, rmOperand)) {
             hot.store(R14, Trampolines.gpr(in.rm), R12);
         }
         if (regInMemory && Selection.writesRegister(in, regOperand)) {
             hot.store(R14, Trampolines.gpr(in.reg), reg);
         }
+    }
+
+    /** XCHG AL, AH, or the same for another of RAX to RBX. */
+    private void exchangeHalves(int register) {
+        hot.registers(0, false, false, 0x86, register, register + 4);
     }
 
     /** The host's number for an operand; AH to BH keep theirs. */

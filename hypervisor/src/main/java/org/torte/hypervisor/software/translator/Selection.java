@@ -168,11 +168,14 @@ final class Selection {
         return possible ? way : Way.INTERPRETED;
     }
 
-    /** Whether the host's encoding can have the same registers: AH to BH exclude a REX prefix. */
+    /**
+     * Whether the host's encoding can have the same registers: AH to BH exclude a REX prefix. Beside memory, which needs one,
+     * AL to BL stand for them, unless the instruction looks at AL besides.
+     */
     private static boolean encodable(Instruction in) {
         Form form = in.form;
         boolean high = false;
-        boolean needsRex = in.memory;
+        boolean needsRex = in.memory && form.operation() == CMPXCHG;
         for (int i = 0; i < form.operandCount(); i++) {
             Operand operand = form.operand(i);
             if (operand.kind() != Operand.Kind.GPR || operand.place() == Operand.Place.FIXED || isMemory(in, i)) {

@@ -7,7 +7,9 @@
  * stack stays valid for signals), R11 to R15 in memory. r11 is the budget, r12 and r13 are scratch, r14 points to the {@link
  * org.torte.hypervisor.software.translator.StateArea}: registers, soft TLB, jump cache, one for each privilege. XMM
  * registers and MXCSR are the guest's while code executes; without usable SSE, and with unmasked SIMD exceptions or
- * alignment checks, everything is interpreted. x87 and MMX are never touched, DF, TF, IF, AC live in the processor only.
+ * alignment checks, everything is interpreted. The x87's registers are the guest's from the
+ * first block that uses them until the interpreter needs them ({@link org.torte.hypervisor.software.translator.X87Image}), while the guest masks its
+ * exceptions; MMX is never touched. DF, TF, IF, AC live in the processor only.
  *
  * <p><b>Instructions.</b> What {@code Selection} lists is emitted as it stands, registers mapped, its memory operand
  * checked and replaced by [r12], or with r12, which leads from the linear address to the host's, added to it. Everything else is interpreted, exactly one instruction at a time, by the interpreter
