@@ -2,7 +2,6 @@ package org.torte.testing;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.junit.jupiter.api.Assumptions.abort;
-import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
@@ -154,24 +153,7 @@ class LinuxGuestTest {
     }
 
     private static void assertTranslatedWorks(int processors) throws IOException, InterruptedException {
-        Process process = new ProcessBuilder(
-                        Path.of(System.getProperty("java.home"), "bin", "java").toString(),
-                        "--enable-native-access=ALL-UNNAMED",
-                        "-XX:+UseSerialGC",
-                        "-XX:-CreateCoredumpOnCrash",
-                        "-XX:ErrorFile=/dev/stdout",
-                        "-cp",
-                        System.getProperty("java.class.path"),
-                        TranslatedGuest.class.getName(),
-                        kernel.toString(),
-                        initrd.toString(),
-                        Integer.toString(processors))
-                .redirectErrorStream(true)
-                .start();
-        String console = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
-        assertThat(process.waitFor()).as("the exit status with%n%s", console).isZero();
-        assertThat(console).contains("ended: " + new ExitReport.PoweredOff());
-        assumeTrue(console.contains("translated: true"), "this host does not allow translated code");
+        String console = TranslatedGuest.console(kernel, initrd, processors, VirtualMachine.DEFAULT_MEMORY);
         assertWorked(console, processors);
     }
 

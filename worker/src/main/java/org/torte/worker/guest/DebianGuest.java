@@ -49,38 +49,21 @@ public final class DebianGuest {
         if (size < MIN_SIZE || size % (1 << 20) != 0) {
             throw new InputException("a Debian needs a disk of at least 2G, in whole MiB; give another --size");
         }
-        List<String> sources = sources(mirror, suite);
+        PackageSource source = source(mirror, suite);
         UUID id = UUID.randomUUID();
-        GuestDisk.make(file, size, id, "debian", volume -> volume(volume, size, id, settings, sources));
+        GuestDisk.make(file, size, id, "debian", volume -> volume(volume, size, id, settings, source));
     }
 
-    /** The release and, unless mmdebstrap knows them itself, the sources of packages. */
-    private static List<String> sources(Optional<String> mirror, Optional<String> suite) {
-        List<String> sources = new ArrayList<>();
-        if (mirror.isPresent() || suite.isPresent()) {
-            String archive = mirror.orElseThrow(() ->
-                    new InputException("--suite needs to know where that release is; give the archive with --mirror"));
-            PackageSource source = PackageSource.of(archive, suite.orElse("stable"));
-            sources.add(source.suite());
-            source.mirror().ifPresent(sources::add);
-            return sources;
+    private static PackageSource source(Optional<String> mirror, Optional<String> suite) {
+        if (mirror.isEmpty() && suite.isEmpty()) {
+            return PackageSource.host();
         }
-        Path single = Path.of("/etc/apt/sources.list");
-        // An empty release with files of sources takes those as they are.
-        sources.add("");
-        if (Files.isReadable(single)) {
-            sources.add(single.toString());
-        }
-        try (var more = Files.newDirectoryStream(Path.of("/etc/apt/sources.list.d"), "{debian,*}.{list,sources}")) {
-            more.forEach(path -> sources.add(path.toString()));
-        } catch (IOException e) {
-            // Then there are no more.
-            return sources;
-        }
-        return sources;
+        String archive = mirror.orElseThrow(() ->
+                new InputException("--suite needs to know where that release is; give the archive with --mirror"));
+        return PackageSource.of(archive, suite.orElse("stable"));
     }
 
-    private void volume(Path volume, long size, UUID id, GuestSettings settings, List<String> sources)
+    private void volume(Path volume, long size, UUID id, GuestSettings settings, PackageSource source)
             throws IOException {
         Path work = Files.createTempDirectory("torte-debian");
         try {
@@ -97,9 +80,7 @@ public final class DebianGuest {
                     "--include=" + PACKAGES,
                     "--format=tar",
                     "--customize-hook=" + hook));
-            command.add(sources.getFirst());
-            command.add(archive.toString());
-            command.addAll(sources.subList(1, sources.size()));
+            command.addAll(source.forMmdebstrap(archive));
             progress.accept("installing a Debian; it takes a minute or more");
             Map<String, String> values = Map.of(
                     "TORTE_HOSTNAME", settings.hostName(),

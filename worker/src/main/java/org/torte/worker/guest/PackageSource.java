@@ -1,5 +1,10 @@
 package org.torte.worker.guest;
 
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Optional;
 import org.torte.worker.InputException;
 
@@ -30,5 +35,27 @@ public record PackageSource(Optional<String> mirror, String suite) {
             throw new InputException("--suite takes a Debian release, such as trixie, not \"" + suite + "\"");
         }
         return new PackageSource(Optional.of(mirror), suite);
+    }
+
+    /** What mmdebstrap takes for it: the release, the file that it writes, and the sources. */
+    public List<String> forMmdebstrap(Path written) {
+        List<String> words = new ArrayList<>();
+        if (mirror.isPresent()) {
+            return List.of(suite, written.toString(), mirror.get());
+        }
+        // An empty release with files of sources takes those as they are.
+        words.add("");
+        words.add(written.toString());
+        Path single = Path.of("/etc/apt/sources.list");
+        if (Files.isReadable(single)) {
+            words.add(single.toString());
+        }
+        try (var more = Files.newDirectoryStream(Path.of("/etc/apt/sources.list.d"), "{debian,*}.{list,sources}")) {
+            more.forEach(path -> words.add(path.toString()));
+        } catch (IOException e) {
+            // Then there are no more.
+            return words;
+        }
+        return words;
     }
 }
