@@ -257,6 +257,19 @@ static uint64_t nbody(void) {
     return (uint64_t)(int64_t)(p[0][0] * 1000);
 }
 
+// Numbers of 80 bits, which the x87 coprocessor computes with: a polynomial, quotients and roots.
+static uint64_t extended(void) {
+    static const long double c[] = {0.1L, -0.3L, 0.7L, 1.1L, -0.9L, 0.2L};
+    long double x = 0.3L, sum = 0;
+    for (int i = 1; i < 1500000; i++) {
+        long double y = 0;
+        for (int k = 0; k < 6; k++) y = y * x + c[k];
+        sum += sqrtl(y * y + i) / (1 + x);
+        x = 3.7L * x * (1 - x);
+    }
+    return (uint64_t)(sum * 1000);
+}
+
 static uint64_t copy(void) {
     static char from[1 << 20], to[1 << 20];
     for (size_t i = 0; i < sizeof from; i++) from[i] = i * 7;
@@ -288,6 +301,29 @@ static uint64_t syscalls(void) {
     return sum;
 }
 
+// Two processes that wake each other by pipes.
+static uint64_t switches(void) {
+    int there[2], back[2];
+    uint32_t value = 1;
+    if (pipe(there) || pipe(back)) exit(1);
+    pid_t child = fork();
+    if (child == 0) {
+        close(there[1]);
+        while (read(there[0], &value, sizeof value) == sizeof value) {
+            value = value * 5 + 1;
+            if (write(back[1], &value, sizeof value) != sizeof value) break;
+        }
+        _exit(0);
+    }
+    for (int i = 0; i < 40000; i++) {
+        value ^= i;
+        if (write(there[1], &value, sizeof value) != sizeof value || read(back[0], &value, sizeof value) != sizeof value) return 0;
+    }
+    close(there[1]);
+    waitpid(child, 0, 0);
+    return value;
+}
+
 static uint64_t spawn(const char *self) {
     uint64_t sum = 0;
     for (int i = 0; i < 1000; i++) {
@@ -306,8 +342,8 @@ static uint64_t spawn(const char *self) {
 int main(int count, char **arguments) {
     static const struct { const char *name; uint64_t (*work)(void); } all[] = {
         {"integer", integer}, {"mix", mix}, {"calls", calls}, {"crc32", crc32}, {"sha256", sha256}, {"sort", sort},
-        {"matrix", matrix}, {"mandelbrot", mandelbrot}, {"nbody", nbody}, {"copy", copy}, {"chase", chase},
-        {"syscalls", syscalls}};
+        {"matrix", matrix}, {"mandelbrot", mandelbrot}, {"nbody", nbody}, {"x87", extended}, {"copy", copy}, {"chase", chase},
+        {"syscalls", syscalls}, {"switches", switches}};
     const char *name = count > 1 ? arguments[1] : "nothing";
     if (strcmp(name, "nothing") == 0) return 0;
     if (strcmp(name, "spawn") == 0) {

@@ -26,6 +26,6 @@ scripts_are_clean() {
     echo 'shellcheck is not installed'
     return 77
   }
-  cd "$root" && shellcheck -x -s bash -S warning -e SC2034,SC2154 torte verify .ci/run bench/run bench/boot bench/guests bench/kvm bench/nat bench/network bench/switch packaging/fresh-machine packaging/kvm-rig packaging/*.bash packaging/checks/*.bash
+  cd "$root" && shellcheck -x -s bash -S warning -e SC2034,SC2154 torte verify .ci/run bench/run bench/boot bench/guests bench/kvm bench/nat bench/network bench/rows.sh bench/switch bench/translator packaging/fresh-machine packaging/kvm-rig packaging/*.bash packaging/checks/*.bash
 }
 check 'shellcheck has nothing to say about the scripts' scripts_are_clean

@@ -6,10 +6,7 @@ import java.nio.file.Path;
 import java.util.Map;
 import org.torte.worker.guest.GuestImages;
 
-/**
- * Writes the guest that {@code bench/boot} boots into a folder: a kernel and two initial RAM disks. With a program and a script
- * it is the guest of {@code bench/translator}, whose RAM disk has both.
- */
+/** Writes the guest that {@code bench/boot} boots into a folder: a kernel and two initial RAM disks. */
 final class BootGuest {
     private BootGuest() {}
 
@@ -19,12 +16,6 @@ final class BootGuest {
         Path kernel = images.kernel(GuestImages.CLOUD_KERNEL);
         Files.copy(kernel, folder.resolve("kernel"));
         Files.writeString(folder.resolve("kernel.name"), kernel.getFileName().toString());
-        if (arguments.length == 3) {
-            Path program = Path.of(arguments[1]);
-            Map<String, byte[]> files = Map.of(program.getFileName().toString(), Files.readAllBytes(program));
-            images.initrd(Files.readString(Path.of(arguments[2])), files, folder.resolve("work.cpio"));
-            return;
-        }
         images.initrd("echo BOOT DONE\n", Map.of(), folder.resolve("boot.cpio"));
         images.initrd("echo IDLE NOW\nsleep 1000\n", Map.of(), folder.resolve("idle.cpio"));
     }

@@ -62,16 +62,11 @@ final class Branches {
     }
 
     void jumpIf(Instruction in) {
-        long target = block.target(code.index);
-        long behind = block.rip + block.offsets[code.index + 1];
-        code.chargeBeforeJump(mayLoop(target) || !block.inPage(behind));
+        long behind = block.rip + block.length();
+        code.chargeBeforeJump(mayLoop(block.target()) || !block.inPage(behind));
         code.needFlags(Flags.ALL);
-        goIf(in.opcode & 15, target);
-        if (code.index == block.size() - 1) {
-            go(behind);
-        } else {
-            code.chargePart();
-        }
+        goIf(in.opcode & 15, block.target());
+        go(behind);
     }
 
     /** Goes on at a known address. */

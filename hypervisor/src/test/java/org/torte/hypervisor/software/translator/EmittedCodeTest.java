@@ -121,7 +121,7 @@ class EmittedCodeTest {
                 Translation made = translator.translate(
                         page,
                         0x7000_0000_0100L,
-                        new int[] {program.instructions().size()},
+                        program.instructions().size(),
                         in -> {},
                         at -> false,
                         new Profile(random.nextBoolean(), 0),
