@@ -3,6 +3,7 @@ package org.torte.hypervisor.software;
 import static java.lang.foreign.ValueLayout.JAVA_BYTE;
 
 import java.lang.invoke.VarHandle;
+import java.util.Arrays;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 import org.torte.hypervisor.software.translator.Profile;
@@ -26,6 +27,9 @@ final class TranslatedCode {
 
     /** How often code in a block is found when the budget is used up before its accesses are worth slots. */
     static final int SAMPLES = 16;
+
+    /** Blocks that are translated as one: a hot one, and those that it leads to without a jump. */
+    private static final int MAX_PARTS = 6;
 
     /** The heat of a block that cannot be translated. */
     private static final int NEVER = Integer.MIN_VALUE;
@@ -625,13 +629,45 @@ final class TranslatedCode {
         while (next != null && !translator.isValid(next)) {
             next = next.next;
         }
+        Profile profile =
+                threshold == 1 && block.profile.equals(Profile.UNKNOWN) ? profileOfTests(block) : block.profile;
+        if (threshold == 1) {
+            decodeAhead(block, rip);
+        }
         return translator.translate(
                 bytes,
                 rip,
-                block.instructions,
+                profile.hot() ? parts(block, code) : new int[] {block.instructions},
                 in -> builder.applyOffered(in),
                 offset -> code.find(offset, Cpu.MODE_64) != null,
-                threshold == 1 && block.profile.equals(Profile.UNKNOWN) ? profileOfTests(block) : block.profile,
+                profile,
                 next);
+    }
+
+    /** How many instructions a block has, and those behind it in the page that have been executed. */
+    private static int[] parts(Block block, CodePage code) {
+        int[] parts = new int[MAX_PARTS];
+        int count = 0;
+        int total = 0;
+        Block part = block;
+        while (part != null && count < MAX_PARTS && total + part.instructions <= Block.MAX_INSTRUCTIONS) {
+            parts[count++] = part.instructions;
+            total += part.instructions;
+            part = part.nextInPage ? code.find(part.offset + part.length, Cpu.MODE_64) : null;
+        }
+        return Arrays.copyOf(parts, count);
+    }
+
+    /** Where everything is translated at once, what is behind a block has not been executed yet: as if it had. */
+    private void decodeAhead(Block block, long rip) {
+        Block part = block;
+        long at = rip;
+        for (int i = 0; i < 2; i++) {
+            at += part.length;
+            if (!part.nextInPage || (at & 0xfff) > 0xff0) {
+                return;
+            }
+            part = builder.find(at, Cpu.MODE_64);
+        }
     }
 }

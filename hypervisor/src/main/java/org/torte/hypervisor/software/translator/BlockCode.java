@@ -66,8 +66,8 @@ final class BlockCode {
     /** Whether the live flags are in the state. */
     boolean inState;
 
-    /** Whether the budget has been charged for the block. */
-    boolean charged;
+    /** The number of the instruction up to which the budget has been charged: the end of a part, or 0. */
+    private int charged;
 
     BlockCode(Trampolines trampolines, GuestBlock block, int translation, Profile profile, int firstGroup) {
         this.trampolines = trampolines;
@@ -120,37 +120,48 @@ final class BlockCode {
 
     /** Charges for the block and leaves when the budget is used up. The flags must be dead or in the state. */
     void charge() {
-        hot.immediate(SUBTRACT, true, R11, block.size());
+        hot.immediate(SUBTRACT, true, R11, block.partEnd(0));
         leaveIfUsedUp();
     }
 
     /** The same at the entry, by an instruction that a jump can be written over: one of at least five bytes. */
     void chargeAtEntry() {
         hot.registers(0, true, false, 0x81, SUBTRACT, R11);
-        hot.four(block.size());
+        hot.four(block.partEnd(0));
         leaveIfUsedUp();
     }
 
     private void leaveIfUsedUp() {
-        charged = true;
+        charged = block.partEnd(0);
         inHost = false;
         ColdStub stub = stub(hot, Site.BUDGET);
         stub.jumps.add(hot.jumpIf(SIGN));
         stub.resume = hot.position();
     }
 
-    /** Charges at the end of a block without dead flags; {@code check} where it may be part of a loop. */
+    /** Charges at the end of a part without dead flags; {@code check} where it may be part of a loop. */
     void chargeBeforeJump(boolean check) {
-        if (charged) {
+        if (isCharged()) {
             return;
         }
-        if (check) {
+        if (check || block.partEnd(0) < block.size()) {
             spillAlive(live());
             charge();
         } else {
-            hot.address(R11, R11, NONE, 0, -block.size());
-            charged = true;
+            chargePart();
         }
+    }
+
+    /** Charges for the part from the last one charged on, leaving the flags alone. */
+    void chargePart() {
+        int end = block.partEnd(charged);
+        hot.address(R11, R11, NONE, 0, charged - end);
+        charged = end;
+    }
+
+    /** Whether the budget has been charged for the part that is written now. */
+    boolean isCharged() {
+        return charged > 0;
     }
 
     void spillAlive(int live) {
@@ -163,7 +174,7 @@ final class BlockCode {
     ColdStub stub(Assembler from, int kind) {
         ColdStub stub = new ColdStub(from, kind);
         stub.offset = block.offsets[index];
-        stub.uncounted = index - (charged ? block.size() : 0);
+        stub.uncounted = index - charged;
         stub.flagsInHost = inHost;
         stubs.add(stub);
         return stub;

@@ -66,7 +66,7 @@ final class BlockTranslator {
         for (int i = 0; i < n; i++) {
             code.index = i;
             starts[i] = hot.position();
-            if (i == chargeAt && !code.charged) {
+            if (i == chargeAt && !code.isCharged()) {
                 code.charge();
             }
             int before = code.stubs.size();
@@ -101,9 +101,9 @@ final class BlockTranslator {
         return code.cold.bytes();
     }
 
-    /** The number of the first instruction before which no flag is live, or -1. */
+    /** The number of the first instruction of the first part before which no flag is live, or -1. */
     private int firstWithDeadFlags() {
-        for (int i = 0; i < block.size(); i++) {
+        for (int i = 0; i < block.partEnd(0); i++) {
             if (block.live[i] == 0) {
                 return i;
             }

@@ -62,11 +62,16 @@ final class Branches {
     }
 
     void jumpIf(Instruction in) {
-        long behind = block.rip + block.length();
-        code.chargeBeforeJump(mayLoop(block.target()) || !block.inPage(behind));
+        long target = block.target(code.index);
+        long behind = block.rip + block.offsets[code.index + 1];
+        code.chargeBeforeJump(mayLoop(target) || !block.inPage(behind));
         code.needFlags(Flags.ALL);
-        goIf(in.opcode & 15, block.target());
-        go(behind);
+        goIf(in.opcode & 15, target);
+        if (code.index == block.size() - 1) {
+            go(behind);
+        } else {
+            code.chargePart();
+        }
     }
 
     /** Goes on at a known address. */

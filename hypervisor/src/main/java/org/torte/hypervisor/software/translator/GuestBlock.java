@@ -1,6 +1,7 @@
 package org.torte.hypervisor.software.translator;
 
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.EnumSet;
 import java.util.List;
 import java.util.Set;
@@ -13,7 +14,8 @@ import org.torte.hypervisor.x86.Instruction;
 import org.torte.hypervisor.x86.Operand;
 
 /**
- * A straight run of guest instructions within one page, decoded, with what is known about its arithmetic flags.
+ * A straight run of guest instructions within one page, decoded, with what is known about its arithmetic flags. It consists
+ * of parts; behind each but the last is a conditional jump, which leads out of the block.
  *
  * <p>A flag is live where some instruction may read it before it is replaced. Behind the block all flags are live, unless
  * its successor lies in the same page and is known to replace them: bytes of a page count as known only where code has
@@ -54,40 +56,73 @@ final class GuestBlock {
     /** Flags live before each instruction; one more for behind the block. */
     final int[] live;
 
+    /** How many instructions there are up to the end of each part. */
+    private final List<Integer> parts = new ArrayList<>();
+
     private final Selection selection;
     private final Filter filter;
     private final IntPredicate decoded;
 
     /**
-     * @param count how many instructions at most
+     * @param lengths how many instructions each part has at most; another one follows a conditional jump alone, and uses no
+     *     registers besides the general ones that the first does not use
      * @param decoded tells whether code that begins at this offset in the page has been decoded before
      */
-    GuestBlock(byte[] page, long rip, int count, Selection selection, Filter filter, IntPredicate decoded) {
+    GuestBlock(byte[] page, long rip, int[] lengths, Selection selection, Filter filter, IntPredicate decoded) {
         this.page = page;
         this.rip = rip;
         this.selection = selection;
         this.filter = filter;
         this.decoded = decoded;
         start = (int) rip & 0xfff;
-        int[] at = new int[count + 1];
-        Selection.Way[] way = new Selection.Way[count];
-        int offset = 0;
-        while (instructions.size() < count) {
-            Instruction in = decode(start + offset);
-            if (in == null) {
+        int count = Arrays.stream(lengths).sum();
+        offsets = new int[count + 1];
+        ways = new Selection.Way[count];
+        live = new int[count + 1];
+        for (int length : lengths) {
+            if (!addPart(length) || lastWay() != Selection.Way.CONDITIONAL_JUMP) {
                 break;
             }
-            way[instructions.size()] = select(in);
-            instructions.add(in);
-            offset += in.length;
-            at[instructions.size()] = offset;
         }
-        offsets = at;
-        ways = way;
-        live = new int[count + 1];
         if (!instructions.isEmpty()) {
             findLive();
         }
+    }
+
+    /** Adds a part; false if that is not possible, or not all of it. */
+    private boolean addPart(int length) {
+        int first = size();
+        boolean vectors = usesVectors();
+        boolean x87 = usesX87();
+        boolean whole = true;
+        while (size() < first + length) {
+            Instruction in = decode(start + length());
+            if (in == null) {
+                whole = false;
+                break;
+            }
+            int offset = length() + in.length;
+            ways[size()] = select(in);
+            instructions.add(in);
+            offsets[size()] = offset;
+        }
+        if (first > 0 && (!vectors && usesVectors() || !x87 && usesX87())) {
+            instructions.subList(first, size()).clear();
+        }
+        if (size() > first) {
+            parts.add(size());
+        }
+        return whole && size() > first;
+    }
+
+    /** How many instructions there are up to the end of the part that one is in. */
+    int partEnd(int instruction) {
+        for (int end : parts) {
+            if (instruction < end) {
+                return end;
+            }
+        }
+        return size();
     }
 
     /** How many instructions. */
@@ -145,7 +180,7 @@ final class GuestBlock {
 
     /** Whether it has instructions of the x87 that are not interpreted. */
     boolean usesX87() {
-        return java.util.Arrays.asList(ways).contains(Selection.Way.X87);
+        return Arrays.asList(ways).subList(0, size()).contains(Selection.Way.X87);
     }
 
     /** The last instruction's way. */
@@ -153,9 +188,14 @@ final class GuestBlock {
         return ways[size() - 1];
     }
 
+    /** The address that a direct jump or call goes to. */
+    long target(int instruction) {
+        return rip + offsets[instruction + 1] + instructions.get(instruction).immediate;
+    }
+
     /** The address that the direct jump or call at the end goes to. */
     long target() {
-        return rip + length() + instructions.getLast().immediate;
+        return target(size() - 1);
     }
 
     boolean inPage(long address) {
@@ -195,7 +235,11 @@ final class GuestBlock {
             default -> liveAt(rip + length());
         };
         for (int i = n - 1; i >= 0; i--) {
-            live[i] = liveBefore(instructions.get(i), ways[i], live[i + 1]);
+            int after = live[i + 1];
+            if (i < n - 1 && ways[i] == Selection.Way.CONDITIONAL_JUMP) {
+                after |= liveAt(target(i));
+            }
+            live[i] = liveBefore(instructions.get(i), ways[i], after);
         }
     }
 

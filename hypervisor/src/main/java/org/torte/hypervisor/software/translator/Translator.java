@@ -90,7 +90,8 @@ public final class Translator implements AutoCloseable {
      *
      * @param page the 4096 bytes of its page
      * @param rip the linear address of its first instruction
-     * @param limit how many instructions it has at most
+     * @param parts how many instructions it has at most, and how many the blocks behind it have, each behind the one before;
+     *     all of them have been decoded before
      * @param filter what this virtual processor executes instead of instructions that it does not have
      * @param decoded whether code at this offset of the page has been decoded before
      * @param profile what is known about the block
@@ -100,7 +101,7 @@ public final class Translator implements AutoCloseable {
     public synchronized @Nullable Translation translate(
             byte[] page,
             long rip,
-            int limit,
+            int[] parts,
             java.util.function.Consumer<Instruction> filter,
             IntPredicate decoded,
             Profile profile,
@@ -109,7 +110,7 @@ public final class Translator implements AutoCloseable {
             full = true;
             return null;
         }
-        GuestBlock block = new GuestBlock(page, rip, limit, selection, filter::accept, decoded);
+        GuestBlock block = new GuestBlock(page, rip, parts, selection, filter::accept, decoded);
         if (block.size() == 0 || block.size() == 1 && block.ways[0] == Selection.Way.INTERPRETED) {
             return null;
         }

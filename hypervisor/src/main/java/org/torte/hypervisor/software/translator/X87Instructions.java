@@ -131,7 +131,9 @@ final class X87Instructions {
     private boolean replaced() {
         GuestBlock block = code.block;
         int next = code.index + 1;
-        if (next == block.size() || block.ways[next] != Selection.Way.X87 || !code.charged && block.live[next] == 0) {
+        if (next == block.size()
+                || block.ways[next] != Selection.Way.X87
+                || !code.isCharged() && block.live[next] == 0) {
             return false;
         }
         Instruction in = block.instructions.get(next);

@@ -31,7 +31,8 @@
  * ({@link org.torte.hypervisor.software.translator.PageSlots}), so that the access waits for its address alone: one for all
  * that is on the stack, others for the operands of blocks in which time is spent. Which blocks that are shows when the
  * budget is used up: those that are found executing then again and again are translated anew. So is a block with an access
- * whose slot misses often, without it. The old code gets a jump to the new one at its entry.
+ * whose slot misses often, without it. The old code gets a jump to the new one at its entry. A hot block goes on behind a
+ * conditional jump with the blocks there that have been executed, so that not to jump costs nothing; each of them is charged by itself.
  *
  * <p><b>Control.</b> Direct jumps within a page are chained by patching four bytes within eight aligned ones; all others go by the jump cache.
  * Each block charges its instructions to a budget and leaves when that is used up, which bounds how long an interrupt, a

@@ -121,7 +121,7 @@ class EmittedCodeTest {
                 Translation made = translator.translate(
                         page,
                         0x7000_0000_0100L,
-                        program.instructions().size(),
+                        new int[] {program.instructions().size()},
                         in -> {},
                         at -> false,
                         new Profile(random.nextBoolean(), 0),
