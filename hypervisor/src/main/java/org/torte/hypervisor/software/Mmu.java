@@ -332,6 +332,9 @@ final class Mmu {
         if ((address + size - 1 & PAGE) != page || area == null) {
             return false;
         }
+        if (area.promote(page, store)) {
+            return true;
+        }
         long[] t = tlb;
         int i = slot(address);
         int tag = store ? i + 1 : i;

@@ -34,7 +34,7 @@ final class BlockCode {
         long target;
         boolean flagsInHost;
 
-        /** For an access by a slot: the routine that looks elsewhere, where code goes on then, and whether r12 is a distance. */
+        /** For an access: the routine that looks elsewhere or 0, where code goes on then, and whether r12 is a distance. */
         int probe;
 
         int found;

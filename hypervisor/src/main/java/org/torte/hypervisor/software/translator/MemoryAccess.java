@@ -26,12 +26,12 @@ final class MemoryAccess {
 
     private final BlockCode code;
     private final Assembler hot;
-    private final SlotProbes probes;
+    private final TlbProbes probes;
     private final Profile profile;
     private final int firstGroup;
     private final List<Pages> groups = new ArrayList<>();
 
-    MemoryAccess(BlockCode code, SlotProbes probes, Profile profile, int firstGroup) {
+    MemoryAccess(BlockCode code, TlbProbes probes, Profile profile, int firstGroup) {
         this.code = code;
         hot = code.hot;
         this.probes = probes;
@@ -59,11 +59,14 @@ final class MemoryAccess {
                 | (long) slot << Site.SLOT_SHIFT;
         boolean simple = address.isPlain();
         address.emit(hot);
+        stub.simple = simple;
         if (slot != 0) {
-            stub.probe = probes.routine(room, write);
-            stub.simple = simple;
+            stub.probe = probes.ofSlot(room, write);
             bySlot(slot, simple, stub);
         } else {
+            if (room <= 16) {
+                stub.probe = probes.ofSecondWay(room, write, alignment == BlockCode.Alignment.NATURAL);
+            }
             bySoftTlb(size, write, alignment, simple, stub);
         }
         stub.found = hot.position();
@@ -85,10 +88,10 @@ final class MemoryAccess {
     private void bySoftTlb(
             int size, boolean write, BlockCode.Alignment alignment, boolean simple, BlockCode.ColdStub stub) {
         hot.move32(R13, R12);
-        hot.shift(5, false, R13, 7);
+        hot.shift(5, false, R13, 12 - SoftTlb.SHIFT);
         hot.registers(0, false, false, 0x81, 4, R13);
-        hot.four(TLB_INDEX);
-        hot.memory(0, true, false, 0x2b, R12, R14, R13, 0, write ? WRITE : READ);
+        hot.four(SoftTlb.INDEX);
+        hot.memory(0, true, false, 0x2b, R12, R14, R13, 0, write ? SoftTlb.WRITE : SoftTlb.READ);
         if (alignment == BlockCode.Alignment.NATURAL) {
             hot.test(R12, ~(0xfff & -size));
             stub.jumps.add(hot.jumpIf(NOT_EQUAL));
@@ -98,9 +101,9 @@ final class MemoryAccess {
             stub.jumps.add(hot.jumpIf(ABOVE));
         }
         if (simple) {
-            hot.memory(0, true, false, 0x8b, R12, R14, R13, 0, DISTANCE);
+            hot.memory(0, true, false, 0x8b, R12, R14, R13, 0, SoftTlb.DISTANCE);
         } else {
-            hot.memory(0, true, false, 0x03, R12, R14, R13, 0, HOST);
+            hot.memory(0, true, false, 0x03, R12, R14, R13, 0, SoftTlb.HOST);
         }
     }
 
@@ -133,10 +136,12 @@ final class MemoryAccess {
         return SLOTS + (2 * number + (write ? 1 : 0) << PageSlots.SHIFT);
     }
 
-    /** What follows when an access is not to the page of its slot; the address is in r12. */
+    /** What follows when the check has found nothing; the address is in r12. */
     void probe(BlockCode.ColdStub stub, int exitMissing) {
         Assembler cold = code.cold;
-        cold.constant(R13, stub.target >>> Site.SLOT_SHIFT);
+        if (stub.target >>> Site.SLOT_SHIFT != 0) {
+            cold.constant(R13, stub.target >>> Site.SLOT_SHIFT);
+        }
         cold.call(stub.probe);
         int missing = cold.jumpIf(BELOW);
         if (stub.simple) {

@@ -17,7 +17,7 @@ import java.util.Arrays;
  * </pre>
  *
  * Slots with even numbers are for reads, those with odd ones for writes. Only code fills them, from the soft TLB
- * ({@link SlotProbes}), and says so in a byte for each {@value #CHUNK} of them; whatever drops an entry of the soft TLB
+ * ({@link TlbProbes}), and says so in a byte for each {@value #CHUNK} of them; whatever drops an entry of the soft TLB
  * has all of them dropped before code executes again ({@link StateArea#settle}). Used by the processor's own thread,
  * except for {@link #revokeWrite}.
  */

@@ -16,6 +16,7 @@ import org.jspecify.annotations.Nullable;
  * point to another one ({@link Crossings}).
  *
  * <pre>
+ *   -712  how often pages may be found in the soft TLB's second way (4 bytes)
  *   -704  for each chunk of slots 0 while none is used
  *   -640  base of GS that SWAPGS brings      -632  address of an int, 0 while no event is pending
  *   -624  where an STI has led to            -616  area that SYSCALL leads to; 0: interpret it
@@ -37,14 +38,14 @@ import org.jspecify.annotations.Nullable;
  *    -48  entry         where the code is entered
  *    -40  MXCSR         -32 a second word of scratch
  *    -24  0 while code that uses XMM registers must not execute
- *      0  soft TLB      1024 entries of 32 bytes: page for reads, page for writes, host's address of the page, and that minus
- *                       the page
+ *      0  soft TLB      first way ({@link SoftTlb}), 1024 entries of 32 bytes: page for reads, page for writes, host's address
+ *                       of the page, and that minus the page
  *  32768  jump cache    8192 entries of 16 bytes: instruction pointer, host's address of its code
  * 163840  slots         4096 of 32 bytes ({@link PageSlots})
+ * 294912  soft TLB      second way
  * </pre>
  *
- * An empty entry holds a page (an instruction pointer) that belongs into another entry: no address leads to this one and
- * equals it, canonical or not. Used by the processor's own thread, except for {@link #revokeWrite}.
+ * An empty entry of the jump cache holds an instruction pointer that belongs into another entry. Used by the processor's own thread, except for {@link #revokeWrite}.
  */
 public final class StateArea {
     static final int SYSTEM = -256, SELECTORS = -248;
@@ -53,8 +54,7 @@ public final class StateArea {
     static final int KERNEL_GS = -640, EVENTS = -632, SHADOW = -624;
     static final int SYSCALL_TO = -616, SYSRET_TO = -608, STAC_TO = -600, CLAC_TO = -592;
     static final int SYSCALL_TARGET = -584, NEW_SELECTORS = -576, KEPT_SYSTEM = -568, KEPT_FLAGS = -564;
-    static final int READ = 0, WRITE = 8, HOST = 16, DISTANCE = 24;
-    static final int USED_SLOTS = -704;
+    static final int USED_SLOTS = -704, FINDS_LEFT = -712;
     static final int X87 = -560,
             X87_CODE = -552,
             X87_DATA = -544,
@@ -65,10 +65,7 @@ public final class StateArea {
     /** Beside the opcode: there has been one. */
     static final int X87_EXECUTED = 0x10000;
 
-    /** The bits of an entry's offset, of an address shifted right by 7. */
-    static final int TLB_INDEX = 0x7fe0;
-
-    static final int JUMP_CACHE = 32768, JUMP_KEY = JUMP_CACHE, JUMP_CODE = JUMP_CACHE + 8;
+    static final int JUMP_CACHE = SoftTlb.WAY, JUMP_KEY = JUMP_CACHE, JUMP_CODE = JUMP_CACHE + 8;
 
     /** Beside the system flags: CLI and STI fault. */
     public static final int RESTRICTED = 1 << 31;
@@ -95,18 +92,24 @@ public final class StateArea {
     /** No instruction pointer of the guest. */
     private static final long NOWHERE = Long.MIN_VALUE;
 
-    private static final int TLB_ENTRIES = 1024, TLB_SHIFT = 5;
     static final int JUMP_ENTRIES = 8192;
     private static final int JUMP_SHIFT = 4;
-    private static final VarHandle LONG = JAVA_LONG.varHandle();
 
     static final int SLOTS = JUMP_CACHE + (JUMP_ENTRIES << JUMP_SHIFT);
     private static final long SLOTS_SIZE = (long) PageSlots.COUNT << PageSlots.SHIFT;
-    private static final long SIZE = BEFORE + SLOTS + SLOTS_SIZE;
+
+    /** Where the soft TLB's second way begins. */
+    static final int SECOND_WAY = SLOTS + (PageSlots.COUNT << PageSlots.SHIFT);
+
+    private static final long SIZE = BEFORE + SECOND_WAY + SoftTlb.WAY;
 
     private final MemorySegment memory = Arena.ofAuto().allocate(SIZE, 4096);
     private final PageSlots slots = new PageSlots(
             memory.asSlice(BEFORE + SLOTS, SLOTS_SIZE), memory.asSlice(BEFORE + USED_SLOTS, PageSlots.CHUNKS));
+    private final SoftTlb tlb = new SoftTlb(
+            memory.asSlice(BEFORE, SoftTlb.WAY),
+            memory.asSlice(BEFORE + SECOND_WAY, SoftTlb.WAY),
+            memory.asSlice(BEFORE + FINDS_LEFT, 4));
     private final StateArea[] all;
 
     /** The x87 registers of the processor, the same for all its areas. */
@@ -115,14 +118,8 @@ public final class StateArea {
     /** Whether the slots are to be dropped before code executes. */
     private volatile boolean stale;
 
-    private final SlotSet localPages = new SlotSet(TLB_ENTRIES);
-
-    /** The host's pages in the soft TLB once more, where they are found quickly; those of dropped entries stay. */
-    private final long[] hosts = new long[TLB_ENTRIES];
-
     private final SlotSet localJumps = new SlotSet(JUMP_ENTRIES);
     private final SlotSet jumpPages = new SlotSet(JUMP_ENTRIES);
-    private boolean usedTlb = true;
     private boolean usedJumps = true;
 
     private StateArea(StateArea[] all, MemorySegment events, X87Image x87) {
@@ -131,7 +128,7 @@ public final class StateArea {
         put(X87_IMAGE, x87.address());
         put(EVENTS, events.address());
         put(SHADOW, NOWHERE);
-        flush();
+        flushJumps();
     }
 
     /**
@@ -345,59 +342,39 @@ public final class StateArea {
 
     // ---- the soft TLB
 
-    private static long entry(long address) {
-        return BEFORE + ((address >>> 12 & TLB_ENTRIES - 1) << TLB_SHIFT);
-    }
-
-    private static long emptyPage(long entry) {
-        return entry == BEFORE ? 0x1000 : 0;
-    }
-
     /**
      * Enters a page: linear address, the host's address behind it, whether it may be written, and whether {@link
      * #flushLocal} drops it.
      */
     public void enter(long page, long host, boolean writable, boolean local) {
-        usedTlb = true;
-        localPages.set((int) (page >>> 12) & TLB_ENTRIES - 1, local);
-        long at = entry(page);
-        hosts[(int) (page >>> 12) & TLB_ENTRIES - 1] = host;
-        memory.set(JAVA_LONG, at + READ, page);
-        LONG.setOpaque(memory, at + WRITE, writable ? page : emptyPage(at));
-        memory.set(JAVA_LONG, at + HOST, host);
-        memory.set(JAVA_LONG, at + DISTANCE, host - page);
+        tlb.enter(page, host, writable, local);
+    }
+
+    /** Makes a page found faster that code may access like this already; tells whether there is one. */
+    public boolean promote(long page, boolean store) {
+        return tlb.promote(page, store);
     }
 
     /** Forgets one page, and the jumps to it. */
     public void flushPage(long address) {
-        dropPage(address);
+        stale = true;
+        tlb.dropPage(address);
         if (jumpPages.contains(jumpPage(address))) {
             flushJumps();
         }
     }
 
-    private void dropPage(long address) {
-        long at = entry(address);
-        memory.set(JAVA_LONG, at + READ, emptyPage(at));
-        LONG.setOpaque(memory, at + WRITE, emptyPage(at));
-        stale = true;
-    }
-
     /** Forgets all pages and all of the jump cache. */
     public void flush() {
-        if (usedTlb) {
-            memory.asSlice(BEFORE, JUMP_CACHE).fill((byte) 0);
-            dropPage(0);
-            localPages.clear();
-            usedTlb = false;
-        }
+        stale = true;
+        tlb.flush();
         flushJumps();
     }
 
     /** Forgets the pages and the jumps that were entered as local. */
     public void flushLocal() {
         stale = true;
-        localPages.drain(slot -> dropPage((long) slot << 12));
+        tlb.flushLocal();
         localJumps.drain(
                 slot -> memory.set(JAVA_LONG, BEFORE + JUMP_KEY + ((long) slot << JUMP_SHIFT), slot == 0 ? 1 : 0));
     }
@@ -405,9 +382,7 @@ public final class StateArea {
     /** Withdraws all permissions to write. */
     public void flushWrites() {
         stale = true;
-        for (long at = BEFORE; at < BEFORE + JUMP_CACHE; at += 1 << TLB_SHIFT) {
-            LONG.setOpaque(memory, at + WRITE, emptyPage(at));
-        }
+        tlb.flushWrites();
     }
 
     /**
@@ -415,17 +390,7 @@ public final class StateArea {
      * code may be about to use it, and to put it into a slot, until it leaves for the next time.
      */
     public boolean revokeWrite(long host) {
-        boolean found = false;
-        for (int i = 0; i < TLB_ENTRIES; i++) {
-            if (hosts[i] == host) {
-                long at = entry((long) i << 12);
-                if ((long) LONG.getOpaque(memory, at + HOST) == host
-                        && (long) LONG.getOpaque(memory, at + WRITE) != emptyPage(at)) {
-                    LONG.setOpaque(memory, at + WRITE, emptyPage(at));
-                    found = true;
-                }
-            }
-        }
+        boolean found = tlb.revokeWrite(host);
         // Slots are filled from entries: who no longer finds one in the soft TLB finds the slots that it was taken
         // into.
         VarHandle.fullFence();

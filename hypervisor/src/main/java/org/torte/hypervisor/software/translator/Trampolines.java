@@ -31,8 +31,8 @@ final class Trampolines {
     /** Leaves with the flags in the host's. */
     final int exitWithFlags;
 
-    /** What looks for an access that is not to the page of its slot. */
-    final SlotProbes probes;
+    /** What looks for an access that the check has not found. */
+    final TlbProbes probes;
 
     /** Ways from one privilege to another. */
     final Crossings crossings;
@@ -56,8 +56,7 @@ final class Trampolines {
         code.store(R14, gpr(RAX), RAX);
         saveFlagsFromRax();
         code.jump(common);
-        code.align(16, 0);
-        probes = new SlotProbes(code);
+        probes = new TlbProbes(code);
         crossings = new Crossings(code, exitMissing);
     }
 

@@ -220,7 +220,7 @@ class EmittedCodeTest {
                 && in.form.operand(0).place() == Operand.Place.REG
                 && in.reg == Assembler.R12
                 && in.base == Assembler.R14
-                && (in.index == Assembler.R13 && in.displacement == StateArea.DISTANCE || slot == PageSlots.DISTANCE);
+                && (in.index == Assembler.R13 && in.displacement == SoftTlb.DISTANCE || slot == PageSlots.DISTANCE);
     }
 
     private static boolean changesR12(Instruction in) {
