@@ -10,6 +10,7 @@ import java.lang.invoke.VarHandle;
 import java.util.Arrays;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
+import org.torte.hypervisor.software.translator.PageFilter;
 import org.torte.hypervisor.software.translator.SlotSet;
 import org.torte.hypervisor.software.translator.StateArea;
 
@@ -90,7 +91,7 @@ final class Mmu {
         private final long[] keys = new long[JUMP_ENTRIES];
         private final @Nullable Block[] blocks = new Block[JUMP_ENTRIES];
         private final SlotSet locals = new SlotSet(JUMP_ENTRIES);
-        private final SlotSet pages = new SlotSet(JUMP_ENTRIES);
+        private final PageFilter pages = new PageFilter();
 
         JumpCache() {
             clear();
@@ -108,7 +109,7 @@ final class Mmu {
             blocks[i] = block;
             keys[i] = rip;
             locals.set(i, local);
-            pages.set(page(rip), true);
+            pages.add(rip);
         }
 
         void clear() {
@@ -117,15 +118,15 @@ final class Mmu {
             pages.clear();
         }
 
-        /** Forgets what begins in the page of an address, and more if there was any such. */
+        /** Forgets what begins in the page of an address. */
         void clearPage(long address) {
-            if (pages.contains(page(address))) {
-                clear();
+            if (pages.mayContain(address)) {
+                for (int i = 0; i < JUMP_ENTRIES; i++) {
+                    if ((keys[i] & PAGE) == (address & PAGE)) {
+                        keys[i] = NEVER;
+                    }
+                }
             }
-        }
-
-        private static int page(long rip) {
-            return (int) (rip >>> 12) & JUMP_ENTRIES - 1;
         }
 
         void clearLocal() {

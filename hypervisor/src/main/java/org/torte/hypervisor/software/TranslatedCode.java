@@ -2,6 +2,7 @@ package org.torte.hypervisor.software;
 
 import static java.lang.foreign.ValueLayout.JAVA_BYTE;
 
+import java.lang.foreign.MemorySegment;
 import java.lang.invoke.VarHandle;
 import java.util.Arrays;
 import java.util.List;
@@ -30,6 +31,8 @@ final class TranslatedCode {
 
     /** Blocks that are translated as one: a hot one, and those that it leads to without a jump. */
     private static final int MAX_PARTS = 6;
+
+    private static final int LONGEST_INSTRUCTION = 15;
 
     /** The heat of a block that cannot be translated. */
     private static final int NEVER = Integer.MIN_VALUE;
@@ -558,7 +561,9 @@ final class TranslatedCode {
     }
 
     private void remember(Translation translation) {
-        translator.remember(area, translation, mmu.isLocal(translation.rip));
+        long rip = translation.rip;
+        boolean local = mmu.isLocal(rip) || translation.straddles && mmu.isLocal((rip | 0xfff) + 1);
+        translator.remember(area, translation, local);
     }
 
     /** Gives the instruction of the site to the interpreter. */
@@ -583,7 +588,8 @@ final class TranslatedCode {
             }
             others++;
         }
-        if (!block.linkable || block.mode != Cpu.MODE_64) {
+        boolean watched = block.offset >= 0 && (!block.straddles || memory.isRam(block.secondPage));
+        if (!watched || block.mode != Cpu.MODE_64) {
             block.heat = NEVER;
             return null;
         }
@@ -623,7 +629,11 @@ final class TranslatedCode {
 
     private @Nullable Translation translate(Block block, long rip) {
         long page = mmu.translateFetch(rip) & ~0xfffL;
-        byte[] bytes = memory.ram.asSlice(page, 0x1000).toArray(JAVA_BYTE);
+        byte[] bytes = new byte[block.straddles ? 0x1000 + LONGEST_INSTRUCTION : 0x1000];
+        MemorySegment.copy(memory.ram, JAVA_BYTE, page, bytes, 0, 0x1000);
+        if (block.straddles) {
+            MemorySegment.copy(memory.ram, JAVA_BYTE, block.secondPage, bytes, 0x1000, LONGEST_INSTRUCTION);
+        }
         CodePage code = memory.code.page(page);
         Translation next = block.translation;
         while (next != null && !translator.isValid(next)) {

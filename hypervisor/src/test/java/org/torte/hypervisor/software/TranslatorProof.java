@@ -23,7 +23,8 @@ final class TranslatorProof {
 
     /**
      * {@code oracle SEED SINGLES SEQUENCES}, {@code sequences SEED PROGRAMS}, {@code privileges SEED PROGRAMS}, {@code
-     * kernel NAME PROCESSORS}, {@code hammer PROCESSORS ROUNDS}, {@code slots}, {@code litmus ITERATIONS} for a fifth of the litmus tests, or {@code litmus ITERATIONS all}.
+     * kernel NAME PROCESSORS}, {@code hammer PROCESSORS ROUNDS}, {@code slots}, {@code
+     * straddlers}, {@code litmus ITERATIONS} for a fifth of the litmus tests, or {@code litmus ITERATIONS all}.
      */
     public static void main(String[] args) throws IOException {
         if (args[0].equals("oracle")) {
@@ -37,6 +38,8 @@ final class TranslatorProof {
                     .forEach(System.out::println);
         } else if (args[0].equals("slots")) {
             SlotChecks.run().forEach(System.out::println);
+        } else if (args[0].equals("straddlers")) {
+            StraddlerChecks.run().forEach(System.out::println);
         } else if (args[0].equals("litmus")) {
             litmus(args.length > 2 ? LitmusTest.tests() : LitmusTest.sample(), Integer.parseInt(args[1]));
         } else {

@@ -28,6 +28,9 @@ final class TranslatorSequences implements AutoCloseable {
     private static final int COUNTER_FRAME = 0x2_0000;
     private static final int FLAGS = Form.CF | Form.PF | Form.ZF | Form.SF | Form.OF | Form.AF;
 
+    /** How far from the data they appear once more, which falls on the same entries of the soft TLB. */
+    private static final long AGAIN = 4 << 20;
+
     private static final Duration PATIENCE = Duration.ofSeconds(1);
 
     private final InterpreterUnderTest interpreted = new InterpreterUnderTest();
@@ -48,6 +51,8 @@ final class TranslatorSequences implements AutoCloseable {
         for (InterpreterUnderTest machine : new InterpreterUnderTest[] {interpreted, translated}) {
             long noExecute = Long.MIN_VALUE;
             machine.map(1, SequenceGenerator.COUNTER, COUNTER_FRAME, 1, noExecute | 0x67);
+            long again = AddressSpace.DATA + AGAIN;
+            machine.map(3, again, InterpreterUnderTest.DATA_FRAME, AddressSpace.DATA_PAGES, noExecute | 0x67);
             machine.map(1, SequenceGenerator.ALIAS, FIRST, AddressSpace.CODE_PAGES, noExecute | 0x67);
         }
         Thread.ofPlatform().daemon().name("watch").start(this::watch);
@@ -119,10 +124,10 @@ final class TranslatorSequences implements AutoCloseable {
             cpu.r[i] = switch (random.nextInt(4)) {
                 case 0 -> random.nextLong();
                 case 1 -> random.nextInt(256);
-                default -> AddressSpace.DATA + 0x800 + random.nextInt(0x1000);
+                default -> data(random);
             };
         }
-        cpu.r[Cpu.RSP] = AddressSpace.DATA + 0x800 + random.nextInt(0x1000);
+        cpu.r[Cpu.RSP] = data(random);
         cpu.setFlags(random.nextInt() & FLAGS | 2);
         cpu.fpu.reset();
         if (random.nextInt(4) != 0) {
@@ -134,6 +139,10 @@ final class TranslatorSequences implements AutoCloseable {
         }
         cpu.fpu.mxcsr = 0x1f80;
         cpu.rip = AddressSpace.CODE + sequence.start();
+    }
+
+    private static long data(Random random) {
+        return AddressSpace.DATA + 0x800 + random.nextInt(0x1000) + (random.nextInt(3) == 0 ? AGAIN : 0);
     }
 
     private static @Nullable GuestFault go(InterpreterUnderTest machine) {

@@ -102,6 +102,11 @@ class TranslatorTest {
         assertThat(child("slots")).isEqualTo(TranslatorProof.DONE);
     }
 
+    @Test
+    void instructionsThatGoOnIntoTheNextPageAreTranslatedAndForgottenWhenTheyMustBe() throws Exception {
+        assertThat(child("straddlers")).isEqualTo(TranslatorProof.DONE);
+    }
+
     private static void oracle(int singles, int sequences) throws Exception {
         assumeTrue(HostProcessor.available(), "the host is not x86-64 Linux");
         System.out.println("repeat with -Dtorte.seed=" + SEED);

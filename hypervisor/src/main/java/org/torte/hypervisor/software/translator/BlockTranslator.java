@@ -29,7 +29,10 @@ final class BlockTranslator {
     private final X87Instructions x87;
     private final Branches branches;
 
-    /** Offset of the entry that expects the flags in the host's. */
+    /** Offset of the entry that expects the flags in the host's, for jumps from the same page. */
+    int chained;
+
+    /** Offset of what follows where it is known that the block is still there; a jump can be written over it. */
     int entry;
 
     /** Offset of the entry that expects them in the state. */
@@ -111,16 +114,25 @@ final class BlockTranslator {
         return -1;
     }
 
-    /** Both entries; {@code charge} when no flags are live there. */
+    /** The entries; {@code charge} when no flags are live there. */
     private void enter(boolean charge) {
         code.index = 0;
         code.inHost = block.live[0] != 0;
+        if (block.straddles) {
+            // Its second page may be mapped elsewhere by now, in which case the jump cache no longer has it.
+            chained = hot.position();
+            branches.requireKnown(hot, block.rip);
+            code.inHost = block.live[0] != 0;
+        }
         entryByState = hot.position();
         if (code.inHost) {
             code.restoreFlags();
-            hot.align(8, 0);
         }
+        hot.align(8, 0);
         entry = hot.position();
+        if (!block.straddles) {
+            chained = entry;
+        }
         // The first instruction becomes a jump when the block is invalid.
         if (charge && !block.usesVectors() && !block.usesX87()) {
             code.chargeAtEntry();

@@ -155,6 +155,11 @@ final class Branches {
 
     /** By the jump cache, because the other page may be mapped elsewhere by then. */
     private void goFar(Assembler to, long target) {
+        to.jumpMemory(R14, NONE, JUMP_CODE + requireKnown(to, target));
+    }
+
+    /** Leaves unless the jump cache leads to an address: returns the offset of its entry there. Live flags go into the state. */
+    int requireKnown(Assembler to, long target) {
         if (!code.inState && code.inHost) {
             BlockCode.saveFlags(to);
         }
@@ -167,6 +172,6 @@ final class Branches {
         stub.uncounted = 0;
         stub.jumps.add(to.jumpIf(NOT_EQUAL));
         stub.target = target;
-        to.jumpMemory(R14, NONE, JUMP_CODE + slot);
+        return slot;
     }
 }

@@ -14,8 +14,9 @@ import org.torte.hypervisor.x86.Instruction;
 import org.torte.hypervisor.x86.Operand;
 
 /**
- * A straight run of guest instructions within one page, decoded, with what is known about its arithmetic flags. It consists
- * of parts; behind each but the last is a conditional jump, which leads out of the block.
+ * A straight run of guest instructions within one page, decoded, with what is known about its arithmetic flags; or one
+ * instruction that goes on into the next page. It consists of parts; behind each but the last is a conditional jump, which
+ * leads out of the block.
  *
  * <p>A flag is live where some instruction may read it before it is replaced. Behind the block all flags are live, unless
  * its successor lies in the same page and is known to replace them: bytes of a page count as known only where code has
@@ -36,8 +37,12 @@ final class GuestBlock {
         void apply(Instruction instruction);
     }
 
-    /** All bytes of the page. */
+    private static final int PAGE = 4096;
+
     final byte[] page;
+
+    /** Whether its instruction may go on into the next page. */
+    final boolean straddles;
 
     /** Linear address of the first instruction. */
     final long rip;
@@ -64,12 +69,14 @@ final class GuestBlock {
     private final IntPredicate decoded;
 
     /**
+     * @param page all bytes of the page; for an instruction that goes on into the next one so many of that as it may have
      * @param lengths how many instructions each part has at most; another one follows a conditional jump alone, and uses no
      *     registers besides the general ones that the first does not use
      * @param decoded tells whether code that begins at this offset in the page has been decoded before
      */
     GuestBlock(byte[] page, long rip, int[] lengths, Selection selection, Filter filter, IntPredicate decoded) {
         this.page = page;
+        straddles = page.length > PAGE;
         this.rip = rip;
         this.selection = selection;
         this.filter = filter;
@@ -96,7 +103,7 @@ final class GuestBlock {
         boolean x87 = usesX87();
         boolean whole = true;
         while (size() < first + length) {
-            Instruction in = decode(start + length());
+            Instruction in = decode(start + length(), page.length);
             if (in == null) {
                 whole = false;
                 break;
@@ -202,12 +209,12 @@ final class GuestBlock {
         return (address ^ rip) >>> 12 == 0;
     }
 
-    /** The instruction at an offset in the page, or null if it reaches beyond it or cannot be translated at all. */
-    private @Nullable Instruction decode(int at) {
+    /** The instruction at an offset in the page, or null if it reaches beyond {@code end} or cannot be translated at all. */
+    private @Nullable Instruction decode(int at, int end) {
         Instruction in = new Instruction();
         boolean[] beyond = new boolean[1];
         CodeSource source = offset -> {
-            if (at + offset > 0xfff) {
+            if (at + offset >= end) {
                 beyond[0] = true;
                 return 0;
             }
@@ -256,14 +263,14 @@ final class GuestBlock {
         int unknown = Flags.ALL;
         int read = 0;
         for (int i = 0; i < LOOK_AHEAD && unknown != 0; i++) {
-            Instruction in = decode(offset);
+            Instruction in = decode(offset, PAGE);
             if (in == null || select(in) == Selection.Way.INTERPRETED) {
                 break;
             }
             read |= unknown & Flags.read(in);
             unknown &= ~Flags.replaced(in) & ~read;
             offset += in.length;
-            if (ENDS.contains(selection.of(in)) || offset > 0xfff) {
+            if (ENDS.contains(selection.of(in)) || offset >= PAGE) {
                 break;
             }
         }

@@ -94,6 +94,7 @@ public final class StateArea {
 
     static final int JUMP_ENTRIES = 8192;
     private static final int JUMP_SHIFT = 4;
+    private static final int LONGEST_INSTRUCTION = 15;
 
     static final int SLOTS = JUMP_CACHE + (JUMP_ENTRIES << JUMP_SHIFT);
     private static final long SLOTS_SIZE = (long) PageSlots.COUNT << PageSlots.SHIFT;
@@ -119,7 +120,7 @@ public final class StateArea {
     private volatile boolean stale;
 
     private final SlotSet localJumps = new SlotSet(JUMP_ENTRIES);
-    private final SlotSet jumpPages = new SlotSet(JUMP_ENTRIES);
+    private final PageFilter jumpPages = new PageFilter();
     private boolean usedJumps = true;
 
     private StateArea(StateArea[] all, MemorySegment events, X87Image x87) {
@@ -359,8 +360,8 @@ public final class StateArea {
     public void flushPage(long address) {
         stale = true;
         tlb.dropPage(address);
-        if (jumpPages.contains(jumpPage(address))) {
-            flushJumps();
+        if (jumpPages.mayContain(address)) {
+            dropJumps(address);
         }
     }
 
@@ -375,8 +376,7 @@ public final class StateArea {
     public void flushLocal() {
         stale = true;
         tlb.flushLocal();
-        localJumps.drain(
-                slot -> memory.set(JAVA_LONG, BEFORE + JUMP_KEY + ((long) slot << JUMP_SHIFT), slot == 0 ? 1 : 0));
+        localJumps.drain(this::dropJump);
     }
 
     /** Withdraws all permissions to write. */
@@ -422,18 +422,30 @@ public final class StateArea {
         return (int) ((rip ^ (rip & 0xffffffffL) >>> 5) & JUMP_ENTRIES - 1) << JUMP_SHIFT;
     }
 
-    private static int jumpPage(long rip) {
-        return (int) (rip >>> 12) & JUMP_ENTRIES - 1;
-    }
-
-    /** Enters the host's address of the code at an instruction pointer. */
+    /** Enters the host's address of the code at an instruction pointer, whose first instruction may go on into the next page. */
     void putJump(long rip, long code, boolean local) {
         usedJumps = true;
         localJumps.set(jumpEntry(rip) >> JUMP_SHIFT, local);
-        jumpPages.set(jumpPage(rip), true);
+        jumpPages.add(rip);
+        jumpPages.add(rip + LONGEST_INSTRUCTION - 1);
         int entry = BEFORE + jumpEntry(rip);
         memory.set(JAVA_LONG, entry + JUMP_KEY, rip);
         memory.set(JAVA_LONG, entry + JUMP_CODE, code);
+    }
+
+    private void dropJump(int slot) {
+        memory.set(JAVA_LONG, BEFORE + JUMP_KEY + ((long) slot << JUMP_SHIFT), slot == 0 ? 1 : 0);
+    }
+
+    /** Drops the jumps to all code that may have bytes in the page of an address. */
+    private void dropJumps(long address) {
+        long from = (address & -4096) - (LONGEST_INSTRUCTION - 1);
+        for (int slot = 0; slot < JUMP_ENTRIES; slot++) {
+            long key = memory.get(JAVA_LONG, BEFORE + JUMP_KEY + ((long) slot << JUMP_SHIFT));
+            if (Long.compareUnsigned(key - from, 4096 + LONGEST_INSTRUCTION - 1) < 0) {
+                dropJump(slot);
+            }
+        }
     }
 
     /** Empties the jump cache. */

@@ -15,6 +15,9 @@ public final class Translation {
     @Nullable
     public final Translation next;
 
+    /** Whether its instruction goes on into the next page. */
+    public final boolean straddles;
+
     /** Whether it uses XMM registers. */
     public final boolean usesVectors;
 
@@ -32,6 +35,7 @@ public final class Translation {
     final int epoch;
     final int hot;
     final int hotLength;
+    final int chained;
     final int entry;
     final int entryByState;
     final int invalidStub;
@@ -44,9 +48,11 @@ public final class Translation {
             int epoch,
             int hot,
             int hotLength,
+            int chained,
             int entry,
             int entryByState,
             int invalidStub,
+            boolean straddles,
             boolean usesVectors,
             boolean usesX87,
             boolean hotBlock,
@@ -57,9 +63,11 @@ public final class Translation {
         this.epoch = epoch;
         this.hot = hot;
         this.hotLength = hotLength;
+        this.chained = chained;
         this.entry = entry;
         this.entryByState = entryByState;
         this.invalidStub = invalidStub;
+        this.straddles = straddles;
         this.usesVectors = usesVectors;
         this.usesX87 = usesX87;
         this.hotBlock = hotBlock;

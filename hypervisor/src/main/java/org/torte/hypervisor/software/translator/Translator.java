@@ -88,7 +88,7 @@ public final class Translator implements AutoCloseable {
     /**
      * Translates a block of 64-bit code.
      *
-     * @param page the 4096 bytes of its page
+     * @param page the 4096 bytes of its page, for an instruction that goes on into the next one 15 more
      * @param rip the linear address of its first instruction
      * @param parts how many instructions it has at most, and how many the blocks behind it have, each behind the one before;
      *     all of them have been decoded before
@@ -127,9 +127,11 @@ public final class Translator implements AutoCloseable {
                 epoch,
                 hotEnd,
                 hot.length,
+                translator.chained,
                 translator.entry,
                 translator.entryByState,
                 translator.invalid,
+                block.straddles,
                 block.usesVectors(),
                 block.usesX87(),
                 profile.hot(),
@@ -196,13 +198,13 @@ public final class Translator implements AutoCloseable {
     /** Makes the jump of a CHAIN site go straight to a translation in the same page. */
     public synchronized void chain(Site site, Translation from, Translation to) {
         if (isValid(from) && isValid(to)) {
-            memory.patchInt(site.resume, to.entry - site.resume - 4);
+            memory.patchInt(site.resume, to.chained - site.resume - 4);
         }
     }
 
     // ---- executing
 
-    /** Lets code find a translation by its instruction pointer; {@code local} when its page is not global. */
+    /** Lets code find a translation by its instruction pointer; {@code local} when a page of it is not global. */
     public void remember(StateArea area, Translation translation, boolean local) {
         area.putJump(translation.rip, memory.address(translation.entryByState), local);
     }

@@ -115,13 +115,16 @@ class EmittedCodeTest {
                 if (program == null) {
                     continue;
                 }
-                byte[] page = new byte[0x1000];
                 byte[] code = program.code();
-                System.arraycopy(code, 0, page, 0x100, code.length);
+                boolean straddles =
+                        random.nextInt(4) == 0 && program.instructions().getFirst().length > 1;
+                byte[] page = new byte[straddles ? 0x100f : 0x1000];
+                int start = straddles ? 0xfff : 0x100;
+                System.arraycopy(code, 0, page, start, Math.min(code.length, page.length - start));
                 Translation made = translator.translate(
                         page,
-                        0x7000_0000_0100L,
-                        new int[] {program.instructions().size()},
+                        0x7000_0000_0000L + start,
+                        new int[] {straddles ? 1 : program.instructions().size()},
                         in -> {},
                         at -> false,
                         new Profile(random.nextBoolean(), 0),
