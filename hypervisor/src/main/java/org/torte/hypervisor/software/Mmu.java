@@ -28,8 +28,8 @@ final class Mmu {
     /** No page-aligned address equals it. */
     static final long INVALID = -1;
 
-    private static final int ENTRIES = 1024;
-    private static final int JUMP_ENTRIES = 4096;
+    private static final int ENTRIES = 4096;
+    private static final int JUMP_ENTRIES = 16384;
     private static final long PAGE = -4096;
 
     /**
@@ -110,6 +110,12 @@ final class Mmu {
             keys[i] = rip;
             locals.set(i, local);
             pages.add(rip);
+        }
+
+        /** Whether what begins at an address was entered as local, or not at all. */
+        boolean isLocal(long rip) {
+            int i = slot(rip);
+            return keys[i] != rip || locals.contains(i);
         }
 
         void clear() {
@@ -244,7 +250,7 @@ final class Mmu {
     /** Whether the translation by which code at this address is fetched may be dropped by a write to CR3. */
     boolean isLocal(long address) {
         int i = slot(address);
-        return tlb[i + 2] != (address & PAGE) || locals(privilege).contains(i >> 2);
+        return tlb[i + 2] == (address & PAGE) ? locals(privilege).contains(i >> 2) : jumps.isLocal(address);
     }
 
     /** Forgets the translation of one page (and of the large page it may be part of). */

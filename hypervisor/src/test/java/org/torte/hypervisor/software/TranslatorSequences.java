@@ -29,7 +29,7 @@ final class TranslatorSequences implements AutoCloseable {
     private static final int FLAGS = Form.CF | Form.PF | Form.ZF | Form.SF | Form.OF | Form.AF;
 
     /** How far from the data they appear once more, which falls on the same entries of the soft TLB. */
-    private static final long AGAIN = 4 << 20;
+    private static final long AGAIN = 16 << 20;
 
     private static final Duration PATIENCE = Duration.ofSeconds(1);
 

@@ -1,6 +1,6 @@
 package org.torte.hypervisor.software.translator;
 
-/** Pages that were added, and a few that were not: it may say too often that it has one. Used by one thread. */
+/** Pages that were added, and a few that were not: it may say too often that it has one. Not safe for several threads. */
 public final class PageFilter {
     private static final long GOLDEN_RATIO = 0x9e37_79b9_7f4a_7c15L;
     private static final int BITS = 16;

@@ -21,7 +21,7 @@ final class SoftTlb {
     /** Bytes of an entry, as a power of 2. */
     static final int SHIFT = 5;
 
-    static final int SETS = 1024, WAY = SETS << SHIFT;
+    static final int SETS = 4096, WAY = SETS << SHIFT;
 
     /** The bits of an entry's offset in its way, of an address shifted right by 7. */
     static final int INDEX = WAY - (1 << SHIFT);
@@ -41,6 +41,9 @@ final class SoftTlb {
 
     /** The host's pages once more, where they are found quickly; those of dropped entries stay. */
     private final long[] hosts = new long[2 * SETS];
+
+    /** Those that were ever entered with permission to write since everything was forgotten, and a few more. */
+    private final PageFilter writable = new PageFilter();
 
     private boolean used = true;
 
@@ -80,7 +83,7 @@ final class SoftTlb {
      * Enters a page: linear address, the host's address behind it, whether it may be written, and whether {@link
      * #flushLocal} drops it. What was there goes to the second way.
      */
-    synchronized void enter(long page, long host, boolean writable, boolean isLocal) {
+    synchronized void enter(long page, long host, boolean mayWrite, boolean isLocal) {
         used = true;
         int slot = set(page);
         long there = get(slot, READ);
@@ -89,17 +92,20 @@ final class SoftTlb {
         } else if (get(slot + SETS, READ) == page) {
             drop(slot + SETS);
         }
-        write(slot, page, host, writable, isLocal);
+        write(slot, page, host, mayWrite, isLocal);
     }
 
-    private void write(int slot, long page, long host, boolean writable, boolean isLocal) {
+    private void write(int slot, long page, long host, boolean mayWrite, boolean isLocal) {
         put(slot, WRITE, emptyPage(slot));
         local.set(slot, isLocal);
         hosts[slot] = host;
         put(slot, READ, page);
         put(slot, HOST, host);
         put(slot, DISTANCE, host - page);
-        put(slot, WRITE, writable ? page : emptyPage(slot));
+        put(slot, WRITE, mayWrite ? page : emptyPage(slot));
+        if (mayWrite) {
+            writable.add(host);
+        }
     }
 
     /** Puts a page into the first way that is in the second and allows an access; tells whether it was. */
@@ -125,12 +131,13 @@ final class SoftTlb {
     }
 
     /** Forgets all pages. */
-    void flush() {
+    synchronized void flush() {
         if (used) {
             first.fill((byte) 0);
             second.fill((byte) 0);
             dropPage(0);
             local.clear();
+            writable.clear();
             used = false;
         }
     }
@@ -150,6 +157,9 @@ final class SoftTlb {
     /** Withdraws the permission to write a page at this host address, by any thread; tells whether there was one. */
     synchronized boolean revokeWrite(long host) {
         boolean found = false;
+        if (!writable.mayContain(host)) {
+            return false;
+        }
         for (int slot = 0; slot < 2 * SETS; slot++) {
             if (hosts[slot] == host && get(slot, WRITE) != emptyPage(slot)) {
                 put(slot, WRITE, emptyPage(slot));

@@ -38,11 +38,11 @@ import org.jspecify.annotations.Nullable;
  *    -48  entry         where the code is entered
  *    -40  MXCSR         -32 a second word of scratch
  *    -24  0 while code that uses XMM registers must not execute
- *      0  soft TLB      first way ({@link SoftTlb}), 1024 entries of 32 bytes: page for reads, page for writes, host's address
+ *      0  soft TLB      first way ({@link SoftTlb}), 4096 entries of 32 bytes: page for reads, page for writes, host's address
  *                       of the page, and that minus the page
- *  32768  jump cache    8192 entries of 16 bytes: instruction pointer, host's address of its code
- * 163840  slots         4096 of 32 bytes ({@link PageSlots})
- * 294912  soft TLB      second way
+ * 131072  jump cache    32768 entries of 16 bytes: instruction pointer, host's address of its code
+ * 655360  slots         4096 of 32 bytes ({@link PageSlots})
+ * 786432  soft TLB      second way
  * </pre>
  *
  * An empty entry of the jump cache holds an instruction pointer that belongs into another entry. Used by the processor's own thread, except for {@link #revokeWrite}.
@@ -92,7 +92,7 @@ public final class StateArea {
     /** No instruction pointer of the guest. */
     private static final long NOWHERE = Long.MIN_VALUE;
 
-    static final int JUMP_ENTRIES = 8192;
+    static final int JUMP_ENTRIES = 32768;
     private static final int JUMP_SHIFT = 4;
     private static final int LONGEST_INSTRUCTION = 15;
 
