@@ -549,6 +549,7 @@ final class Mmu {
     void checkAlignment(long address, int size) {
         if (checksAlignment && (address & size - 1) != 0) {
             checkCanonical(address);
+            checkCanonical(address + size - 1);
             throw cpu.fault(GuestFault.AC, 0);
         }
     }
