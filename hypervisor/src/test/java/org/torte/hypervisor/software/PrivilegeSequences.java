@@ -275,6 +275,7 @@ final class PrivilegeSequences implements AutoCloseable {
         machine.interpreter.instructions = 0;
         cpu.cr0 = random.nextBoolean() ? cpu.cr0 | Cpu.CR0_AM : cpu.cr0 & ~Cpu.CR0_AM;
         machine.enterLongUserMode();
+        cpu.cr2 = 0; // programs that were given up may have left different ones
         cpu.star = 0x0023_0010_0000_0000L;
         cpu.lstar = KERNEL;
         cpu.sfmask = random.nextInt(4) == 0 ? random.nextInt() & 0xffff_ffffL : 0x4_7700;
