@@ -55,6 +55,10 @@ final class TranslatedCode {
     private final Site site = new Site();
     private final HostX87 x87;
 
+    // Where the code that is translated is copied to, used again and again.
+    private final byte[] onePage = new byte[0x1000];
+    private final byte[] twoPages = new byte[0x1000 + LONGEST_INSTRUCTION];
+
     /** Instructions executed in translated code. */
     long executed;
 
@@ -629,7 +633,7 @@ final class TranslatedCode {
 
     private @Nullable Translation translate(Block block, long rip) {
         long page = mmu.translateFetch(rip) & ~0xfffL;
-        byte[] bytes = new byte[block.straddles ? 0x1000 + LONGEST_INSTRUCTION : 0x1000];
+        byte[] bytes = block.straddles ? twoPages : onePage;
         MemorySegment.copy(memory.ram, JAVA_BYTE, page, bytes, 0, 0x1000);
         if (block.straddles) {
             MemorySegment.copy(memory.ram, JAVA_BYTE, block.secondPage, bytes, 0x1000, LONGEST_INSTRUCTION);

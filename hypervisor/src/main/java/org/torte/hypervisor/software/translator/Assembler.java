@@ -49,6 +49,11 @@ final class Assembler {
         return Arrays.copyOf(code, length);
     }
 
+    /** Puts the code where it belongs. */
+    void writeTo(CodeMemory memory) {
+        memory.write(origin, code, length);
+    }
+
     // ---- bytes
 
     void bytes(int... values) {
@@ -57,15 +62,35 @@ final class Assembler {
         }
     }
 
+    void bytes(int first, int second) {
+        one(first);
+        one(second);
+    }
+
     void one(int value) {
-        if (length == code.length) {
-            code = Arrays.copyOf(code, 2 * length);
+        int at = length;
+        if (at == code.length) {
+            grow();
         }
-        code[length++] = (byte) value;
+        code[at] = (byte) value;
+        length = at + 1;
     }
 
     void four(int value) {
-        bytes(value, value >> 8, value >> 16, value >> 24);
+        int at = length;
+        if (at + 4 > code.length) {
+            grow();
+        }
+        byte[] to = code;
+        to[at] = (byte) value;
+        to[at + 1] = (byte) (value >> 8);
+        to[at + 2] = (byte) (value >> 16);
+        to[at + 3] = (byte) (value >> 24);
+        length = at + 4;
+    }
+
+    private void grow() {
+        code = Arrays.copyOf(code, 2 * code.length);
     }
 
     void eight(long value) {

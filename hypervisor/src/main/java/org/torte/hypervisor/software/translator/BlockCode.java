@@ -25,8 +25,11 @@ final class BlockCode {
     /** A way out of the hot code. */
     static final class ColdStub {
         final Assembler from;
-        final List<Integer> jumps = new ArrayList<>(2);
         final int kind;
+
+        /** Where in that code the displacement of the jump to the stub is. */
+        int jump;
+
         int resume;
         int next;
         int offset;
@@ -49,8 +52,8 @@ final class BlockCode {
 
     private static final int SUBTRACT = 5;
 
-    final Assembler hot = new Assembler();
-    final Assembler cold = new Assembler();
+    final Assembler hot;
+    final Assembler cold;
     final List<ColdStub> stubs = new ArrayList<>();
     final GuestBlock block;
     private final Trampolines trampolines;
@@ -69,8 +72,17 @@ final class BlockCode {
     /** The number of the instruction up to which the budget has been charged: the end of a part, or 0. */
     private int charged;
 
-    BlockCode(Trampolines trampolines, GuestBlock block, int translation, Profile profile, int firstGroup) {
+    BlockCode(
+            Trampolines trampolines,
+            Assembler hot,
+            Assembler cold,
+            GuestBlock block,
+            int translation,
+            Profile profile,
+            int firstGroup) {
         this.trampolines = trampolines;
+        this.hot = hot;
+        this.cold = cold;
         this.block = block;
         this.translation = translation;
         accesses = new MemoryAccess(this, trampolines.probes, profile, firstGroup);
@@ -135,7 +147,7 @@ final class BlockCode {
         charged = block.partEnd(0);
         inHost = false;
         ColdStub stub = stub(hot, Site.BUDGET);
-        stub.jumps.add(hot.jumpIf(SIGN));
+        stub.jump = hot.jumpIf(SIGN);
         stub.resume = hot.position();
     }
 
@@ -183,7 +195,7 @@ final class BlockCode {
     /** Leaves to have the current instruction interpreted if a condition holds. */
     void interpretIf(int condition, boolean last) {
         ColdStub stub = stub(hot, Site.INTERPRET);
-        stub.jumps.add(hot.jumpIf(condition));
+        stub.jump = hot.jumpIf(condition);
         stub.next = last ? 0 : -1;
         stub.target = index;
     }
@@ -191,9 +203,7 @@ final class BlockCode {
     void finishStubs() {
         for (ColdStub stub : stubs) {
             int at = cold.position();
-            for (int jump : stub.jumps) {
-                stub.from.patch(jump, at - jump - 4);
-            }
+            stub.from.patch(stub.jump, at - stub.jump - 4);
             switch (stub.kind) {
                 case Site.MISSING -> {
                     stub.missing.emit(cold);

@@ -44,12 +44,20 @@ final class BlockTranslator {
     /** Where the hot code of each instruction begins; one more for what follows the last. */
     final int[] starts;
 
-    BlockTranslator(Trampolines trampolines, GuestBlock block, int translation, Profile profile, int firstGroup) {
+    /** Of a block whose code goes to where {@code hot}, at a multiple of 16, and {@code cold} have begun. */
+    BlockTranslator(
+            Trampolines trampolines,
+            Assembler hot,
+            Assembler cold,
+            GuestBlock block,
+            int translation,
+            Profile profile,
+            int firstGroup) {
         this.trampolines = trampolines;
         this.block = block;
         starts = new int[block.size() + 1];
-        code = new BlockCode(trampolines, block, translation, profile, firstGroup);
-        hot = code.hot;
+        this.hot = hot;
+        code = new BlockCode(trampolines, hot, cold, block, translation, profile, firstGroup);
         plain = new PlainInstructions(code);
         stack = new StackInstructions(code);
         system = new SystemState(code);
@@ -59,10 +67,7 @@ final class BlockTranslator {
         branches = new Branches(code);
     }
 
-    /** Translates; {@code hotAt}, a multiple of 16, and {@code coldAt} say where the code will lie. */
-    void translate(int hotAt, int coldAt) {
-        hot.begin(hotAt);
-        code.cold.begin(coldAt);
+    void translate() {
         int n = block.size();
         int chargeAt = firstWithDeadFlags();
         enter(chargeAt == 0);
@@ -94,14 +99,6 @@ final class BlockTranslator {
     /** How many groups of slots its accesses use. */
     int groups() {
         return code.accesses.groups();
-    }
-
-    byte[] hotCode() {
-        return hot.bytes();
-    }
-
-    byte[] coldCode() {
-        return code.cold.bytes();
     }
 
     /** The number of the first instruction of the first part before which no flag is live, or -1. */
@@ -153,7 +150,7 @@ final class BlockTranslator {
         int at = hot.position();
         hot.immediateMemory(COMPARE, R14, word, 0);
         ColdStub stub = code.stub(hot, kind);
-        stub.jumps.add(hot.jumpIf(EQUAL));
+        stub.jump = hot.jumpIf(EQUAL);
         stub.target = block.rip;
         stub.resume = at;
     }
@@ -216,7 +213,7 @@ final class BlockTranslator {
         }
         code.spillAlive(code.live());
         ColdStub stub = code.stub(hot, Site.INTERPRET);
-        stub.jumps.add(hot.jump());
+        stub.jump = hot.jump();
         stub.next = last ? 0 : -1;
         stub.target = code.index;
         code.inHost = true;

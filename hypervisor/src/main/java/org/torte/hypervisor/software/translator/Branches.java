@@ -110,7 +110,7 @@ final class Branches {
     private void findJump(int retry) {
         compareJump(hot);
         BlockCode.ColdStub stub = code.stub(hot, Site.LOST);
-        stub.jumps.add(hot.jumpIf(NOT_EQUAL));
+        stub.jump = hot.jumpIf(NOT_EQUAL);
         stub.resume = retry;
     }
 
@@ -148,7 +148,7 @@ final class Branches {
     private void chain(int jump, long target) {
         BlockCode.ColdStub stub = code.stub(hot, Site.CHAIN);
         stub.uncounted = 0;
-        stub.jumps.add(jump);
+        stub.jump = jump;
         stub.resume = jump;
         stub.target = target;
     }
@@ -170,7 +170,7 @@ final class Branches {
         to.memory(0, true, false, 0x3b, R12, R14, NONE, 0, JUMP_KEY + slot);
         BlockCode.ColdStub stub = code.stub(to, Site.JUMP);
         stub.uncounted = 0;
-        stub.jumps.add(to.jumpIf(NOT_EQUAL));
+        stub.jump = to.jumpIf(NOT_EQUAL);
         stub.target = target;
         return slot;
     }

@@ -111,8 +111,8 @@ final class CodeMemory {
         return (int) (address - executable);
     }
 
-    void write(int offset, byte[] code) {
-        MemorySegment.copy(code, 0, writable, JAVA_BYTE, offset, code.length);
+    void write(int offset, byte[] code, int length) {
+        MemorySegment.copy(code, 0, writable, JAVA_BYTE, offset, length);
     }
 
     byte[] read(int offset, int length) {

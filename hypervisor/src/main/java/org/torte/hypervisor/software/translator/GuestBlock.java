@@ -1,7 +1,6 @@
 package org.torte.hypervisor.software.translator;
 
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.EnumSet;
 import java.util.List;
 import java.util.Set;
@@ -22,7 +21,7 @@ import org.torte.hypervisor.x86.Operand;
  * its successor lies in the same page and is known to replace them: bytes of a page count as known only where code has
  * been decoded from it already, because then a write to them is noticed.
  */
-final class GuestBlock {
+final class GuestBlock implements CodeSource {
     private static final int LOOK_AHEAD = 8;
     private static final Set<Selection.Way> ENDS = EnumSet.of(
             Selection.Way.CALL,
@@ -31,6 +30,22 @@ final class GuestBlock {
             Selection.Way.CONDITIONAL_JUMP,
             Selection.Way.SYSTEM_CALL,
             Selection.Way.SYSTEM_RETURN);
+
+    /** Ways of which code says itself that the instruction has to be interpreted. */
+    private static final Set<Selection.Way> MAY_BE_INTERPRETED = EnumSet.of(
+            Selection.Way.INTERPRETED,
+            Selection.Way.DIVISION,
+            Selection.Way.CLEAR_FLAG,
+            Selection.Way.REPEATED_STRING,
+            Selection.Way.SET_INTERRUPTS,
+            Selection.Way.SYSTEM_CALL,
+            Selection.Way.SYSTEM_RETURN,
+            Selection.Way.USER_ACCESS,
+            Selection.Way.SWAP_BASES,
+            Selection.Way.BASE,
+            Selection.Way.X87);
+
+    private static final @Nullable Instruction[] NONE = {};
 
     /** Whatever changes instructions that the virtual processor does not have into what it executes instead. */
     interface Filter {
@@ -62,11 +77,24 @@ final class GuestBlock {
     final int[] live;
 
     /** How many instructions there are up to the end of each part. */
-    private final List<Integer> parts = new ArrayList<>();
+    private final int[] parts;
+
+    private int partCount;
+
+    /** Whether it uses XMM registers. */
+    private boolean vectors;
+
+    /** Whether it has instructions of the x87 that are not interpreted. */
+    private boolean x87;
 
     private final Selection selection;
     private final Filter filter;
     private final IntPredicate decoded;
+
+    // What is decoded at present: where it begins and must end, and whether more was wanted.
+    private int decodedAt;
+    private int decodedEnd;
+    private boolean beyond;
 
     /**
      * @param page all bytes of the page; for an instruction that goes on into the next one so many of that as it may have
@@ -82,7 +110,11 @@ final class GuestBlock {
         this.filter = filter;
         this.decoded = decoded;
         start = (int) rip & 0xfff;
-        int count = Arrays.stream(lengths).sum();
+        int count = 0;
+        for (int length : lengths) {
+            count += length;
+        }
+        parts = new int[lengths.length];
         offsets = new int[count + 1];
         ways = new Selection.Way[count];
         live = new int[count + 1];
@@ -99,34 +131,39 @@ final class GuestBlock {
     /** Adds a part; false if that is not possible, or not all of it. */
     private boolean addPart(int length) {
         int first = size();
-        boolean vectors = usesVectors();
-        boolean x87 = usesX87();
+        boolean vectorsBefore = vectors;
+        boolean x87Before = x87;
         boolean whole = true;
         while (size() < first + length) {
-            Instruction in = decode(start + length(), page.length);
-            if (in == null) {
+            Instruction in = new Instruction();
+            if (!decode(start + length(), page.length, in)) {
                 whole = false;
                 break;
             }
             int offset = length() + in.length;
-            ways[size()] = select(in);
+            Selection.Way way = select(in);
+            ways[size()] = way;
+            vectors |= way == Selection.Way.SAME && Selection.usesVectors(in.form);
+            x87 |= way == Selection.Way.X87;
             instructions.add(in);
             offsets[size()] = offset;
         }
-        if (first > 0 && (!vectors && usesVectors() || !x87 && usesX87())) {
+        if (first > 0 && (vectors != vectorsBefore || x87 != x87Before)) {
             instructions.subList(first, size()).clear();
+            vectors = vectorsBefore;
+            x87 = x87Before;
         }
         if (size() > first) {
-            parts.add(size());
+            parts[partCount++] = size();
         }
         return whole && size() > first;
     }
 
     /** How many instructions there are up to the end of the part that one is in. */
     int partEnd(int instruction) {
-        for (int end : parts) {
-            if (instruction < end) {
-                return end;
+        for (int i = 0; i < partCount; i++) {
+            if (instruction < parts[i]) {
+                return parts[i];
             }
         }
         return size();
@@ -137,24 +174,20 @@ final class GuestBlock {
         return instructions.size();
     }
 
-    /** The instructions that may have to be interpreted where the code says so; null for others. */
+    /** The instructions that may have to be interpreted where the code says so, up to the last of them; null for others. */
     @Nullable
     Instruction[] interpreted() {
-        @Nullable Instruction[] those = new Instruction[size()];
-        for (int i = 0; i < those.length; i++) {
-            switch (ways[i]) {
-                case INTERPRETED,
-                        DIVISION,
-                        CLEAR_FLAG,
-                        REPEATED_STRING,
-                        SET_INTERRUPTS,
-                        SYSTEM_CALL,
-                        SYSTEM_RETURN,
-                        USER_ACCESS,
-                        SWAP_BASES,
-                        BASE,
-                        X87 -> those[i] = instructions.get(i);
-                default -> {}
+        int count = size();
+        while (count > 0 && !MAY_BE_INTERPRETED.contains(ways[count - 1])) {
+            count--;
+        }
+        if (count == 0) {
+            return NONE;
+        }
+        @Nullable Instruction[] those = new Instruction[count];
+        for (int i = 0; i < count; i++) {
+            if (MAY_BE_INTERPRETED.contains(ways[i])) {
+                those[i] = instructions.get(i);
             }
         }
         return those;
@@ -177,17 +210,12 @@ final class GuestBlock {
 
     /** Whether it uses XMM registers. */
     boolean usesVectors() {
-        for (int i = 0; i < size(); i++) {
-            if (ways[i] == Selection.Way.SAME && Selection.usesVectors(instructions.get(i).form)) {
-                return true;
-            }
-        }
-        return false;
+        return vectors;
     }
 
     /** Whether it has instructions of the x87 that are not interpreted. */
     boolean usesX87() {
-        return Arrays.asList(ways).subList(0, size()).contains(Selection.Way.X87);
+        return x87;
     }
 
     /** The last instruction's way. */
@@ -209,19 +237,23 @@ final class GuestBlock {
         return (address ^ rip) >>> 12 == 0;
     }
 
-    /** The instruction at an offset in the page, or null if it reaches beyond {@code end} or cannot be translated at all. */
-    private @Nullable Instruction decode(int at, int end) {
-        Instruction in = new Instruction();
-        boolean[] beyond = new boolean[1];
-        CodeSource source = offset -> {
-            if (at + offset >= end) {
-                beyond[0] = true;
-                return 0;
-            }
-            return page[at + offset] & 0xff;
-        };
-        int length = Decoder.decode(source, 64, in);
-        return beyond[0] || length == Decoder.TOO_LONG ? null : in;
+    /** Decodes the instruction at an offset in the page; false if it reaches beyond {@code end} or cannot be translated at all. */
+    private boolean decode(int at, int end, Instruction into) {
+        decodedAt = at;
+        decodedEnd = end;
+        beyond = false;
+        int length = Decoder.decode(this, 64, into);
+        return !beyond && length != Decoder.TOO_LONG;
+    }
+
+    @Override
+    public int fetch(int offset) {
+        int at = decodedAt + offset;
+        if (at >= decodedEnd) {
+            beyond = true;
+            return 0;
+        }
+        return page[at] & 0xff;
     }
 
     private Selection.Way select(Instruction in) {
@@ -260,17 +292,21 @@ final class GuestBlock {
         if (!inPage(address) || !decoded.test(offset)) {
             return Flags.ALL;
         }
+        Instruction in = new Instruction();
         int unknown = Flags.ALL;
         int read = 0;
         for (int i = 0; i < LOOK_AHEAD && unknown != 0; i++) {
-            Instruction in = decode(offset, PAGE);
-            if (in == null || select(in) == Selection.Way.INTERPRETED) {
+            if (!decode(offset, PAGE, in)) {
+                break;
+            }
+            Selection.Way way = select(in);
+            if (way == Selection.Way.INTERPRETED) {
                 break;
             }
             read |= unknown & Flags.read(in);
             unknown &= ~Flags.replaced(in) & ~read;
             offset += in.length;
-            if (ENDS.contains(selection.of(in)) || offset >= PAGE) {
+            if (ENDS.contains(way) || offset >= PAGE) {
                 break;
             }
         }

@@ -98,11 +98,15 @@ public final class Listing {
         if (block.size() == 0) {
             return;
         }
-        BlockTranslator translator = new BlockTranslator(trampolines, block, 0, HOT, 0);
-        translator.translate(PAGE, 16 * PAGE);
-        byte[] hot = translator.hotCode();
+        Assembler written = new Assembler();
+        written.begin(PAGE);
+        Assembler cold = new Assembler();
+        cold.begin(16 * PAGE);
+        BlockTranslator translator = new BlockTranslator(trampolines, written, cold, block, 0, HOT, 0);
+        translator.translate();
+        byte[] hot = written.bytes();
         lines.add("%x: %d instructions, %d bytes hot, %d cold"
-                .formatted(block.rip, block.size(), hot.length, translator.coldCode().length));
+                .formatted(block.rip, block.size(), hot.length, cold.length()));
         addHost("", hot, 0, translator.starts[0] - PAGE);
         for (int i = 0; i < block.size(); i++) {
             String text = Disassembler.text(block.instructions.get(i), 64, block.rip + block.offsets[i]);

@@ -81,7 +81,7 @@ final class MemoryAccess {
         }
         hot.memory(0, true, false, 0x2b, offset, R14, NONE, 0, slot + PageSlots.PAGE);
         hot.memory(0, true, false, 0x3b, offset, R14, NONE, 0, slot + PageSlots.LIMIT);
-        stub.jumps.add(hot.jumpIf(ABOVE_EQUAL));
+        stub.jump = hot.jumpIf(ABOVE_EQUAL);
         hot.memory(0, true, false, simple ? 0x8b : 0x03, R12, R14, NONE, 0, slot + PageSlots.DISTANCE);
     }
 
@@ -94,11 +94,11 @@ final class MemoryAccess {
         hot.memory(0, true, false, 0x2b, R12, R14, R13, 0, write ? SoftTlb.WRITE : SoftTlb.READ);
         if (alignment == BlockCode.Alignment.NATURAL) {
             hot.test(R12, ~(0xfff & -size));
-            stub.jumps.add(hot.jumpIf(NOT_EQUAL));
+            stub.jump = hot.jumpIf(NOT_EQUAL);
         } else {
             hot.registers(0, true, false, 0x81, COMPARE, R12);
             hot.four(4096 - size);
-            stub.jumps.add(hot.jumpIf(ABOVE));
+            stub.jump = hot.jumpIf(ABOVE);
         }
         if (simple) {
             hot.memory(0, true, false, 0x8b, R12, R14, R13, 0, SoftTlb.DISTANCE);

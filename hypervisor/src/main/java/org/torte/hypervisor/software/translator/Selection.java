@@ -62,10 +62,12 @@ final class Selection {
     private static final Set<Operation> READ_FIRST = EnumSet.of(CMP, TEST, BT, MUL, IMUL1, DIV, IDIV, PUSH, CALL, JMP);
 
     private static final Way[] WAYS = new Way[Form.count()];
+    private static final boolean[] VECTORS = new boolean[Form.count()];
 
     static {
         for (int i = 0; i < WAYS.length; i++) {
             WAYS[i] = way(Form.of(i));
+            VECTORS[i] = uses(Form.of(i), Operand.Kind.XMM);
         }
     }
 
@@ -134,7 +136,7 @@ final class Selection {
 
     /** Whether it has XMM registers as operands. */
     static boolean usesVectors(Form form) {
-        return uses(form, Operand.Kind.XMM);
+        return VECTORS[form.index()];
     }
 
     private static boolean uses(Form form, Operand.Kind kind) {

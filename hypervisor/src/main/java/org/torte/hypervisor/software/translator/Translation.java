@@ -76,7 +76,8 @@ public final class Translation {
 
     /** The instruction that code at a site was left for, or null if the site does not say; nobody changes it. */
     public @Nullable Instruction instruction(Site site) {
-        return site.kind == Site.INTERPRET ? interpreted[(int) site.target] : null;
+        int index = (int) site.target;
+        return site.kind == Site.INTERPRET && index < interpreted.length ? interpreted[index] : null;
     }
 
     /** Makes every processor that comes to it leave: the guest's code has changed. Any thread. */

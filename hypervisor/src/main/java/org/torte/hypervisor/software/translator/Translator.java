@@ -33,6 +33,11 @@ public final class Translator implements AutoCloseable {
     private final Selection selection;
     private final Trampolines trampolines;
     private final MemorySegment entry;
+
+    // Where a block is written before it is copied into the code memory, used again and again.
+    private final Assembler hot = new Assembler();
+    private final Assembler cold = new Assembler();
+
     private final int hotStart;
     private final int coldStart;
     private final List<StateArea> areas = new ArrayList<>();
@@ -60,7 +65,7 @@ public final class Translator implements AutoCloseable {
         Assembler assembler = new Assembler();
         assembler.begin(0);
         trampolines = new Trampolines(assembler, host.avx());
-        memory.write(0, assembler.bytes());
+        assembler.writeTo(memory);
         entry = MemorySegment.ofAddress(memory.address(trampolines.entry));
         hotStart = assembler.length() + 15 & -16;
         coldStart = memory.size() / 16 * 9 & -4096;
@@ -114,19 +119,19 @@ public final class Translator implements AutoCloseable {
         if (block.size() == 0 || block.size() == 1 && block.ways[0] == Selection.Way.INTERPRETED) {
             return null;
         }
-        BlockTranslator translator = new BlockTranslator(trampolines, block, count, profile, groups);
-        translator.translate(hotEnd, coldEnd);
-        byte[] hot = translator.hotCode();
-        byte[] cold = translator.coldCode();
-        memory.write(hotEnd, hot);
-        memory.write(coldEnd, cold);
+        hot.begin(hotEnd);
+        cold.begin(coldEnd);
+        BlockTranslator translator = new BlockTranslator(trampolines, hot, cold, block, count, profile, groups);
+        translator.translate();
+        hot.writeTo(memory);
+        cold.writeTo(memory);
         Translation made = new Translation(
                 this,
                 rip,
                 next,
                 epoch,
                 hotEnd,
-                hot.length,
+                hot.length(),
                 translator.chained,
                 translator.entry,
                 translator.entryByState,
@@ -136,8 +141,8 @@ public final class Translator implements AutoCloseable {
                 block.usesX87(),
                 profile.hot(),
                 block.interpreted());
-        hotEnd = hotEnd + hot.length + 15 & -16;
-        coldEnd += cold.length;
+        hotEnd = hotEnd + hot.length() + 15 & -16;
+        coldEnd += cold.length();
         groups = (groups + translator.groups()) % MemoryAccess.GROUPS;
         Translation[] all = translations;
         if (count == all.length) {
