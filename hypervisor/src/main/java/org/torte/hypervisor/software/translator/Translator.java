@@ -29,6 +29,9 @@ public final class Translator implements AutoCloseable {
     /** More than any block needs: 64 instructions, each below 200 bytes hot, with at most five stubs. */
     private static final int LARGEST_BLOCK = 64 << 10;
 
+    /** Most bytes that cold code takes at once. */
+    private static final int LARGEST_PIECE = 1 << 20;
+
     private final CodeMemory memory;
     private final Selection selection;
     private final Trampolines trampolines;
@@ -38,11 +41,14 @@ public final class Translator implements AutoCloseable {
     private final Assembler hot = new Assembler();
     private final Assembler cold = new Assembler();
 
+    // Hot code grows from the start of the memory; cold code gets pieces of it from the end, each filled upwards.
     private final int hotStart;
-    private final int coldStart;
+    private final int piece;
     private final List<StateArea> areas = new ArrayList<>();
     private int hotEnd;
+    private int coldPiece;
     private int coldEnd;
+    private long coldBytes;
     private volatile Translation[] translations = new Translation[1024];
     private int count;
 
@@ -68,9 +74,10 @@ public final class Translator implements AutoCloseable {
         assembler.writeTo(memory);
         entry = MemorySegment.ofAddress(memory.address(trampolines.entry));
         hotStart = assembler.length() + 15 & -16;
-        coldStart = memory.size() / 16 * 9 & -4096;
+        piece = Math.clamp(memory.size() >> 4, 2 * LARGEST_BLOCK, LARGEST_PIECE);
         hotEnd = hotStart;
-        coldEnd = coldStart;
+        coldPiece = memory.size() - piece;
+        coldEnd = coldPiece;
     }
 
     /** One with so many bytes for code, or null where the host has no executable memory or an unsuitable processor. */
@@ -111,7 +118,7 @@ public final class Translator implements AutoCloseable {
             IntPredicate decoded,
             Profile profile,
             @Nullable Translation next) {
-        if (hotEnd + LARGEST_BLOCK > coldStart || coldEnd + LARGEST_BLOCK > memory.size()) {
+        if (!findRoom()) {
             full = true;
             return null;
         }
@@ -143,6 +150,7 @@ public final class Translator implements AutoCloseable {
                 block.interpreted());
         hotEnd = hotEnd + hot.length() + 15 & -16;
         coldEnd += cold.length();
+        coldBytes += cold.length();
         groups = (groups + translator.groups()) % MemoryAccess.GROUPS;
         Translation[] all = translations;
         if (count == all.length) {
@@ -153,6 +161,15 @@ public final class Translator implements AutoCloseable {
         instructions += block.size();
         translated++;
         return made;
+    }
+
+    /** Whether there is room for the hot and the cold code of any block; takes a new piece for the latter where need be. */
+    private boolean findRoom() {
+        if (coldEnd + LARGEST_BLOCK > coldPiece + piece && hotEnd + LARGEST_BLOCK <= coldPiece - piece) {
+            coldPiece -= piece;
+            coldEnd = coldPiece;
+        }
+        return hotEnd + LARGEST_BLOCK <= coldPiece && coldEnd + LARGEST_BLOCK <= coldPiece + piece;
     }
 
     /** Whether a translation may still be entered. */
@@ -170,7 +187,9 @@ public final class Translator implements AutoCloseable {
         epoch++;
         full = false;
         hotEnd = hotStart;
-        coldEnd = coldStart;
+        coldPiece = memory.size() - piece;
+        coldEnd = coldPiece;
+        coldBytes = 0;
         count = 0;
         resets++;
         areas.forEach(StateArea::flushJumps);
@@ -272,7 +291,7 @@ public final class Translator implements AutoCloseable {
 
     /** Bytes of hot and cold code now. */
     public synchronized long codeBytes() {
-        return hotEnd - hotStart + coldEnd - coldStart;
+        return hotEnd - hotStart + coldBytes;
     }
 
     /** Gives the code memory back. No processor may run any more. */
