@@ -124,6 +124,15 @@ final class Segmentation {
 
     /** A null selector: unusable. */
     void setNull(int segment, int selector) {
+        setNull(cpu, segment, selector);
+    }
+
+    /** Makes SS null as IRET to this level does. */
+    static void setNullStack(Cpu cpu, int level) {
+        setNull(cpu, SS, level);
+    }
+
+    private static void setNull(Cpu cpu, int segment, int selector) {
         cpu.selector[segment] = selector & 0xffff;
         cpu.r[Cpu.BASE + segment] = 0;
         cpu.limit[segment] = 0;
@@ -207,12 +216,24 @@ final class Segmentation {
     /** After a return to less privilege, data segments that the new level may not use become null (SDM vol. 2, RET). */
     void dropPrivilegedData(int level) {
         for (int segment : new int[] {ES, DS, FS, GS}) {
-            int attributes = cpu.attributes[segment];
-            boolean conformingCode = (attributes & 0xc) == 0xc;
-            if ((attributes & Cpu.ATTRIBUTE_P) != 0 && !conformingCode && (attributes >> 5 & 3) < level) {
+            if (isPrivilegedData(cpu.attributes[segment], level)) {
                 setNull(segment, 0);
             }
         }
+    }
+
+    private static boolean isPrivilegedData(int attributes, int level) {
+        boolean conformingCode = (attributes & 0xc) == 0xc;
+        return (attributes & Cpu.ATTRIBUTE_P) != 0 && !conformingCode && (attributes >> 5 & 3) < level;
+    }
+
+    /** Whether a return to user mode makes a data segment null. */
+    static boolean hasPrivilegedData(Cpu cpu) {
+        int[] attributes = cpu.attributes;
+        return isPrivilegedData(attributes[ES], 3)
+                || isPrivilegedData(attributes[DS], 3)
+                || isPrivilegedData(attributes[FS], 3)
+                || isPrivilegedData(attributes[GS], 3);
     }
 
     // ---- system segments

@@ -88,6 +88,8 @@ final class TranslatedCode {
     private long sfmask;
     private long efer;
     private long cr4;
+    private long gdtBase;
+    private int gdtLimit;
 
     /** How often in a row a page was filled in for the code there, without progress. */
     private int fills;
@@ -212,11 +214,19 @@ final class TranslatedCode {
         system = cpu.systemFlags
                 | (cpu.cpl > cpu.iopl() ? StateArea.RESTRICTED : 0)
                 | (cpu.cpl > 0 ? StateArea.UNPRIVILEGED : 0)
-                | ((cpu.cr4 & Cpu.CR4_FSGSBASE) == 0 ? StateArea.NO_BASES : 0);
+                | ((cpu.cr4 & Cpu.CR4_FSGSBASE) == 0 ? StateArea.NO_BASES : 0)
+                | (cpu.nmiBlocked ? StateArea.NMI_BLOCKED : 0)
+                | (Segmentation.hasPrivilegedData(cpu) ? StateArea.PRIVILEGED_DATA : 0);
         in.setSystem(system);
         cpu.events.refresh();
         if (cpu.star != star || cpu.lstar != lstar || cpu.sfmask != sfmask || cpu.efer != efer || cpu.cr4 != cr4) {
             findCrossings();
+        }
+        if (cpu.gdtBase != gdtBase || cpu.gdtLimit != gdtLimit) {
+            gdtBase = cpu.gdtBase;
+            gdtLimit = cpu.gdtLimit;
+            // From an open area IRET is interpreted.
+            mmu.area(Mmu.Privilege.SUPERVISOR).setInterruptReturn(mmu.area(Mmu.Privilege.USER), gdtBase, gdtLimit);
         }
     }
 
@@ -235,9 +245,9 @@ final class TranslatedCode {
         user.setSystemCall(calls ? supervisor : null, lstar, selector, selector + 8, (int) sfmask);
         supervisor.setSystemReturn(
                 calls ? user : null, SystemCalls.returnSelector(cpu), SystemCalls.returnStackSelector(cpu));
-        boolean prevention = (cr4 & Cpu.CR4_SMAP) != 0;
-        supervisor.setUserAccess(prevention ? open : null, null);
-        open.setUserAccess(null, prevention ? supervisor : null);
+        // Without SMAP there is only one area for supervisors.
+        supervisor.setUserAccess((cr4 & Cpu.CR4_SMAP) != 0 ? open : supervisor, supervisor);
+        open.setUserAccess(open, supervisor);
     }
 
     private void store(long rip) {
@@ -295,8 +305,11 @@ final class TranslatedCode {
         if ((flags & StateArea.CROSSED) != 0) {
             int level = (flags & StateArea.UNPRIVILEGED) != 0 ? 3 : 0;
             SystemCalls.cross(cpu, area.selector(Cpu.CS), area.selector(Cpu.SS), level);
+            if ((flags & StateArea.NULL_STACK) != 0) {
+                Segmentation.setNullStack(cpu, 0);
+            }
         }
-        system = flags & ~(StateArea.CROSSED | StateArea.BASES_CHANGED);
+        system = flags & ~(StateArea.CROSSED | StateArea.BASES_CHANGED | StateArea.NULL_STACK);
         area.setSystem(system);
     }
 

@@ -36,7 +36,7 @@ final class InterpreterUnderTest implements AutoCloseable {
     private static final long SYSTEM_FRAME = 0x1_8000;
 
     /** Linear address of the descriptor tables, for the supervisor only. */
-    private static final long SYSTEM = 0x1ABC_D000L;
+    static final long SYSTEM = 0x1ABC_D000L;
 
     private static final int LDT_OFFSET = 0x800;
     private static final int MAX_STEPS = 4096;
@@ -127,17 +127,22 @@ final class InterpreterUnderTest implements AutoCloseable {
         for (int i = 0; i < 0x1000; i++) {
             memory.putByte(constants + i, AddressSpace.constant(i));
         }
-        descriptor(AddressSpace.FLAT_CODE_32, AddressSpace.FLAT_CODE_32_DESCRIPTOR);
-        descriptor(AddressSpace.FLAT_DATA, AddressSpace.FLAT_DATA_DESCRIPTOR);
-        descriptor(AddressSpace.FLAT_CODE_64, AddressSpace.FLAT_CODE_64_DESCRIPTOR);
-        descriptor(AddressSpace.PROCESSOR_NUMBER, AddressSpace.PROCESSOR_NUMBER_DESCRIPTOR);
+        putDescriptors();
         for (int i = 0; i < AddressSpace.LDT.size(); i++) {
             memory.putLong(
                     SYSTEM_FRAME + LDT_OFFSET + 8L * i, AddressSpace.LDT.get(i).descriptor());
         }
     }
 
-    private void descriptor(int selector, long descriptor) {
+    /** Makes the descriptors of the global table what they were. */
+    void putDescriptors() {
+        descriptor(AddressSpace.FLAT_CODE_32, AddressSpace.FLAT_CODE_32_DESCRIPTOR);
+        descriptor(AddressSpace.FLAT_DATA, AddressSpace.FLAT_DATA_DESCRIPTOR);
+        descriptor(AddressSpace.FLAT_CODE_64, AddressSpace.FLAT_CODE_64_DESCRIPTOR);
+        descriptor(AddressSpace.PROCESSOR_NUMBER, AddressSpace.PROCESSOR_NUMBER_DESCRIPTOR);
+    }
+
+    void descriptor(int selector, long descriptor) {
         memory.putLong(SYSTEM_FRAME + (selector & ~7), descriptor);
     }
 

@@ -11,8 +11,8 @@ import org.torte.hypervisor.oracle.AddressSpace;
 
 /**
  * Runs random programs of user code with system calls, and of the kernel that answers them, translated and interpreted:
- * SYSCALL, SYSRET and IRET with all kinds of flags, SWAPGS and the bases of FS and GS, STAC and CLAC around accesses under
- * SMAP, STI and CLI, registers that change what SYSCALL does. In half of the programs an interrupt waits from the start; the
+ * SYSCALL, SYSRET and IRET with all kinds of flags, selectors and descriptors, SWAPGS and the bases of FS and GS, STAC and CLAC around accesses under
+ * SMAP or without it, STI and CLI, registers that change what SYSCALL does. In half of the programs an interrupt waits from the start; the
  * place where it could be taken must be the same. What is compared is everything at the fault that ends a program.
  */
 final class PrivilegeSequences implements AutoCloseable {
@@ -21,6 +21,14 @@ final class PrivilegeSequences implements AutoCloseable {
     private static final int PAGE = 0x1000;
     private static final int STAR = 0xc000_0081, SFMASK = 0xc000_0084, FS_BASE = 0xc000_0100;
     private static final int ARITHMETIC = 0x8d5;
+
+    /** Flat segments of the kernel, and what their descriptors are. */
+    private static final int KERNEL_CODE = 0x10, KERNEL_STACK = 0x18;
+
+    private static final long KERNEL_CODE_DESCRIPTOR = 0x00af_9b00_0000_ffffL;
+    private static final long KERNEL_STACK_DESCRIPTOR = 0x00cf_9300_0000_ffffL;
+
+    private static final int DESCRIPTORS_LIMIT = 0x7f;
 
     /** Where a handler keeps what SYSCALL gave it: r12, r13 and r15 are not among them. */
     private static final int[] REGISTERS = {0, 1, 2, 3, 5, 6, 7, 8, 9, 10, 11, 14};
@@ -42,8 +50,8 @@ final class PrivilegeSequences implements AutoCloseable {
             long noExecute = Long.MIN_VALUE;
             machine.map(1, SequenceGenerator.COUNTER, COUNTER_FRAME, 1, noExecute | 0x67);
             machine.map(3, KERNEL, KERNEL_FRAME, 1, 0x63);
-            machine.map(3, KERNEL_DATA, KERNEL_DATA_FRAME, 1, noExecute | 0x63);
-            machine.cpu.cr4 |= Cpu.CR4_SMAP | Cpu.CR4_SMEP;
+            machine.map(3, KERNEL_DATA, KERNEL_DATA_FRAME, 2, noExecute | 0x63);
+            machine.cpu.cr4 |= Cpu.CR4_SMEP;
         }
     }
 
@@ -109,6 +117,8 @@ final class PrivilegeSequences implements AutoCloseable {
                     String[] forbidden = {"0f01f8", "fb", "fa", "0f01cb", "480f07", "0f30"};
                     if (random.nextInt(8) == 0) {
                         code.hex(forbidden[random.nextInt(forbidden.length)]);
+                    } else if (random.nextInt(4) == 0) {
+                        interruptReturn(code, random, "6a33", "6a2b"); // not from here by code, but possible
                     }
                 }
                 default -> plain(code, random);
@@ -128,7 +138,7 @@ final class PrivilegeSequences implements AutoCloseable {
         code.hex("4989e548c7c4").int32(KERNEL_DATA + PAGE / 2); // mov r13, rsp; mov rsp, ...
         code.hex("4989cc4d89df"); // mov r12, rcx; mov r15, r11
         for (int i = random.nextInt(10); i > 0; i--) {
-            switch (random.nextInt(14)) {
+            switch (random.nextInt(18)) {
                 case 0 -> code.hex("fb"); // sti
                 case 1 -> code.hex("fa"); // cli
                 case 2 -> code.hex("fb90fa"); // sti; nop; cli
@@ -151,6 +161,25 @@ final class PrivilegeSequences implements AutoCloseable {
                         code.hex("68").int32(flags(random)).hex("9d"); // push ...; popf
                     }
                 }
+                case 11, 12 -> {
+                    if (random.nextInt(8) == 0) {
+                        // The frame is across pages perhaps.
+                        code.hex("48c7c4").int32(KERNEL_DATA + PAGE + 8 + random.nextInt(60)); // mov rsp, ...
+                    }
+                    interruptReturn(code, random, "6a10", random.nextBoolean() ? "6a18" : "6a00");
+                    code.hex("48c7c4").int32(KERNEL_DATA + PAGE / 2);
+                }
+                case 13 -> {
+                    if (random.nextInt(4) == 0) {
+                        changeDescriptor(code, random);
+                    }
+                }
+                case 14 -> {
+                    if (random.nextInt(4) == 0) {
+                        int selector = new int[] {0, KERNEL_STACK, AddressSpace.FLAT_DATA}[random.nextInt(3)];
+                        code.hex("b8").int32(selector).hex(random.nextBoolean() ? "8ed8" : "8ec0"); // to DS or ES
+                    }
+                }
                 default -> plain(code, random);
             }
         }
@@ -163,13 +192,43 @@ final class PrivilegeSequences implements AutoCloseable {
         if (random.nextInt(40) == 0) {
             code.hex("49bc").int32(0).int32(random.nextInt()); // mov r12, ...
         }
-        if (random.nextInt(4) == 0) {
+        if (random.nextBoolean()) {
             code.hex("6a2b415541576a33415448cf"); // push 2b, r13, r15, 33, r12; iretq
         } else {
             code.hex("4c89e14d89fb4c89ec480f07"); // mov rcx, r12; mov r11, r15; mov rsp, r13; sysretq
         }
         code.hex("0f0b");
         return code.bytes();
+    }
+
+    /** IRET to what follows it, mostly; with these instructions that push the selectors of CS and SS, mostly. */
+    private static void interruptReturn(LitmusProgram.Code code, Random random, String codeSelector, String stack) {
+        String[] selectors = {"6a00", "6a03", "6a10", "6a13", "6a14", "6a18", "6a1b", "6a23", "6a2b", "6a33", "6a7b"};
+        boolean usual = random.nextInt(4) != 0;
+        code.hex(usual ? stack : selectors[random.nextInt(selectors.length)]);
+        code.hex(usual || random.nextBoolean() ? "54" : hex(0x50 | random.nextInt(8))); // push rsp or another
+        switch (random.nextInt(3)) {
+            case 0 -> code.hex("9c");
+            case 1 -> code.hex("68").int32(random.nextInt() & (ARITHMETIC | 0x25_4600) | 2);
+            default -> code.hex("68").int32(flags(random));
+        }
+        code.hex(usual || random.nextBoolean() ? codeSelector : selectors[random.nextInt(selectors.length)]);
+        boolean behind = usual || random.nextBoolean();
+        code.hex("488d05").int32(3).hex(behind ? "50" : hex(0x50 | random.nextInt(8))); // lea rax, [rip + 3]; push
+        code.hex("48cf");
+    }
+
+    /** Another type, level or limit of a segment, which then is loaded perhaps. */
+    private static void changeDescriptor(LitmusProgram.Code code, Random random) {
+        int[] selectors = {KERNEL_CODE, KERNEL_STACK, AddressSpace.FLAT_DATA, AddressSpace.FLAT_CODE_64};
+        int[][] bytes = {{0x9a, 0x9b, 0x93, 0xf3, 0xfb, 0xfa, 0x92, 0x9f, 0x1b, 0x8b}, {0xaf, 0xcf, 0xef, 0x2f, 0xa0}};
+        int at = random.nextInt(8) == 0 ? random.nextInt(8) : 5 + random.nextInt(2);
+        int[] values = bytes[at & 1 ^ 1];
+        int value = random.nextInt(8) == 0 ? random.nextInt(256) : values[random.nextInt(values.length)];
+        int selector = selectors[random.nextInt(selectors.length)] & ~7;
+        code.hex("c60425")
+                .int32((int) InterpreterUnderTest.SYSTEM + selector + at)
+                .hex(hex(value));
     }
 
     /** What RFLAGS may become: seldom with more than arithmetic flags, IF, DF and ID. */
@@ -266,7 +325,10 @@ final class PrivilegeSequences implements AutoCloseable {
         MemorySegment ram = machine.memory.segment();
         ram.asSlice(InterpreterUnderTest.DATA_FRAME, (long) AddressSpace.DATA_PAGES * PAGE)
                 .fill((byte) random.nextInt());
-        ram.asSlice(KERNEL_DATA_FRAME, PAGE).fill((byte) random.nextInt());
+        ram.asSlice(KERNEL_DATA_FRAME, 2 * PAGE).fill((byte) random.nextInt());
+        machine.putDescriptors();
+        machine.descriptor(KERNEL_CODE, KERNEL_CODE_DESCRIPTOR);
+        machine.descriptor(KERNEL_STACK, KERNEL_STACK_DESCRIPTOR);
         machine.memory.putInt(COUNTER_FRAME, 1 + random.nextInt(6));
         Cpu cpu = machine.cpu;
         cpu.interruptShadow = false;
@@ -275,6 +337,13 @@ final class PrivilegeSequences implements AutoCloseable {
         machine.interpreter.instructions = 0;
         cpu.cr0 = random.nextBoolean() ? cpu.cr0 | Cpu.CR0_AM : cpu.cr0 & ~Cpu.CR0_AM;
         machine.enterLongUserMode();
+        long cr4 = random.nextInt(8) == 0 ? cpu.cr4 & ~Cpu.CR4_SMAP : cpu.cr4 | Cpu.CR4_SMAP;
+        if (cpu.cr4 != cr4) {
+            cpu.cr4 = cr4;
+            cpu.mmu.flush();
+        }
+        cpu.gdtLimit = random.nextInt(16) == 0 ? random.nextInt(DESCRIPTORS_LIMIT) : DESCRIPTORS_LIMIT;
+        cpu.setNmiBlocked(random.nextInt(8) == 0);
         cpu.cr2 = 0; // programs that were given up may have left different ones
         cpu.star = 0x0023_0010_0000_0000L;
         cpu.lstar = KERNEL;
@@ -345,10 +414,10 @@ final class PrivilegeSequences implements AutoCloseable {
         if (ended && a.alu.flags() != b.alu.flags() || a.systemFlags != b.systemFlags) {
             return "flags %x instead of %x at %x".formatted(b.flags(), a.flags(), a.rip);
         }
-        long[] some = {a.cpl, a.mode, a.kernelGsBase, a.star, a.sfmask, a.pendingTrap, a.cr2};
-        long[] others = {b.cpl, b.mode, b.kernelGsBase, b.star, b.sfmask, b.pendingTrap, b.cr2};
+        long[] some = {a.cpl, a.mode, a.kernelGsBase, a.star, a.sfmask, a.pendingTrap, a.cr2, a.nmiBlocked ? 1 : 0};
+        long[] others = {b.cpl, b.mode, b.kernelGsBase, b.star, b.sfmask, b.pendingTrap, b.cr2, b.nmiBlocked ? 1 : 0};
         if (!Arrays.equals(some, others)) {
-            return "level, mode, base, star, mask, trap, cr2 %s instead of %s at %x"
+            return "level, mode, base, star, mask, trap, cr2, nmi %s instead of %s at %x"
                     .formatted(Arrays.toString(others), Arrays.toString(some), a.rip);
         }
         if (!Arrays.equals(a.selector, b.selector)

@@ -9,14 +9,15 @@ import org.torte.hypervisor.x86.Instruction;
  * r13 too and leaves the flags alone unless there is a segment base or a bit offset to add.
  *
  * @param segment FS = 4, GS = 5, or anything else for those whose base is 0
- * @param base general register, or {@link Assembler#NONE}
+ * @param base general register, {@link Assembler#NONE}, or {@link #STATE} for what the word of the state says to which the
+ *     displacement leads
  * @param index likewise
  * @param narrow whether it has 32 bits
  * @param bits a general register whose bit offset is added in whole operands (BT and its like), or NONE
  * @param bitSize bytes of such an operand
  */
 record Address(int segment, int base, int index, int scale, long displacement, boolean narrow, int bits, int bitSize) {
-    private static final int FS = 4, GS = 5;
+    private static final int FS = 4, GS = 5, STATE = -2;
 
     Address(int segment, int base, int index, int scale, long displacement, boolean narrow) {
         this(segment, base, index, scale, displacement, narrow, NONE, 0);
@@ -42,9 +43,14 @@ record Address(int segment, int base, int index, int scale, long displacement, b
         return new Address(Instruction.NO_SEGMENT, RSP, NONE, 0, displacement, false);
     }
 
+    /** What a word of the state says. */
+    static Address inState(int word) {
+        return new Address(Instruction.NO_SEGMENT, STATE, NONE, 0, word, false);
+    }
+
     /** Whether it is a register that the host has too, and perhaps a displacement. */
     boolean isPlain() {
-        return base != NONE
+        return base >= 0
                 && !Registers.inMemory(base)
                 && index == NONE
                 && !narrow
@@ -66,6 +72,8 @@ record Address(int segment, int base, int index, int scale, long displacement, b
     void emit(Assembler code) {
         if (isConstant()) {
             code.constant(R12, constant());
+        } else if (base == STATE) {
+            code.load(R12, R14, (int) displacement);
         } else {
             emitInto(code, R12);
         }

@@ -25,6 +25,7 @@ final class BlockTranslator {
     private final StackInstructions stack;
     private final SystemState system;
     private final PrivilegeInstructions privileges;
+    private final InterruptReturn interrupts;
     private final RepeatedStrings strings;
     private final X87Instructions x87;
     private final Branches branches;
@@ -62,6 +63,7 @@ final class BlockTranslator {
         stack = new StackInstructions(code);
         system = new SystemState(code);
         privileges = new PrivilegeInstructions(code, trampolines.crossings);
+        interrupts = new InterruptReturn(code, trampolines.crossings);
         strings = new RepeatedStrings(code);
         x87 = new X87Instructions(code);
         branches = new Branches(code);
@@ -188,6 +190,7 @@ final class BlockTranslator {
             case SET_INTERRUPTS -> privileges.setInterrupts(behind(), last);
             case SYSTEM_CALL -> privileges.systemCall(behind());
             case SYSTEM_RETURN -> privileges.systemReturn();
+            case INTERRUPT_RETURN -> interrupts.emit();
             case USER_ACCESS -> privileges.userAccess(in, last);
             case SWAP_BASES -> privileges.swapBases(last);
             case BASE -> privileges.base(in, last);

@@ -29,7 +29,8 @@ final class GuestBlock implements CodeSource {
             Selection.Way.JUMP,
             Selection.Way.CONDITIONAL_JUMP,
             Selection.Way.SYSTEM_CALL,
-            Selection.Way.SYSTEM_RETURN);
+            Selection.Way.SYSTEM_RETURN,
+            Selection.Way.INTERRUPT_RETURN);
 
     /** Ways of which code says itself that the instruction has to be interpreted. */
     private static final Set<Selection.Way> MAY_BE_INTERPRETED = EnumSet.of(
@@ -40,6 +41,7 @@ final class GuestBlock implements CodeSource {
             Selection.Way.SET_INTERRUPTS,
             Selection.Way.SYSTEM_CALL,
             Selection.Way.SYSTEM_RETURN,
+            Selection.Way.INTERRUPT_RETURN,
             Selection.Way.USER_ACCESS,
             Selection.Way.SWAP_BASES,
             Selection.Way.BASE,
@@ -270,7 +272,7 @@ final class GuestBlock implements CodeSource {
             case CONDITIONAL_JUMP -> liveAt(target()) | liveAt(rip + length());
             case JUMP, CALL ->
                 last.memory || last.form.operand(0).kind() != Operand.Kind.RELATIVE ? Flags.ALL : liveAt(target());
-            case RETURN, INTERPRETED, SYSTEM_CALL, SYSTEM_RETURN -> Flags.ALL;
+            case RETURN, INTERPRETED, SYSTEM_CALL, SYSTEM_RETURN, INTERRUPT_RETURN -> Flags.ALL;
             default -> liveAt(rip + length());
         };
         for (int i = n - 1; i >= 0; i--) {

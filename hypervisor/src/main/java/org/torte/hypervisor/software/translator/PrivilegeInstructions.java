@@ -48,7 +48,7 @@ final class PrivilegeInstructions {
         hot.jump(crossings.systemReturn);
     }
 
-    /** STAC and CLAC, where SMAP is on and they change something. */
+    /** STAC and CLAC; kernels begin with CLAC each time they are entered, most of the time to no effect. */
     void userAccess(Instruction in, boolean last) {
         boolean open = in.form.operation() == Operation.STAC;
         code.spillFlags();

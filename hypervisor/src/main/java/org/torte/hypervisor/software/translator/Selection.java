@@ -36,6 +36,7 @@ final class Selection {
         SET_INTERRUPTS,
         SYSTEM_CALL,
         SYSTEM_RETURN,
+        INTERRUPT_RETURN,
         USER_ACCESS,
         SWAP_BASES,
         BASE,
@@ -127,6 +128,7 @@ final class Selection {
             case STI -> Way.SET_INTERRUPTS;
             case SYSCALL -> Way.SYSTEM_CALL;
             case SYSRET -> Way.SYSTEM_RETURN;
+            case IRET -> Way.INTERRUPT_RETURN;
             case STAC, CLAC -> Way.USER_ACCESS;
             case SWAPGS -> Way.SWAP_BASES;
             case RDFSBASE, RDGSBASE, WRFSBASE, WRGSBASE -> Way.BASE;
@@ -156,7 +158,7 @@ final class Selection {
             case POP -> in.operandSize == 8 && !in.memory;
             case LEAVE, PUSH_FLAGS, CALL, RETURN, JUMP, CONDITIONAL_JUMP -> in.operandSize == 8;
             case CLEAR_FLAG, SET_INTERRUPTS, SYSTEM_CALL, USER_ACCESS, SWAP_BASES -> true;
-            case SYSTEM_RETURN -> in.operandSize == 8;
+            case SYSTEM_RETURN, INTERRUPT_RETURN -> in.operandSize == 8;
             case BASE -> !in.memory;
             case MOVE_SELECTOR -> !in.memory && in.reg <= 5;
             case BIT_STRING -> in.addressSize == 8;

@@ -16,6 +16,9 @@ import org.jspecify.annotations.Nullable;
  * point to another one ({@link Crossings}).
  *
  * <pre>
+ *   -776  what IRET pops: RSP, -768 RFLAGS, -760 CS and SS (two bytes each), -752 RIP
+ *   -744  address of a segment's descriptor  -736  the last place in the global table for one  -728  address of that table
+ *   -720  the area of user mode
  *   -712  how often pages may be found in the soft TLB's second way (4 bytes)
  *   -704  for each chunk of slots 0 while none is used
  *   -640  base of GS that SWAPGS brings      -632  address of an int, 0 while no event is pending
@@ -28,7 +31,7 @@ import org.jspecify.annotations.Nullable;
  *   -536  its opcode, and X87_EXECUTED     -532  the segment of its operand plus 1
  *   -528  the address of the X87Image
  *   -512  XMM0 to XMM15
- *   -256  flags outside the arithmetic ones, and RESTRICTED to BASES_CHANGED     -248  selectors of ES to GS, two bytes each
+ *   -256  flags outside the arithmetic ones, and RESTRICTED to NULL_STACK     -248  selectors of ES to GS, two bytes each
  *   -224  RAX to R15
  *    -96  budget        instructions until the code must leave
  *    -88  flags         OF in bit 0, the low byte of RFLAGS above it
@@ -55,6 +58,8 @@ public final class StateArea {
     static final int SYSCALL_TO = -616, SYSRET_TO = -608, STAC_TO = -600, CLAC_TO = -592;
     static final int SYSCALL_TARGET = -584, NEW_SELECTORS = -576, KEPT_SYSTEM = -568, KEPT_FLAGS = -564;
     static final int USED_SLOTS = -704, FINDS_LEFT = -712;
+    static final int USER = -720, DESCRIPTORS = -728, DESCRIPTORS_END = -736, DESCRIPTOR = -744;
+    static final int RETURN_TO = -752, RETURN_CODE = -760, RETURN_FLAGS = -768, RETURN_STACK = -776;
     static final int X87 = -560,
             X87_CODE = -552,
             X87_DATA = -544,
@@ -76,14 +81,24 @@ public final class StateArea {
     /** Beside the system flags: the instructions that access the bases of FS and GS do not exist. */
     public static final int NO_BASES = 1 << 29;
 
-    /** Beside the system flags: code has executed SYSCALL or SYSRET, so that CS and SS are the selectors here, flat. */
+    /** Beside the system flags: code has executed SYSCALL, SYSRET or IRET, so that CS and SS are the selectors here, flat. */
     public static final int CROSSED = 1 << 28;
 
     /** Beside the system flags: code has changed bases of FS or GS. */
     public static final int BASES_CHANGED = 1 << 27;
 
+    /** Beside the system flags: the next IRET lets NMIs through again. */
+    public static final int NMI_BLOCKED = 1 << 26;
+
+    /** Beside the system flags: IRET to user mode takes away a data segment. */
+    public static final int PRIVILEGED_DATA = 1 << 25;
+
+    /** Beside {@link #CROSSED}: SS is null instead. */
+    public static final int NULL_STACK = 1 << 24;
+
     /** All that is beside the system flags. */
-    static final int BESIDE = RESTRICTED | UNPRIVILEGED | NO_BASES | CROSSED | BASES_CHANGED;
+    static final int BESIDE =
+            RESTRICTED | UNPRIVILEGED | NO_BASES | CROSSED | BASES_CHANGED | NMI_BLOCKED | PRIVILEGED_DATA | NULL_STACK;
 
     private static final int RF = 0x1_0000;
     private static final int AREAS = 3;
@@ -236,10 +251,17 @@ public final class StateArea {
         put(NEW_SELECTORS, codeSelector | (long) stackSelector << 16);
     }
 
-    /** Lets code execute STAC and CLAC by itself; null to have them interpreted. */
-    public void setUserAccess(@Nullable StateArea open, @Nullable StateArea closed) {
-        put(STAC_TO, open == null ? 0 : open.address());
-        put(CLAC_TO, closed == null ? 0 : closed.address());
+    /** Lets code execute IRET by itself. */
+    public void setInterruptReturn(StateArea user, long descriptors, int limit) {
+        put(USER, user.address());
+        put(DESCRIPTORS, descriptors);
+        put(DESCRIPTORS_END, (limit & 0xffff_ffffL) - 7);
+    }
+
+    /** Lets code execute STAC and CLAC by itself, and says where they lead, which may be here. */
+    public void setUserAccess(StateArea open, StateArea closed) {
+        put(STAC_TO, open.address());
+        put(CLAC_TO, closed.address());
     }
 
     /** Whether an STI has just led to this instruction pointer, so that no event may come before the instruction there. */

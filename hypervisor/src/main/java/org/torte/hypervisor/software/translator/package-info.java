@@ -17,7 +17,7 @@
  * misaligned LOCK and aligned SSE operands, divisions that might fault, returns and indirect jumps to places unknown.
  * Every check comes before the first architectural change of its instruction; the cold stub knows the instruction.
  *
- * <p><b>Privilege.</b> SYSCALL, SYSRET, STAC and CLAC go on with the state of another privilege, SWAPGS, STI, CLI and what
+ * <p><b>Privilege.</b> SYSCALL, SYSRET, IRET, STAC and CLAC go on with the state of another privilege, SWAPGS, STI, CLI and what
  * accesses the bases of FS and GS change the state, and the processor hears of all that when code is left. They do so only
  * in the usual case; faults, flags that need a closer look, and events that wait for interrupts to be on, have them interpreted.
  *
