@@ -139,6 +139,10 @@ final class LitmusProgram {
             return bytes.toByteArray();
         }
 
+        Code int64(long value) {
+            return int32((int) value).int32((int) (value >>> 32));
+        }
+
         Code int32(int value) {
             for (int i = 0; i < 32; i += 8) {
                 bytes.write(value >>> i);

@@ -23,7 +23,7 @@ final class TranslatorProof {
 
     /**
      * {@code oracle SEED SINGLES SEQUENCES}, {@code sequences SEED PROGRAMS}, {@code privileges SEED PROGRAMS}, {@code
-     * kernel NAME PROCESSORS}, {@code hammer PROCESSORS ROUNDS}, {@code slots}, {@code
+     * paging SEED PROGRAMS}, {@code kernel NAME PROCESSORS}, {@code hammer PROCESSORS ROUNDS}, {@code slots}, {@code
      * straddlers}, {@code litmus ITERATIONS} for a fifth of the litmus tests, or {@code litmus ITERATIONS all}.
      */
     public static void main(String[] args) throws IOException {
@@ -33,6 +33,8 @@ final class TranslatorProof {
             sequences(Long.parseLong(args[1]), Long.parseLong(args[2]));
         } else if (args[0].equals("privileges")) {
             privileges(Long.parseLong(args[1]), Long.parseLong(args[2]));
+        } else if (args[0].equals("paging")) {
+            paging(Long.parseLong(args[1]), Long.parseLong(args[2]));
         } else if (args[0].equals("hammer")) {
             LockHammer.run(Integer.parseInt(args[1]), Integer.parseInt(args[2]), TranslatorMode.ONLY)
                     .forEach(System.out::println);
@@ -118,6 +120,27 @@ final class TranslatorProof {
             }
             if (seldom.translatedInstructions() < seldom.programs) {
                 System.out.println("only " + seldom.translatedInstructions() + " instructions were translated");
+            }
+        }
+    }
+
+    private static void paging(long seed, long programs) {
+        Random random = new Random(seed);
+        int different = 0;
+        try (PagingSequences run = new PagingSequences()) {
+            while (run.programs < programs && different < 20) {
+                String difference = run.run(random.nextLong());
+                if (difference != null) {
+                    different++;
+                    System.out.println(difference);
+                }
+                if (run.programs % 10_000 == 0 || run.programs == programs) {
+                    System.out.println(run.programs + " programs, " + run.exceptions + " exceptions, " + run.endless
+                            + " endless, " + run.translatedInstructions() + " instructions translated");
+                }
+            }
+            if (run.translatedInstructions() < run.programs) {
+                System.out.println("only " + run.translatedInstructions() + " instructions were translated");
             }
         }
     }

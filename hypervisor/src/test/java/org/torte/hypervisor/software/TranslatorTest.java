@@ -69,6 +69,25 @@ class TranslatorTest {
                 .doesNotContain("seed ", "only ");
     }
 
+    @Test
+    void translatedKernelsChangePageTablesAsInterpretedOnesDo() throws Exception {
+        paging(300);
+    }
+
+    @Tag("long")
+    @Test
+    void millionsOfTranslatedKernelsChangePageTablesAsInterpretedOnesDo() throws Exception {
+        paging(1_000_000);
+    }
+
+    private static void paging(int programs) throws Exception {
+        System.out.println("repeat with -Dtorte.seed=" + SEED);
+        assertThat(child("paging", Long.toString(SEED), Integer.toString(programs)))
+                .as("seed " + SEED)
+                .endsWith(TranslatorProof.DONE)
+                .doesNotContain("seed ", "only ");
+    }
+
     @ParameterizedTest
     @CsvSource({"paging,1", "long,1", "access,1", "registers,1"})
     void aKernelDoesNotNoticeThatItIsTranslated(String name, String processors) throws Exception {
