@@ -110,7 +110,7 @@ final class SequenceGenerator {
         relatives.clear();
         int length = 5 + random.nextInt(random.nextInt(4) == 0 ? 196 : 40);
         while (items.size() < length - 1) {
-            switch (random.nextInt(31)) {
+            switch (random.nextInt(32)) {
                 case 0, 1 -> branch(0x0f, 0x80 | random.nextInt(16));
                 case 2 -> branch(0xe9);
                 case 3 -> loop();
@@ -123,6 +123,7 @@ final class SequenceGenerator {
                 case 11 -> edges();
                 case 12 -> x87();
                 case 13 -> high();
+                case 14 -> pushes();
                 default -> any();
             }
         }
@@ -253,6 +254,66 @@ final class SequenceGenerator {
         add(at + 4, 0xe9, 0, 0, 0, 0);
         move();
         add(-1, 0xc3);
+    }
+
+    /**
+     * Registers and constants that are pushed, and popped again perhaps, with a return behind: within a page, across pages, and
+     * where it faults on the way.
+     */
+    private void pushes() {
+        if (random.nextInt(3) != 0) {
+            long[] pages = {
+                AddressSpace.DATA,
+                AddressSpace.DATA + 0x1000,
+                AddressSpace.DATA + 0x1800,
+                AddressSpace.CONSTANTS,
+                AddressSpace.CONSTANTS + 0x1000
+            };
+            int at = (int) pages[random.nextInt(pages.length)] + (random.nextInt(16) - 8) * 8;
+            add(
+                    -1,
+                    0x48,
+                    0xc7,
+                    0xc4,
+                    at + (random.nextInt(4) == 0 ? random.nextInt(8) : 0),
+                    at >> 8,
+                    at >> 16,
+                    at >> 24);
+        }
+        int count = 1 + random.nextInt(8);
+        int at = items.size();
+        boolean function = random.nextBoolean();
+        if (function) {
+            // Called until the counter is used up.
+            add(at + 4, 0xe8, 0, 0, 0, 0);
+            absolute(new int[] {0xff, 0x0c, 0x25}, COUNTER);
+            add(at, 0x0f, 0x8f, 0, 0, 0, 0);
+            add(at + 6 + 2 * count, 0xe9, 0, 0, 0, 0);
+        }
+        for (int i = 0; i < count; i++) {
+            switch (random.nextInt(8)) {
+                case 0 -> add(-1, 0x6a, random.nextInt(256));
+                case 1 -> add(-1, 0x68, random.nextInt(), random.nextInt(), random.nextInt(), random.nextInt());
+                default -> add(-1, 0x40 | random.nextInt(2), 0x50 | random.nextInt(8));
+            }
+        }
+        if (function) {
+            add(-1, random.nextBoolean() ? 0x39 : 0x89, 0xc0 | random.nextInt(4) << 3 | random.nextInt(4)); // CMP, MOV
+        }
+        if (function || random.nextBoolean()) {
+            for (int i = 0; i < count; i++) {
+                int register = random.nextInt(32) == 0 ? 4 : random.nextInt(8);
+                int rex = 0x40 | random.nextInt(2);
+                add(-1, rex, 0x58 | (rex == 0x40 && register == 4 && random.nextInt(8) != 0 ? 5 : register));
+            }
+        }
+        if (function) {
+            if (random.nextInt(4) == 0) {
+                add(-1, 0xc2, 8 * random.nextInt(3), 0);
+            } else {
+                add(-1, 0xc3);
+            }
+        }
     }
 
     /** A move of a constant, which stores may change. */
