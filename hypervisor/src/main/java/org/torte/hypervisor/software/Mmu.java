@@ -29,7 +29,7 @@ final class Mmu {
     static final long INVALID = -1;
 
     private static final int ENTRIES = 4096;
-    private static final int JUMP_ENTRIES = 16384;
+    private static final int JUMP_ENTRIES = 32768;
     private static final long PAGE = -4096;
 
     /**
@@ -127,8 +127,10 @@ final class Mmu {
         /** Forgets what begins in the page of an address. */
         void clearPage(long address) {
             if (pages.mayContain(address)) {
-                for (int i = 0; i < JUMP_ENTRIES; i++) {
-                    if ((keys[i] & PAGE) == (address & PAGE)) {
+                long page = address & PAGE;
+                for (long rip = page; rip <= (page | ~PAGE); rip++) {
+                    int i = slot(rip);
+                    if (keys[i] == rip) {
                         keys[i] = NEVER;
                     }
                 }

@@ -107,7 +107,7 @@ public final class StateArea {
     /** No instruction pointer of the guest. */
     private static final long NOWHERE = Long.MIN_VALUE;
 
-    static final int JUMP_ENTRIES = 32768;
+    static final int JUMP_ENTRIES = 65536;
     private static final int JUMP_SHIFT = 4;
     private static final int LONGEST_INSTRUCTION = 15;
 
@@ -461,11 +461,11 @@ public final class StateArea {
 
     /** Drops the jumps to all code that may have bytes in the page of an address. */
     private void dropJumps(long address) {
-        long from = (address & -4096) - (LONGEST_INSTRUCTION - 1);
-        for (int slot = 0; slot < JUMP_ENTRIES; slot++) {
-            long key = memory.get(JAVA_LONG, BEFORE + JUMP_KEY + ((long) slot << JUMP_SHIFT));
-            if (Long.compareUnsigned(key - from, 4096 + LONGEST_INSTRUCTION - 1) < 0) {
-                dropJump(slot);
+        long page = address & -4096;
+        for (long rip = page - (LONGEST_INSTRUCTION - 1); rip != page + 4096; rip++) {
+            int entry = jumpEntry(rip);
+            if (memory.get(JAVA_LONG, BEFORE + JUMP_KEY + entry) == rip) {
+                dropJump(entry >> JUMP_SHIFT);
             }
         }
     }
