@@ -19,11 +19,13 @@ public record LastSteps(List<Run> runs, List<Integer> exceptions) {
     }
 
     /**
-     * Instructions that were executed one after the other.
+     * Instructions that were executed one after the other; those of translated code perhaps not all, and others since the run
+     * before.
      *
      * @param address the first one's offset in the code segment
      * @param length the number of bytes in which they begin
      * @param mode 16, 32 or 64
+     * @param translated whether it is where translated code was left
      */
-    public record Run(long address, int length, int mode) {}
+    public record Run(long address, int length, int mode, boolean translated) {}
 }

@@ -31,6 +31,11 @@ public interface Partition extends AutoCloseable {
         return Optional.empty();
     }
 
+    /** Why everything is interpreted although a translator was wanted, as the end of a sentence; else nothing. */
+    default Optional<String> translatorObstacle() {
+        return Optional.empty();
+    }
+
     /** A value of a port that does not stop the processor that writes it; closed it does again. */
     interface Doorbell extends AutoCloseable {
         /** Takes it back. A call for a write before that may still come. */

@@ -49,6 +49,25 @@ class GuestCrashTest {
                                 .containsPattern("(?s)mov eax,0xd0000000.*jmp eax.*=> 00000000d0000000"));
     }
 
+    @Test
+    void whereTranslatedCodeWasLeftIsInTheReport() throws IOException {
+        // Long mode with one page of 2 MiB at 0; then, until it is translated, l: inc rcx; cmp rcx, 100000; jne l; and
+        // a
+        // load from where no page is.
+        ExitReport end = run("c7050010200003202000 c7050020200003302000 c7050030200083000000 0f20e083c8200f22e0"
+                + "b8001020000f22d8 b9800000c00f320d000100000f30 0f20c00d000000800f22c0 0f01158e001000 ea760010000800"
+                + "31c9 48ffc1 4881f9a0860100 75f4 488b042500005000 ebfe"
+                + "0f0098001000 8d7426000000 000000000000 ffff0000009baf00");
+
+        assertThat(end)
+                .isInstanceOfSatisfying(
+                        ExitReport.Crashed.class,
+                        crash -> assertThat(crash.text())
+                                .contains("rcx 00000000000186a0")
+                                .contains("#PF, ")
+                                .containsPattern("(?s)translated code.*inc rcx.*jne.*=> 0000000000100084 +mov rax,"));
+    }
+
     /** Runs code as a multiboot kernel whose code begins at 0x100020. */
     private ExitReport run(String code) throws IOException {
         byte[] bytes = HexFormat.of().parseHex(code.replace(" ", ""));

@@ -22,6 +22,10 @@ final class GuestCode {
     private static final int BEFORE_BYTES = 40;
     private static final int AFTER = 4;
     private static final int EXECUTED = 24;
+    /** Of a block of translated code, which may have been left in the middle or gone round many times. */
+    private static final int LEFT = 6;
+
+    private static final String TRANSLATED = "   translated code, of which only the end is known:";
     private static final int MAX_LENGTH = 15;
 
     private static final long CR0_PG = 1L << 31;
@@ -63,17 +67,25 @@ final class GuestCode {
         long end = -1;
         for (LastSteps.Run run : runs) {
             long at = run.address();
-            gap(lines, end, at);
+            List<String> of = new ArrayList<>();
             while (at - run.address() < run.length()) {
                 Instruction instruction = decode(at, run.mode());
                 if (instruction == null) {
-                    lines.add(unreadable("  ", at));
+                    of.add(unreadable("  ", at));
                     break;
                 }
-                lines.add(line("  ", at, instruction, run.mode()));
+                of.add(line("  ", at, instruction, run.mode()));
                 begun = at;
                 at += instruction.length;
             }
+            if (run.translated()) {
+                lines.add("");
+                lines.add(TRANSLATED);
+                of = of.subList(Math.max(0, of.size() - LEFT), of.size());
+            } else {
+                gap(lines, end, run.address());
+            }
+            lines.addAll(of);
             end = at;
         }
         if (begun == state.rip) {

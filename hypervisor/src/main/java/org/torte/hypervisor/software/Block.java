@@ -19,7 +19,7 @@ final class Block {
     /** The bits of an address in a trace, which is enough for canonical ones. */
     static final long TRACE_ADDRESS = (1L << 48) - 1;
 
-    private static final int TRACE_LENGTH = 48, TRACE_MODE = 62;
+    private static final int TRACE_LENGTH = 48, TRACE_TRANSLATED = 61, TRACE_MODE = 62;
 
     /** Most instructions of one block. */
     static final int MAX_INSTRUCTIONS = 64;
@@ -126,11 +126,20 @@ final class Block {
         return address & TRACE_ADDRESS | (long) bytes << TRACE_LENGTH | (long) (mode & Cpu.MODE_SIZE) << TRACE_MODE;
     }
 
+    /** A run in translated 64-bit code, for {@link #run}. */
+    static long translatedTrace(long address, int bytes) {
+        return address & TRACE_ADDRESS
+                | (long) bytes << TRACE_LENGTH
+                | 1L << TRACE_TRANSLATED
+                | (long) Cpu.MODE_64 << TRACE_MODE;
+    }
+
     /** What {@link #trace} packed. */
     static LastSteps.Run run(long trace) {
         long address = trace << 64 - TRACE_LENGTH >> 64 - TRACE_LENGTH;
-        int length = (int) (trace >>> TRACE_LENGTH) & (1 << TRACE_MODE - TRACE_LENGTH) - 1;
-        return new LastSteps.Run(address, length, 16 << (int) (trace >>> TRACE_MODE));
+        int length = (int) (trace >>> TRACE_LENGTH) & (1 << TRACE_TRANSLATED - TRACE_LENGTH) - 1;
+        boolean translated = (trace >>> TRACE_TRANSLATED & 1) != 0;
+        return new LastSteps.Run(address, length, 16 << (int) (trace >>> TRACE_MODE), translated);
     }
 
     /**

@@ -126,6 +126,7 @@ final class Cpu implements CpuContext {
     final FpuState fpu = new FpuState();
     final Msrs msrs = new Msrs();
     final Events events = new Events();
+    final Trail trail = new Trail();
     final Breakpoints breakpoints = new Breakpoints(this);
     final Mmu mmu;
     final TimeStampCounter tsc;

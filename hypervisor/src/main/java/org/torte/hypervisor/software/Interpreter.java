@@ -2,18 +2,17 @@ package org.torte.hypervisor.software;
 
 import static org.torte.hypervisor.software.MicroOp.*;
 
-import java.util.ArrayList;
-import java.util.List;
 import org.jspecify.annotations.Nullable;
-import org.torte.hypervisor.LastSteps;
 
 /**
  * Executes blocks of micro-operations. The loop in {@link #execute} is what every guest instruction goes through: it
  * must stay below the 8000 bytes of bytecode above which HotSpot does not compile a method, so only frequent operations
  * are in it and the rest is in {@link #rare} and {@link Executor}.
  */
-final class Interpreter {
-    private static final int TRAIL = 32;
+final class Interpreter extends Interpretation {
+    /** Instructions after which {@link #execute} returns, so that somebody can see how many there are. */
+    private static final int SLICE = 1 << 22;
+
     private static final int LEFT = 0, TAKEN = 1, NEXT_BLOCK = 2, INDIRECT = 3;
 
     private final Cpu cpu;
@@ -21,19 +20,6 @@ final class Interpreter {
     private final Executor executor;
     private final BlockBuilder builder;
     private final @Nullable TranslatedCode translated;
-
-    /** Instructions executed so far; exact whenever the processor does not run. */
-    long instructions;
-
-    /** Blocks executed so far. */
-    long blocks;
-
-    /** The blocks entered last, each at its number modulo the size ({@link Block#run}). */
-    private final long[] trail = new long[TRAIL];
-
-    /** The fault that ended the last call of {@link #execute}, or null. */
-    @Nullable
-    GuestFault fault;
 
     /** With null for {@code translated} everything is interpreted. */
     Interpreter(Cpu cpu, Executor executor, BlockBuilder builder, @Nullable TranslatedCode translated) {
@@ -44,10 +30,7 @@ final class Interpreter {
         this.builder = builder;
     }
 
-    /**
-     * Executes from {@link Cpu#rip} until an event is due, an instruction asked for attention, or a fault came up, which
-     * is then in {@link #fault} with rip at the faulting instruction. With {@code single}, one instruction.
-     */
+    @Override
     @SuppressWarnings("ShortCircuitBoolean")
     void execute(boolean single) {
         Cpu cpu = this.cpu;
@@ -59,8 +42,8 @@ final class Interpreter {
         Block block = Block.NONE;
         int pc = 1;
         long count = 0;
-        long blockCount = blocks;
-        long[] trail = this.trail;
+        Trail trail = cpu.trail;
+        long[] runs = trail.runs;
         TranslatedCode translated = this.translated;
         long executedBefore = translated == null ? 0 : translated.executed;
         fault = null;
@@ -81,7 +64,7 @@ final class Interpreter {
             }
             while (true) {
                 long[] code = block.code;
-                trail[(int) blockCount & TRAIL - 1] = rip & Block.TRACE_ADDRESS | block.trace;
+                runs[(int) trail.count & Trail.SIZE - 1] = rip & Block.TRACE_ADDRESS | block.trace;
                 pc = 0;
                 int exit;
                 inner:
@@ -296,15 +279,16 @@ final class Interpreter {
                         count += block.instructions;
                     }
                     case INDIRECT -> count += block.instructions;
-                    default -> trail[(int) blockCount & TRAIL - 1] = block.trace(r[Cpu.START], block.starts[pc - 1]);
+                    default ->
+                        runs[(int) trail.count & Trail.SIZE - 1] = block.trace(r[Cpu.START], block.starts[pc - 1]);
                 }
-                blockCount++;
+                trail.count++;
                 r[Cpu.START] = rip;
                 block = Block.NONE;
                 pc = 1;
                 // Tests of what never changes in the loop are hidden from the JVM's compiler: of each it makes two
                 // loops.
-                if (single | events.due()) {
+                if (single | events.due() | count >= SLICE) {
                     cpu.rip = rip;
                     return;
                 }
@@ -342,7 +326,7 @@ final class Interpreter {
             count += block.instructionsBefore(pc - 1);
             if (block != Block.NONE) {
                 // The run ends with the instruction that faulted.
-                trail[(int) blockCount++ & TRAIL - 1] = block.trace(r[Cpu.START], block.starts[pc - 1] + 1);
+                runs[(int) trail.count++ & Trail.SIZE - 1] = block.trace(r[Cpu.START], block.starts[pc - 1] + 1);
             }
             if (f.nonCanonical && usesStack(block.code[pc - 1])) {
                 f.vector = GuestFault.SS;
@@ -350,20 +334,11 @@ final class Interpreter {
             fault = f;
         } finally {
             instructions += count;
-            blocks = blockCount;
+            interpreted += count;
             if (translated != null) {
                 instructions += translated.executed - executedBefore;
             }
         }
-    }
-
-    /** The runs of instructions executed last, oldest first. */
-    List<LastSteps.Run> lastRuns() {
-        List<LastSteps.Run> runs = new ArrayList<>();
-        for (long i = Math.max(0, blocks - TRAIL); i < blocks; i++) {
-            runs.add(Block.run(trail[(int) i & TRAIL - 1]));
-        }
-        return runs;
     }
 
     private static long address(long[] r, long u) {

@@ -24,6 +24,7 @@ final class SoftwarePartition implements Partition {
     private final InterruptRouter router = new InterruptRouter();
     private final Rendezvous rendezvous = new Rendezvous();
     private final List<SoftwareProcessor> processors = new ArrayList<>();
+    private final boolean translatorWanted;
     private final @Nullable Translator translator;
 
     SoftwarePartition(PartitionConfiguration configuration) {
@@ -33,8 +34,8 @@ final class SoftwarePartition implements Partition {
                 addressBits == 0 ? 36 : Math.min(addressBits, 52),
                 configuration.handler(),
                 router.ioApic());
-        translator =
-                configuration.translator() == TranslatorMode.OFF ? null : Translator.create(Translator.DEFAULT_SIZE);
+        translatorWanted = configuration.translator() != TranslatorMode.OFF;
+        translator = translatorWanted ? Translator.create(Translator.DEFAULT_SIZE) : null;
         for (int i = 0; i < configuration.processors(); i++) {
             processors.add(new SoftwareProcessor(i, configuration, memory, router, rendezvous, translator));
         }
@@ -78,6 +79,11 @@ final class SoftwarePartition implements Partition {
                 exits[Site.BUDGET],
                 exits[Site.CHAIN],
                 exits[Site.JUMP] + exits[Site.LOST]));
+    }
+
+    @Override
+    public Optional<String> translatorObstacle() {
+        return translatorWanted && translator == null ? Optional.of(Translator.obstacle()) : Optional.empty();
     }
 
     @Override

@@ -1,5 +1,6 @@
 package org.torte.hypervisor.software;
 
+import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 import org.torte.base.StateInput;
 import org.torte.base.StateOutput;
@@ -19,10 +20,20 @@ final class SoftwareProcessor implements VirtualProcessor {
     /** What ends a HLT, besides an interrupt that is allowed. */
     private static final int WAKE = Events.NMI | Events.INIT | Events.CANCEL | Events.RENDEZVOUS;
 
+    /** Instructions that are interpreted before it matters that they are many. */
+    private static final long BRIEF = 16_000_000;
+
+    /** Of all instructions, the part that is many. */
+    private static final int MANY = 8;
+
     private final Cpu cpu;
     private final Rendezvous rendezvous;
     private final Interrupts interrupts;
-    private final Interpreter interpreter;
+    private Interpretation interpreter;
+
+    /** Makes what takes the interpreter's place when many instructions are interpreted; null if nothing does. */
+    private @Nullable Supplier<Interpretation> lasting;
+
     private final @Nullable TranslatedCode translated;
     private final RunTime runTime = new RunTime();
 
@@ -63,12 +74,17 @@ final class SoftwareProcessor implements VirtualProcessor {
                         always ? 1 : TranslatedCode.HOT,
                         TranslatedCode.BUDGET);
         interpreter = new Interpreter(cpu, executor, builder, translated);
+        lasting = translated == null ? null : () -> LastingInterpreter.create(cpu, executor, builder, translated);
     }
 
     /** Its translated code, or null when everything is interpreted. */
     @Nullable
     TranslatedCode translated() {
         return translated;
+    }
+
+    Interpretation interpretation() {
+        return interpreter;
     }
 
     Cpu cpu() {
@@ -148,6 +164,13 @@ final class SoftwareProcessor implements VirtualProcessor {
         boolean trap = (cpu.systemFlags & Cpu.TF) != 0;
         long delivered = interrupts.delivered;
         int level = cpu.cpl;
+        Supplier<Interpretation> better = lasting;
+        if (better != null && interpreter.interpreted > BRIEF && interpretsMany()) {
+            lasting = null;
+            Interpretation made = better.get();
+            made.takeOver(interpreter);
+            interpreter = made;
+        }
         interpreter.execute(shadow || trap || debugging);
         int hits = debugging ? cpu.breakpoints.takeHits() : 0;
         GuestFault fault = interpreter.fault;
@@ -164,6 +187,10 @@ final class SoftwareProcessor implements VirtualProcessor {
             hits |= DR6_SINGLE_STEP;
         }
         return hits == 0 || debugTrap(hits);
+    }
+
+    private boolean interpretsMany() {
+        return translated == null || interpreter.interpreted > translated.executed / MANY;
     }
 
     private boolean debugTrap(int hits) {
@@ -223,7 +250,7 @@ final class SoftwareProcessor implements VirtualProcessor {
 
     @Override
     public LastSteps lastSteps() {
-        return new LastSteps(interpreter.lastRuns(), interrupts.chain);
+        return new LastSteps(cpu.trail.last(), interrupts.chain);
     }
 
     @Override

@@ -140,6 +140,9 @@ final class TranslatedCode {
         cpu.rip = rip;
         StateArea now = usableArea();
         if (now == null) {
+            if (block.mode != Cpu.MODE_64) {
+                block.heat = NEVER;
+            }
             return block;
         }
         Translation translation = translation(block, rip);
@@ -275,7 +278,9 @@ final class TranslatedCode {
         at = start;
         while (true) {
             enter();
-            Block block = answer(translator.translation(site));
+            Translation from = translator.translation(site);
+            note(from);
+            Block block = answer(from);
             if (block != null) {
                 return block;
             }
@@ -292,6 +297,17 @@ final class TranslatedCode {
         }
         executed += budget - area.budget() + site.uncounted;
         exits[site.kind]++;
+    }
+
+    /** Notes for crash reports where code was left: at an instruction that it has not executed, or behind one. */
+    private void note(Translation from) {
+        switch (site.kind) {
+            case Site.MISSING, Site.BUDGET -> cpu.trail.left(from.rip, site.offset);
+            case Site.CHAIN, Site.JUMP, Site.LOST, Site.INTERPRET -> cpu.trail.left(from.rip, site.offset + 1);
+            default -> {
+                // Nothing of a translation has been executed, or nobody knows which.
+            }
+        }
     }
 
     /** Takes over what code has changed besides registers and arithmetic flags. */

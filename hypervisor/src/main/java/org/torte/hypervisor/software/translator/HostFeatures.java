@@ -8,6 +8,7 @@ import java.util.EnumSet;
 import java.util.HashSet;
 import java.util.Locale;
 import java.util.Set;
+import java.util.TreeSet;
 import org.torte.hypervisor.x86.Feature;
 
 /** What the host's processor offers to translated code, as Linux lists it. */
@@ -17,7 +18,7 @@ final class HostFeatures {
 
     private final Set<Feature> features = EnumSet.noneOf(Feature.class);
     private final boolean avx;
-    private final boolean sufficient;
+    private final Set<String> missing = new TreeSet<>(NEEDED);
 
     private HostFeatures(Set<String> flags) {
         for (Feature feature : Feature.values()) {
@@ -34,7 +35,7 @@ final class HostFeatures {
             }
         }
         avx = flags.contains("avx");
-        sufficient = flags.containsAll(NEEDED);
+        missing.removeAll(flags);
     }
 
     /** Of this host; of one without a list, nothing. */
@@ -57,8 +58,8 @@ final class HostFeatures {
         return avx;
     }
 
-    /** Whether code can be translated for it at all. */
-    boolean sufficient() {
-        return sufficient;
+    /** What code that is translated for it would need besides; empty if it can be. */
+    Set<String> missing() {
+        return missing;
     }
 }

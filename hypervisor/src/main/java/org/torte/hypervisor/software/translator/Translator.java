@@ -9,6 +9,7 @@ import java.lang.invoke.MethodHandle;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Set;
 import java.util.function.IntPredicate;
 import org.jspecify.annotations.Nullable;
 import org.torte.hypervisor.x86.Instruction;
@@ -82,12 +83,27 @@ public final class Translator implements AutoCloseable {
 
     /** One with so many bytes for code, or null where the host has no executable memory or an unsuitable processor. */
     public static @Nullable Translator create(int size) {
-        if (!System.getProperty("os.arch", "").equals("amd64")) {
+        if (!isHostX64()) {
             return null;
         }
         HostFeatures host = HostFeatures.read();
-        CodeMemory memory = host.sufficient() ? CodeMemory.map(size) : null;
+        CodeMemory memory = host.missing().isEmpty() ? CodeMemory.map(size) : null;
         return memory == null ? null : new Translator(memory, host);
+    }
+
+    private static boolean isHostX64() {
+        return System.getProperty("os.arch", "").equals("amd64");
+    }
+
+    /** Why {@link #create} has made none, as the end of a sentence. */
+    public static String obstacle() {
+        if (!isHostX64()) {
+            return "this host's processors are not x86-64";
+        }
+        Set<String> missing = HostFeatures.read().missing();
+        return missing.isEmpty()
+                ? "this host does not allow executable memory"
+                : "this host's processors have no " + String.join(", ", missing);
     }
 
     /** Tells of a state from which code of this translator will be entered. Before any processor runs. */
