@@ -31,7 +31,8 @@ torte_jvm=(
   "--enable-native-access=$native_modules"
 )
 
-# And of one that translates guest code; the JVM would say on standard output that it has read the file.
+# And of one that translates guest code, as all do that are not told otherwise; the JVM would say on standard output that it has
+# read the file.
 translator_jvm=(
   -XX:+UnlockDiagnosticVMOptions
   -XX:-DisplayVMOutput
@@ -222,9 +223,9 @@ publish_lib() {
 # a kernel that does what kernels do, interpreted and translated.
 train_lib() {
   rm -f "$root"/lib/torte.aot
-  "$java_home"/bin/java "${torte_jvm[@]}" -XX:AOTCacheOutput="$root"/lib/torte.aot.new -Xlog:disable -Xlog:all=off \
+  "$java_home"/bin/java "${torte_jvm[@]}" "${translator_jvm[@]}" -XX:AOTCacheOutput="$root"/lib/torte.aot.new -Xlog:disable -Xlog:all=off \
     -p "$root"/lib -m org.torte.cli/org.torte.cli.Torte run --kernel "$root"/packaging/training/kernel.bin --memory 16M \
-    --translator on --hypervisor software --timeout 1m >/dev/null 2>&1 </dev/null &&
+    --hypervisor software --timeout 1m >/dev/null 2>&1 </dev/null &&
     [[ -s $root/lib/torte.aot.new ]] &&
     mv "$root"/lib/torte.aot.new "$root"/lib/torte.aot &&
     printf '%s\n' "$java_home" "$root" >"$root"/lib/.aot

@@ -109,10 +109,10 @@ final class RunCommand implements Callable<Integer> {
 
     @Option(
             names = "--translator",
-            paramLabel = "off|on|only",
-            description = "off (the default) interprets guest code; on translates what is executed often into host "
-                    + "code, which is faster; only translates all, for tests")
-    String translator = "off";
+            paramLabel = "on|off|only",
+            description = "on (the default) has the software processor translate what guests execute often into host "
+                    + "code; off interprets all, which is slower; only translates all, for tests")
+    String translator = "on";
 
     @Option(
             names = "--exit-port",
@@ -165,10 +165,8 @@ final class RunCommand implements Callable<Integer> {
         try (VirtualMachine machine = builder.build();
                 ControlServer _ =
                         control == null ? null : ControlServer.open(DiskOption.path("--control", control), machine)) {
-            if (!translator.equals("off") && machine.translatorStatistics().isEmpty()) {
-                System.err.println("torte: this host's processor or system does not allow translated code; the guest is"
-                        + " interpreted");
-            }
+            machine.translatorObstacle()
+                    .ifPresent(reason -> System.err.println("torte: the guest is interpreted: " + reason));
             return new ForegroundRun(machine, limit, statistics, target, System.err).run();
         }
     }

@@ -561,6 +561,11 @@ public final class VirtualMachine implements AutoCloseable {
         return machine.partition().translatorStatistics();
     }
 
+    /** Why code is interpreted although it was to be translated, as the end of a sentence; else nothing. */
+    public Optional<String> translatorObstacle() {
+        return machine.partition().translatorObstacle();
+    }
+
     private long instructions() {
         long sum = 0;
         for (int i = 0; i < machine.partition().processorCount(); i++) {
@@ -597,7 +602,7 @@ public final class VirtualMachine implements AutoCloseable {
         private int processors = 1;
         private String cpuModel = CpuModels.DEFAULT;
         private String hypervisorName = "auto";
-        private TranslatorMode translator = TranslatorMode.OFF;
+        private TranslatorMode translator = TranslatorMode.ON;
         private @Nullable Hypervisor hypervisor;
         private OptionalInt exitPort = OptionalInt.empty();
         private @Nullable OutputStream consoleOutput;
@@ -660,7 +665,10 @@ public final class VirtualMachine implements AutoCloseable {
             return this;
         }
 
-        /** Whether the software processor translates hot code into host code; off unless said. */
+        /**
+         * Whether the software processor translates hot code into host code; on unless said. Nothing of it is saved with
+         * the machine, and where the host does not allow it, code is interpreted.
+         */
         public Builder translator(TranslatorMode mode) {
             translator = mode;
             return this;

@@ -190,6 +190,24 @@ class LiveCopyTest {
         assertThat(said()).containsPattern("^\\.+$");
     }
 
+    @ParameterizedTest
+    @EnumSource(names = {"OFF", "ON"})
+    void aMachineGoesOnWithoutTheTranslatorThatItWasSavedWithAndWithOneThatItHadNot(TranslatorMode executor)
+            throws IOException {
+        Path memory = folder.resolve("memory");
+        try (VirtualMachine machine = running(executor, 0)) {
+            VirtualMachine.Checkpointed _ = machine.checkpoint(Optional.of(memory), Map.of(), (_, _) -> {});
+        }
+        said.reset();
+        TranslatorMode other = executor == TranslatorMode.ON ? TranslatorMode.OFF : TranslatorMode.ON;
+        try (VirtualMachine again =
+                builder(other).savedState(memory).consoleOutput(said).build()) {
+            again.start();
+            again.console().waitForText("...", Duration.ofMinutes(2));
+        }
+        assertThat(said()).containsPattern("^\\.+$");
+    }
+
     /** A sink that is slower than the guest, however slow that is: it waits until the guest has written all pages once more. */
     private static final class Slow implements MemorySink {
         private final VirtualMachine machine;
