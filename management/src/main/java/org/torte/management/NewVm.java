@@ -11,6 +11,7 @@ import org.torte.management.definition.Hardware.Boot;
 import org.torte.management.definition.Hardware.Disk;
 import org.torte.management.definition.VmDefinition;
 import org.torte.management.definition.VmDefinition.AutomaticStart;
+import org.torte.management.definition.VmDefinition.Translator;
 
 /**
  * What somebody asks for who wants a virtual machine.
@@ -26,6 +27,7 @@ import org.torte.management.definition.VmDefinition.AutomaticStart;
  *     virtual machine
  * @param hypervisor auto if not given
  * @param processorLimit in percent; none if not given
+ * @param translator on if not given
  * @param automaticStart nothing if not given
  * @param adapters to networks; none if not given
  */
@@ -40,6 +42,7 @@ public record NewVm(
         @Nullable Disk image,
         @Nullable String hypervisor,
         @Nullable Integer processorLimit,
+        @Nullable Translator translator,
         @Nullable AutomaticStart automaticStart,
         @Nullable List<Adapter.Wish> adapters) {
     private static final long DEFAULT_MEMORY = 512L << 20;
@@ -62,6 +65,7 @@ public record NewVm(
                         hypervisor,
                         adapters == null ? List.of() : Adapter.of(adapters, List.of())),
                 processorLimit,
+                translator,
                 automaticStart,
                 null,
                 null);

@@ -446,7 +446,7 @@ public final class Vm {
                 return old;
             }
             boolean rebuilt = !changed.hardware().replaces(old.hardware());
-            if (worker != null && rebuilt) {
+            if (worker != null && (rebuilt || changed.translator() != old.translator())) {
                 throw conflict(
                         "runs, and what you change needs a stop",
                         "stop it first; name, notes, processorLimit, dynamicMemory, automaticStart and adapters at"

@@ -86,6 +86,7 @@ class CheckpointsTest {
                     null,
                     null,
                     null,
+                    null,
                     null));
         }
 
@@ -439,6 +440,7 @@ class CheckpointsTest {
                     null,
                     null,
                     new Hardware.Disk(place.root.resolve("base.vhdx").toString(), "vhdx", true),
+                    null,
                     null,
                     null,
                     null,

@@ -76,6 +76,7 @@ class DataFolderFaultsTest {
                 null,
                 null,
                 null,
+                null,
                 AutomaticStart.NOTHING,
                 null));
     }

@@ -70,6 +70,7 @@ class ExportImportTest {
                 new Hardware.Disk(base.toString(), "vhdx", false),
                 null,
                 null,
+                null,
                 VmDefinition.AutomaticStart.IF_IT_RAN,
                 List.of(new Adapter.Wish(
                         null, null, "nat", List.of("2222:22"), List.of("80:" + folder.resolve("socket")), null))));

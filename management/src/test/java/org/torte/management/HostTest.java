@@ -78,6 +78,7 @@ class HostTest {
                 null,
                 null,
                 null,
+                null,
                 automatic,
                 null));
     }
@@ -343,6 +344,7 @@ class HostTest {
                 old.notes(),
                 old.hardware(),
                 percent,
+                old.translator(),
                 old.automaticStart(),
                 old.savedState(),
                 old.checkpoints());
@@ -361,6 +363,34 @@ class HostTest {
         assertThat(vm.view().definition().processorLimit()).isEqualTo(20);
         refused(Problem.Kind.INVALID, "1 to 100 percent", () -> host.change(vm, old -> limited(old, 0)));
         refused(Problem.Kind.INVALID, "1 to 100 percent", () -> host.change(vm, old -> limited(old, 101)));
+    }
+
+    private static VmDefinition translating(VmDefinition old, VmDefinition.Translator how) {
+        return new VmDefinition(
+                old.version(),
+                old.id(),
+                old.name(),
+                old.notes(),
+                old.hardware(),
+                old.processorLimit(),
+                how,
+                old.automaticStart(),
+                old.savedState(),
+                old.checkpoints());
+    }
+
+    @Test
+    void theTranslatorIsOnAndChangesOnlyWhileItDoesNotRun() throws InterruptedException {
+        Vm vm = vm("web1");
+        assertThat(vm.view().definition().translator()).isEqualTo(VmDefinition.Translator.ON);
+        done(vm.start("me"));
+        refused(
+                Problem.Kind.CONFLICT,
+                "needs a stop",
+                () -> host.change(vm, old -> translating(old, VmDefinition.Translator.OFF)));
+        done(vm.save("me"));
+        host.change(vm, old -> translating(old, VmDefinition.Translator.OFF));
+        assertThat(vm.view().definition().translator()).isEqualTo(VmDefinition.Translator.OFF);
     }
 
     @Test
@@ -396,6 +426,7 @@ class HostTest {
                         was.hypervisor(),
                         was.adapters()),
                 old.processorLimit(),
+                old.translator(),
                 old.automaticStart(),
                 old.savedState(),
                 old.checkpoints());
@@ -425,6 +456,7 @@ class HostTest {
                 null,
                 null,
                 new Hardware.Disk(image.toString(), "vhdx", false),
+                null,
                 null,
                 null,
                 null,
@@ -554,7 +586,7 @@ class HostTest {
     @CsvSource(
             delimiter = '|',
             value = {
-                "\"version\" : 7|\"version\" : 8|has version 8, which this Torte does not know",
+                "\"version\" : 8|\"version\" : 9|has version 9, which this Torte does not know",
                 "\"processors\" : 1|\"processors\" : 65|processors is 65; give 1 to 64",
                 "\"processors\" : 1|\"processors\" : \"1\"|processors",
                 "\"notes\"|\"note\"|nothing is known of \"note\"",
@@ -609,11 +641,13 @@ class HostTest {
                         null,
                         null,
                         null,
+                        null,
                         null)));
         refused(
                 Problem.Kind.INVALID,
                 "there is nothing to start from",
-                () -> host.create(new NewVm("web1", null, null, null, null, null, null, null, null, null, null, null)));
+                () -> host.create(
+                        new NewVm("web1", null, null, null, null, null, null, null, null, null, null, null, null)));
         assertThat(data.machines()).isEmptyDirectory();
     }
 

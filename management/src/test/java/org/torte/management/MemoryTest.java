@@ -60,6 +60,7 @@ class MemoryTest {
                 null,
                 null,
                 null,
+                null,
                 null));
     }
 
@@ -186,6 +187,7 @@ class MemoryTest {
                         old.notes(),
                         old.hardware().fixed(),
                         old.processorLimit(),
+                        old.translator(),
                         old.automaticStart(),
                         old.savedState(),
                         old.checkpoints()));

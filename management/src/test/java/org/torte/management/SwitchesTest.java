@@ -65,6 +65,7 @@ class SwitchesTest {
                 null,
                 null,
                 null,
+                null,
                 List.of(new Adapter.Wish(null, null, network, List.of(forwards), null, null))));
     }
 
@@ -319,6 +320,7 @@ class SwitchesTest {
                         "seen",
                         old.hardware(),
                         old.processorLimit(),
+                        old.translator(),
                         old.automaticStart(),
                         old.savedState(),
                         old.checkpoints()));

@@ -93,6 +93,13 @@ final class Definition {
     String hypervisor;
 
     @Option(
+            names = "--translator",
+            paramLabel = "on|off",
+            description = "on or off: whether a software processor translates what it executes often into host code")
+    @Nullable
+    String translator;
+
+    @Option(
             names = "--automatic-start",
             paramLabel = "nothing|if-it-ran|always",
             description = "nothing, if-it-ran or always: what happens when the service starts")
@@ -140,6 +147,7 @@ final class Definition {
             body.put("adapters", networks.stream().map(Definition::adapter).toList());
         }
         put(body, "hypervisor", hypervisor);
+        put(body, "translator", translator);
         put(body, "automaticStart", automaticStart);
         put(body, "notes", notes);
         return body;

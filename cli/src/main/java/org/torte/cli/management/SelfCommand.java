@@ -34,6 +34,15 @@ final class SelfCommand {
         throw new UsageException("Torte cannot start itself from here; start it with the torte command of a checkout");
     }
 
+    /** The same for a machine: one whose code is not translated has the interpreter compiled as well as can be. */
+    static List<String> ofMachine(boolean translating, String... arguments) {
+        List<String> command = new ArrayList<>(of(arguments));
+        if (!translating) {
+            command.removeIf(argument -> argument.startsWith("-XX:CompilerDirectivesFile="));
+        }
+        return command;
+    }
+
     /** This process's arguments. {@link ProcessHandle} has none where they are longer than a page of memory. */
     private static List<String> own() {
         try {

@@ -16,6 +16,7 @@ import org.torte.cli.UsageException;
 import org.torte.management.DataFolder;
 import org.torte.management.Host;
 import org.torte.management.Problem;
+import org.torte.management.definition.VmDefinition;
 import org.torte.management.process.SwitchProcess;
 import org.torte.management.process.WorkerProcesses;
 import org.torte.management.rest.Access;
@@ -75,7 +76,8 @@ public final class ServiceCommand implements Callable<Integer> {
                         folder,
                         new WorkerProcesses(
                                 folder.path(),
-                                (machine, control) -> SelfCommand.of(
+                                (machine, definition, control) -> SelfCommand.ofMachine(
+                                        definition.translator() == VmDefinition.Translator.ON,
                                         "worker",
                                         machine.toString(),
                                         "--control",

@@ -135,6 +135,9 @@ final class VmGetCommand extends ServiceOptions {
         }
         addAdapters(vm, lines);
         lines.put("hypervisor", vm.path("hypervisor").asText());
+        if (vm.path("translator").asText().equals("off")) {
+            lines.put("translator", "off");
+        }
         lines.put("automatic start", vm.path("automaticStart").asText());
         lines.put("folder", vm.path("folder").asText());
         if (vm.path("processId").isNumber()) {

@@ -8,6 +8,7 @@ import java.util.Locale;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
 import org.torte.disk.DiskFormat;
+import org.torte.hypervisor.TranslatorMode;
 import org.torte.management.definition.Hardware;
 import org.torte.management.definition.VmDefinition;
 import org.torte.management.process.VmFolder;
@@ -71,6 +72,11 @@ public final class WorkerCommand implements Callable<Integer> {
         WorkerNetworks.of(machine, definition, switches).forEach(builder::network);
         builder.identity(definition.id());
         builder.hypervisor(definition.hardware().hypervisor());
+        builder.translator(
+                switch (definition.translator()) {
+                    case ON -> TranslatorMode.ON;
+                    case OFF -> TranslatorMode.OFF;
+                });
         builder.onGuestFailure(line -> System.out.println("torte: the guest's system has failed: " + line));
         try (OutputStream console = new ConsoleLog(machine.run().resolve("console.log"));
                 VirtualMachine vm = builder.consoleOutput(console).build()) {
@@ -78,6 +84,8 @@ public final class WorkerCommand implements Callable<Integer> {
                 // From here on its disks change, and what was saved must not go on a second time.
                 machine.forgetSavedState(definition);
             }
+            vm.translatorObstacle()
+                    .ifPresent(reason -> System.out.println("torte: the guest is interpreted: " + reason));
             vm.limitProcessors(definition.processorLimit());
             vm.start();
             try (ControlServer _ = ControlServer.open(control, vm)) {

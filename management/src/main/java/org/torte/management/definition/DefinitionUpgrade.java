@@ -10,7 +10,8 @@ import org.torte.management.Problem;
  * Reads definitions of all versions. Version 1 has no checkpoints; up to version 2, what {@link Hardware} has stands in the
  * definition and in each checkpoint itself, and there are no network adapters; up to version 3, processors have no
  * limit; up to version 4, memory follows nothing; up to version 5, adapters have no ports of
- * switches; up to version 6, checkpoints do not say for how long the machine stood.
+ * switches; up to version 6, checkpoints do not say for how long the machine stood; up to version 7, nothing is said of the
+ * translator.
  */
 public final class DefinitionUpgrade {
     /** The oldest version that can be read. */

@@ -19,6 +19,7 @@ import org.torte.management.definition.Hardware.Disk;
  * @param notes free text
  * @param hardware what it is made of
  * @param processorLimit how much of a processor of the host each of its processors gets at most, in percent, 1 to 100
+ * @param translator whether a software processor translates its code, from its next start on
  * @param automaticStart what happens when the service starts
  * @param savedState the file in its folder that its memory and devices are in while it is saved
  * @param checkpoints as it was before
@@ -30,6 +31,7 @@ import org.torte.management.definition.Hardware.Disk;
     "notes",
     "hardware",
     "processorLimit",
+    "translator",
     "automaticStart",
     "savedState",
     "checkpoints"
@@ -41,11 +43,12 @@ public record VmDefinition(
         String notes,
         @JsonProperty(required = true) Hardware hardware,
         Integer processorLimit,
+        Translator translator,
         AutomaticStart automaticStart,
         String savedState,
         CheckpointTree checkpoints) {
     /** The version written. */
-    public static final int VERSION = 7;
+    public static final int VERSION = 8;
 
     /** The file of a machine's memory and devices, until a checkpoint is applied. */
     public static final String SAVED_STATE = "saved.state";
@@ -69,11 +72,22 @@ public record VmDefinition(
         ALWAYS
     }
 
+    /** Whether a software processor translates code. */
+    public enum Translator {
+        /** What is executed often is translated, where the host allows it. */
+        @JsonProperty("on")
+        ON,
+        /** All is interpreted. */
+        @JsonProperty("off")
+        OFF
+    }
+
     /** Fills in what a file leaves out, and refuses what cannot be. */
     @SuppressWarnings("NullAway") // Jackson passes null for what a file leaves out.
     public VmDefinition {
         notes = notes == null ? "" : notes;
         processorLimit = processorLimit == null ? NO_LIMIT : processorLimit;
+        translator = translator == null ? Translator.ON : translator;
         automaticStart = automaticStart == null ? AutomaticStart.NOTHING : automaticStart;
         savedState = savedState == null ? SAVED_STATE : savedState;
         checkpoints = checkpoints == null ? CheckpointTree.EMPTY : checkpoints;
@@ -122,6 +136,7 @@ public record VmDefinition(
                 notes,
                 of,
                 processorLimit,
+                translator,
                 AutomaticStart.NOTHING,
                 SAVED_STATE,
                 CheckpointTree.EMPTY);
@@ -134,13 +149,23 @@ public record VmDefinition(
      * @param tree checkpoints, with files where they are now
      */
     public VmDefinition moved(Hardware of, CheckpointTree tree) {
-        return new VmDefinition(VERSION, id, name, notes, of, processorLimit, automaticStart, SAVED_STATE, tree);
+        return new VmDefinition(
+                VERSION, id, name, notes, of, processorLimit, translator, automaticStart, SAVED_STATE, tree);
     }
 
     /** The same as it comes to a host: with another name, and not started by itself. */
     public VmDefinition imported(UUID itsId, String itsName, Hardware of, CheckpointTree tree) {
         return new VmDefinition(
-                VERSION, itsId, itsName, notes, of, processorLimit, AutomaticStart.NOTHING, SAVED_STATE, tree);
+                VERSION,
+                itsId,
+                itsName,
+                notes,
+                of,
+                processorLimit,
+                translator,
+                AutomaticStart.NOTHING,
+                SAVED_STATE,
+                tree);
     }
 
     /** The same made of something else, which has its memory in a file when it is saved. */
@@ -162,7 +187,8 @@ public record VmDefinition(
     }
 
     private VmDefinition with(String called, Hardware of, String saved, CheckpointTree tree) {
-        return new VmDefinition(version, id, called, notes, of, processorLimit, automaticStart, saved, tree);
+        return new VmDefinition(
+                version, id, called, notes, of, processorLimit, translator, automaticStart, saved, tree);
     }
 
     /** Its disks. */

@@ -12,7 +12,6 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.UUID;
-import java.util.function.BiFunction;
 import org.torte.management.Problem;
 import org.torte.management.definition.VmDefinition;
 import org.torte.management.memory.HostMemory;
@@ -29,15 +28,22 @@ public final class WorkerProcesses implements Workers {
 
     private final HostMemory host = new LinuxMemory();
     private final Path sockets;
-    private final BiFunction<Path, Path, List<String>> command;
+    private final Command command;
+
+    /** What starts the worker of a machine. */
+    @FunctionalInterface
+    public interface Command {
+        /** The program and its arguments, for the machine of a folder with a control socket. */
+        List<String> of(Path folder, VmDefinition machine, Path control);
+    }
 
     /**
      * Makes workers.
      *
      * @param data the data folder, which has the sockets: their paths must be short
-     * @param command gives what starts a worker for a folder with a control socket
+     * @param command gives what starts a worker
      */
-    public WorkerProcesses(Path data, BiFunction<Path, Path, List<String>> command) {
+    public WorkerProcesses(Path data, Command command) {
         sockets = data.resolve("run");
         this.command = command;
     }
@@ -57,7 +63,7 @@ public final class WorkerProcesses implements Workers {
             DurableFile.delete(folder.run().resolve("end.json"));
             String start = UUID.randomUUID().toString();
             WorkerRecord.want(folder, start);
-            List<String> line = new ArrayList<>(command.apply(folder.path(), control));
+            List<String> line = new ArrayList<>(command.of(folder.path(), definition, control));
             line.addAll(List.of("--start", start));
             Process process = new ProcessBuilder(line)
                     .redirectInput(Path.of("/dev/null").toFile())

@@ -18,6 +18,7 @@ record VmChange(
         @Nullable List<Hardware.Disk> disks,
         @Nullable String hypervisor,
         @Nullable Integer processorLimit,
+        VmDefinition.@Nullable Translator translator,
         VmDefinition.@Nullable AutomaticStart automaticStart,
         @Nullable List<Adapter.Wish> adapters) {
     VmDefinition apply(VmDefinition old) {
@@ -38,6 +39,7 @@ record VmChange(
                 notes == null ? old.notes() : notes,
                 hardware,
                 processorLimit == null ? old.processorLimit() : processorLimit,
+                translator == null ? old.translator() : translator,
                 automaticStart == null ? old.automaticStart() : automaticStart,
                 old.savedState(),
                 old.checkpoints());

@@ -123,6 +123,9 @@ class DefinitionUpgradeTest {
     /** What has come with version 7 is in no older file. */
     private static final String VERSION_6 = VERSION_5.replace("\"version\" : 5", "\"version\" : 6");
 
+    /** What has come with version 8 is in no older file. */
+    private static final String VERSION_7 = VERSION_5.replace("\"version\" : 5", "\"version\" : 7");
+
     @TempDir
     private Path folder;
 
@@ -201,10 +204,17 @@ class DefinitionUpgradeTest {
         assertThat(read(VERSION_6).version()).isEqualTo(VmDefinition.VERSION);
     }
 
+    @Test
+    void upToTheSeventhVersionCodeIsTranslated() {
+        VmDefinition read = read(VERSION_7);
+        assertThat(read.version()).isEqualTo(VmDefinition.VERSION);
+        assertThat(read.translator()).isEqualTo(VmDefinition.Translator.ON);
+    }
+
     @ParameterizedTest
-    @ValueSource(ints = {1, 2, 3, 4, 5, 6})
+    @ValueSource(ints = {1, 2, 3, 4, 5, 6, 7})
     void anOlderFileIsKeptBesideTheOneThatReplacesIt(int version) throws IOException {
-        String old = List.of(VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5, VERSION_6)
+        String old = List.of(VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5, VERSION_6, VERSION_7)
                 .get(version - 1);
         VmFolder place = new VmFolder(folder);
         Files.writeString(place.definition(), old);
