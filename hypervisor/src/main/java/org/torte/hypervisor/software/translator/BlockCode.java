@@ -176,25 +176,6 @@ final class BlockCode {
         return charged > 0;
     }
 
-    /** Up to which instruction it has been charged, for {@link #recharge}. */
-    int charged() {
-        return charged;
-    }
-
-    /** Goes back to where it had been charged up to an instruction. */
-    void recharge(int upTo) {
-        charged = upTo;
-    }
-
-    /** Has the stubs from this one on go on here once their instruction has been interpreted. */
-    void resolveNext(int first) {
-        for (ColdStub stub : stubs.subList(first, stubs.size())) {
-            if (stub.next < 0) {
-                stub.next = hot.position();
-            }
-        }
-    }
-
     void spillAlive(int live) {
         if (live != 0 && !inState) {
             saveFlags(hot);

@@ -29,7 +29,6 @@ final class BlockTranslator {
     private final RepeatedStrings strings;
     private final X87Instructions x87;
     private final Branches branches;
-    private final StackRuns runs;
 
     /** Offset of the entry that expects the flags in the host's, for jumps from the same page. */
     int chained;
@@ -68,7 +67,6 @@ final class BlockTranslator {
         strings = new RepeatedStrings(code);
         x87 = new X87Instructions(code);
         branches = new Branches(code);
-        runs = new StackRuns(code, profile, stack, branches);
     }
 
     void translate() {
@@ -81,15 +79,13 @@ final class BlockTranslator {
             if (i == chargeAt && !code.isCharged()) {
                 code.charge();
             }
-            int run = runs.length(i, code.isCharged() || chargeAt <= i ? n : chargeAt);
-            if (run > 0) {
-                runs.emit(i, run, starts);
-                i += run - 1;
-                continue;
-            }
             int before = code.stubs.size();
             emit(block.instructions.get(i), block.ways[i], i == n - 1);
-            code.resolveNext(before);
+            for (ColdStub stub : code.stubs.subList(before, code.stubs.size())) {
+                if (stub.next < 0) {
+                    stub.next = hot.position();
+                }
+            }
         }
         starts[n] = hot.position();
         if (GuestBlock.fallsThrough(block.lastWay())) {
@@ -98,7 +94,6 @@ final class BlockTranslator {
             code.chargeBeforeJump(!block.inPage(behind));
             branches.go(behind);
         }
-        runs.finish();
         invalidStub();
         code.finishStubs();
     }

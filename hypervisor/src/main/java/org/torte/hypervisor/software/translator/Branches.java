@@ -45,15 +45,9 @@ final class Branches {
         int retry = hot.position();
         code.access(Address.stack(0), 8, false, BlockCode.Alignment.ANY, retry, true)
                 .load(hot, R12);
-        leaveFor(in).resume = retry;
-    }
-
-    /** Returns to the instruction pointer in r12; gives the stub that asks for it, which needs a place to go on at. */
-    BlockCode.ColdStub leaveFor(Instruction in) {
-        BlockCode.ColdStub lost = findJump(0);
+        findJump(retry);
         hot.address(R15, R15, NONE, 0, 8 + ((int) in.immediate & 0xffff));
         hot.jumpMemory(R14, R13, JUMP_CODE);
-        return lost;
     }
 
     void jump(Instruction in) {
@@ -113,12 +107,11 @@ final class Branches {
     }
 
     /** Looks for the instruction pointer in r12; what is not in the jump cache is asked for. Entry's index in r13. */
-    private BlockCode.ColdStub findJump(int retry) {
+    private void findJump(int retry) {
         compareJump(hot);
         BlockCode.ColdStub stub = code.stub(hot, Site.LOST);
         stub.jump = hot.jumpIf(NOT_EQUAL);
         stub.resume = retry;
-        return stub;
     }
 
     /** Compares the instruction pointer in r12 with what its entry of the jump cache is for; the entry's index in r13. */

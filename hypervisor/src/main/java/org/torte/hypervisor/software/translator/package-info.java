@@ -29,8 +29,7 @@
  * write permissions; whatever drops an entry there drops it here. An access is one compare with the tag, which page
  * crossings miss. The page that was accessed last is kept in slots too, whose places are known when code is translated
  * ({@link org.torte.hypervisor.software.translator.PageSlots}), so that the access waits for its address alone: one for all
- * that is on the stack, others for the operands of blocks in which time is spent. Several pushes or pops in a row of such a block
- * share one check ({@link org.torte.hypervisor.software.translator.StackRuns}). Which blocks that are shows when the
+ * that is on the stack, others for the operands of blocks in which time is spent. Which blocks that are shows when the
  * budget is used up: those that are found executing then again and again are translated anew. So is a block with an access
  * whose slot misses often, without it. The old code gets a jump to the new one at its entry. A hot block goes on behind a
  * conditional jump with the blocks there that have been executed, so that not to jump costs nothing; each of them is charged by itself.
