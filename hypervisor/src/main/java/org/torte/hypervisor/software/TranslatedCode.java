@@ -567,7 +567,6 @@ final class TranslatedCode {
             block.profile = new Profile(known.hot() || restless == 0, known.restless() | restless);
             Translation made = translate(block, from.rip);
             if (made != null) {
-                install(block, made);
                 translator.replace(from, made);
                 learned++;
             }
@@ -642,7 +641,6 @@ final class TranslatedCode {
             block.heat = NEVER;
             return null;
         }
-        install(block, made);
         return made;
     }
 
@@ -668,23 +666,32 @@ final class TranslatedCode {
             MemorySegment.copy(memory.ram, JAVA_BYTE, block.secondPage, bytes, 0x1000, LONGEST_INSTRUCTION);
         }
         CodePage code = memory.code.page(page);
-        Translation next = block.translation;
-        while (next != null && !translator.isValid(next)) {
-            next = next.next;
-        }
         Profile profile =
                 threshold == 1 && block.profile.equals(Profile.UNKNOWN) ? profileOfTests(block) : block.profile;
         if (threshold == 1) {
             decodeAhead(block, rip);
         }
-        return translator.translate(
-                bytes,
-                rip,
-                profile.hot() ? parts(block, code) : new int[] {block.instructions},
-                in -> builder.applyOffered(in),
-                offset -> code.find(offset, Cpu.MODE_64) != null,
-                profile,
-                next);
+        int[] parts = profile.hot() ? parts(block, code) : new int[] {block.instructions};
+        // Others may translate it at the same time, and whoever invalidates the block must find what all of them have
+        // made.
+        synchronized (block) {
+            Translation next = block.translation;
+            while (next != null && !translator.isValid(next)) {
+                next = next.next;
+            }
+            Translation made = translator.translate(
+                    bytes,
+                    rip,
+                    parts,
+                    in -> builder.applyOffered(in),
+                    offset -> code.find(offset, Cpu.MODE_64) != null,
+                    profile,
+                    next);
+            if (made != null) {
+                install(block, made);
+            }
+            return made;
+        }
     }
 
     /** How many instructions a block has, and those behind it in the page that have been executed. */

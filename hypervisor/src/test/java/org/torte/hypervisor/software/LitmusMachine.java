@@ -15,7 +15,12 @@ import org.torte.hypervisor.TranslatorMode;
 
 /** Runs a {@link LitmusProgram} on as many processors as it has, in 64-bit mode, many times, and counts the outcomes. */
 final class LitmusMachine {
-    private static final long TABLES = 0x1000, CODE = 0x1_0000, STACKS = 0x8_0000;
+    static final long TABLES = 0x1000;
+
+    /** For programs that need descriptors; empty otherwise. */
+    static final int GDT = 0x800;
+
+    private static final long CODE = 0x1_0000, STACKS = 0x8_0000;
     static final long RESULTS = 0x20_0000, AREAS = 0xa0_0000;
     private static final long MEETINGS = 0x60_0000;
     private static final int ROUND = 10_000;
@@ -123,7 +128,10 @@ final class LitmusMachine {
         state.gpr[Cpu.RSI] = MEETINGS;
         state.gpr[Cpu.RCX] = iterations;
         state.rflags = 2;
-        state.cr0 = 0x8000_0011L;
+        state.cr0 = 0x8001_0011L;
+        state.gdtBase = GDT;
+        state.gdtLimit = 0x17;
+        state.idtLimit = 0xfff;
         state.cr3 = TABLES;
         state.cr4 = 0x20;
         state.efer = 0x500;

@@ -75,15 +75,26 @@ final class PagingAccesses {
         guarded(code, body -> branch(body, base + code.size() + 7, to));
     }
 
-    private interface Body {
+    /** Appends machine code. */
+    interface Body {
         void append(LitmusProgram.Code code);
     }
 
     /** lea r15, [rip + ...] to what follows, and this. */
-    private static void guarded(LitmusProgram.Code code, Body body) {
+    void guarded(LitmusProgram.Code code, Body body) {
         LitmusProgram.Code made = new LitmusProgram.Code();
         body.append(made);
         code.hex("4c8d3d").int32(made.size()).hex(HexFormat.of().formatHex(made.bytes()));
+    }
+
+    /** Somewhere in the data of some page. */
+    int data() {
+        return linear() + data(16);
+    }
+
+    /** Some function of some page. */
+    int anyFunction() {
+        return linear() + function();
     }
 
     private int data(int size) {

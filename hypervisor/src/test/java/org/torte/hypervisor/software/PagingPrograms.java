@@ -18,7 +18,8 @@ import java.util.Random;
  * Makes programs of a kernel that changes its page tables and makes the processor forget what they were, in every way that is
  * enough for the change and in none that is not, so that all accesses afterwards are defined: pages to other frames,
  * read-only, not there, for the supervisor only, not executable; a large page split and joined; two address spaces, with
- * PCIDs and global pages or without. In between it and user code access those pages ({@link PagingAccesses}).
+ * PCIDs and global pages or without. In between it and user code access those pages ({@link PagingAccesses}), in some programs with
+ * traps ({@link PagingTraps}).
  *
  * <p>A program is a loop of units, each of which may be taken out without making the others undefined, but for those that
  * are {@code fixed}. Registers: r15 where to go on after a fault, r14 the stack, r13 a counter within units.
@@ -61,6 +62,7 @@ final class PagingPrograms {
 
     private final Random random;
     private PagingAccesses accesses;
+    private PagingTraps traps;
     private LitmusProgram.Code code = new LitmusProgram.Code();
     private final List<Integer> starts = new ArrayList<>();
     private final List<Boolean> fixed = new ArrayList<>();
@@ -75,6 +77,7 @@ final class PagingPrograms {
     PagingPrograms(Random random) {
         this.random = random;
         accesses = new PagingAccesses(random);
+        traps = new PagingTraps(random, accesses);
     }
 
     Program next() {
@@ -88,19 +91,22 @@ final class PagingPrograms {
         stale = new boolean[contexts.size()];
         current = 0;
         accesses = new PagingAccesses(random);
+        traps = new PagingTraps(random, accesses);
+        boolean interrupted = random.nextInt(3) == 0;
         int units = 3 + random.nextInt(random.nextInt(3) == 0 ? 30 : 10);
         while (starts.size() < units && code.size() < PagingMachine.ROOM - 0x3000) {
             switch (random.nextInt(24)) {
                 case 0, 1, 2, 3, 4 -> unit(this::change);
                 case 14, 15 -> unit(this::exchangeCode);
-                case 16, 17 -> user();
+                case 16, 17 -> user(interrupted);
+                case 18, 19 -> unit(() -> trap(interrupted));
                 case 5 -> unit(this::changeDirectory);
                 case 6 -> unit(this::splitAndJoin);
                 case 7 -> unit(this::appear);
                 case 8 -> unit(this::protection);
                 case 9, 10 -> switchContext(random.nextInt(contexts.size()));
                 case 11 -> forgetOther();
-                case 12, 13 -> user();
+                case 12, 13 -> user(interrupted);
                 default -> unit(() -> accesses.some(code, CODE, false));
             }
         }
@@ -251,11 +257,18 @@ final class PagingPrograms {
         int page = accesses.page(window);
         int function = random.nextInt(3) == 0 && page > 0 ? PagingFrames.STRADDLER - PAGE : accesses.function();
         long common = isShared(window) && random.nextInt(3) == 0 ? G | P | W : P | W;
-        for (int i = 2 + random.nextInt(2); i > 0; i--) {
+        int count = 2 + random.nextInt(2);
+        for (int i = count; i > 0; i--) {
             store(
                     PagingMachine.entryAddress(space, window, page),
                     frame(random) | common | random.nextLong() & (A | D | U));
-            invalidatePages(window, List.of(page));
+            if (isShared(window) && i < count && (common & G) == 0 && random.nextBoolean()) {
+                // It was not global before either, whatever the page is that the instruction begins in.
+                forgetOwn();
+                markOthers(space, true);
+            } else {
+                invalidatePages(window, List.of(page));
+            }
             for (int calls = 1 + random.nextInt(2); calls > 0; calls--) {
                 accesses.call(code, CODE, WINDOWS[window] + page * PAGE + function);
             }
@@ -463,10 +476,31 @@ final class PagingPrograms {
         }
     }
 
+    // ---- traps
+
+    /** Something that traps, in some programs; accesses in others. */
+    private void trap(boolean interrupted) {
+        switch (interrupted ? random.nextInt(4) : 4) {
+            case 0 -> traps.singleSteps(code, CODE, false);
+            case 1 -> traps.breakpoints(code, starts);
+            case 2 -> traps.vectors(code);
+            case 3 -> traps.x87(code);
+            default -> accesses.some(code, CODE, false);
+        }
+    }
+
+    private void userTrap() {
+        switch (random.nextInt(3)) {
+            case 0 -> traps.singleSteps(code, CODE + USER, true);
+            case 1 -> traps.vectors(code);
+            default -> traps.x87(code);
+        }
+    }
+
     // ---- user code
 
     /** User code for some units. */
-    private void user() {
+    private void user(boolean interrupted) {
         fixed(() -> {
             code.hex("488d0d"); // lea rcx, [rip + ...]
             int from = code.size() + 4;
@@ -485,7 +519,11 @@ final class PagingPrograms {
             code.hex(java.util.HexFormat.of().formatHex(rest.bytes()));
         });
         for (int i = 1 + random.nextInt(4); i > 0; i--) {
-            unit(() -> accesses.some(code, CODE + USER, true));
+            if (interrupted && random.nextInt(3) == 0) {
+                unit(this::userTrap);
+            } else {
+                unit(() -> accesses.some(code, CODE + USER, true));
+            }
         }
         fixed(() -> code.hex("0f0549c7c6").int32(KERNEL_STACK).hex("4c89f4")); // syscall; mov r14, ...; mov rsp, r14
     }

@@ -106,6 +106,17 @@ class TranslatorTest {
     }
 
     @Test
+    void whatIsTakenFromTranslatedProcessorsIsGoneWhenTheyHaveAgreed() throws Exception {
+        assertThat(child("shootdowns", "2", "100")).isEqualTo(TranslatorProof.DONE);
+    }
+
+    @Tag("long")
+    @Test
+    void whatIsTakenFromTranslatedProcessorsIsGoneWhenTheyHaveAgreedThousandsOfTimes() throws Exception {
+        assertThat(child("shootdowns", "2", "20000")).isEqualTo(TranslatorProof.DONE);
+    }
+
+    @Test
     void translatedProcessorsSeeWhatTheMemoryModelAllows() throws Exception {
         assertThat(child("litmus", "2000")).isEqualTo(TranslatorProof.DONE);
     }
