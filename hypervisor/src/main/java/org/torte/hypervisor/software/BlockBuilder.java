@@ -22,6 +22,9 @@ final class BlockBuilder implements CodeSource {
     private long physical;
     private long secondPage;
 
+    /** What the version of that page was before anything was read there, if all writes to it are noticed; or -1. */
+    private int secondVersion;
+
     /** Blocks decoded so far. */
     long decoded;
 
@@ -79,15 +82,22 @@ final class BlockBuilder implements CodeSource {
             return build(start, at, mode, false);
         }
         while (true) {
-            if (page.activate()) {
-                rendezvous.revokeWrite(cpu, at & ~0xfffL);
-            }
-            int version = page.version();
+            int version = guard(page, at & ~0xfffL);
             block = build(start, at, mode, true);
             if (publish(page, version, block)) {
                 return block;
             }
         }
+    }
+
+    /** Has every write to a page of RAM noticed from now on; gives its version, from which on that holds. */
+    private int guard(CodePage page, long address) {
+        int version = page.activate();
+        if (!page.isGuarded(version)) {
+            rendezvous.revokeWrite(cpu, address, page.beginGuard());
+            page.endGuard(version);
+        }
+        return version;
     }
 
     private boolean publish(CodePage page, int version, Block block) {
@@ -98,12 +108,14 @@ final class BlockBuilder implements CodeSource {
             return true;
         }
         CodePage second = memory.code.page(block.secondPage);
-        if (second.activate()) {
-            rendezvous.revokeWrite(cpu, block.secondPage);
+        if (secondVersion < 0) {
             // Its bytes were read before writes to them were noticed.
+            guard(second, block.secondPage);
             return false;
         }
-        second.addStraddler(page, block.offset + block.length - 1 - 0x1000);
+        if (!second.addStraddler(page, block.offset + block.length - 1 - 0x1000, secondVersion)) {
+            return false;
+        }
         return page.add(block, 0xfff, version);
     }
 
@@ -161,6 +173,8 @@ final class BlockBuilder implements CodeSource {
         if (secondPage == Mmu.INVALID) {
             long next = (linear | 0xfff) + 1;
             secondPage = cpu.mmu.translateFetch(cpu.longModeActive() ? next : next & 0xffffffffL);
+            secondVersion =
+                    memory.isRam(secondPage) ? memory.code.page(secondPage).guardedVersion() : -1;
         }
         return read(secondPage + (inPage & 0xfff));
     }

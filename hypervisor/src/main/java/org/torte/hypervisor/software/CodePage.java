@@ -22,6 +22,12 @@ final class CodePage {
     private int version;
     private volatile boolean active;
 
+    /** Whether, since it became active, every processor has stopped writing without asking. */
+    private boolean guarded;
+
+    /** How many processors are about to see to that. */
+    private int guarding;
+
     boolean isActive() {
         return active;
     }
@@ -42,16 +48,38 @@ final class CodePage {
         }
     }
 
-    /** Marks that code is about to be decoded from this page; from now on its writes must be noticed. */
-    synchronized boolean activate() {
-        boolean before = active;
+    /**
+     * Marks that code is about to be decoded from this page; from now on its writes must be noticed.
+     *
+     * @return its version, which changes with every write that was looked at; to be given to {@link #add}
+     */
+    synchronized int activate() {
         active = true;
-        return !before;
+        return version;
     }
 
-    /** Changes with every write that was looked at; read before decoding and given to {@link #add}. */
-    synchronized int version() {
-        return version;
+    /** Whether all writes since this version have been noticed. */
+    synchronized boolean isGuarded(int since) {
+        return guarded && version == since;
+    }
+
+    /**
+     * Begins to withdraw all permissions to write the page; tells whether others have begun that too and not ended it: then
+     * a processor from which they have taken one may use it still.
+     */
+    synchronized boolean beginGuard() {
+        return guarding++ > 0;
+    }
+
+    /** Ends that. It holds unless the page has been written to since {@code since} was its version. */
+    synchronized void endGuard(int since) {
+        guarding--;
+        guarded |= version == since;
+    }
+
+    /** The version if all writes are noticed, or -1: bytes that are read now may be others by now. */
+    synchronized int guardedVersion() {
+        return guarded ? version : -1;
     }
 
     /**
@@ -80,12 +108,19 @@ final class CodePage {
         return true;
     }
 
-    /** Adds a block that starts in the page before and has its last bytes, up to {@code last}, in this one. */
-    synchronized void addStraddler(CodePage home, int last) {
+    /**
+     * Adds a block that starts in the page before and has its last bytes, up to {@code last}, in this one, unless the page
+     * was written to since {@code expected} was its {@link #guardedVersion}.
+     */
+    synchronized boolean addStraddler(CodePage home, int last, int expected) {
+        if (version != expected) {
+            return false;
+        }
         claim(0, last);
         if (!straddlers.contains(home)) {
             straddlers.add(home);
         }
+        return true;
     }
 
     private void claim(int first, int last) {
@@ -121,6 +156,7 @@ final class CodePage {
             count = 0;
             granules = 0;
             active = false;
+            guarded = false;
             for (Block block : blocks) {
                 if (block != null) {
                     block.invalidate();

@@ -73,9 +73,13 @@ final class Rendezvous {
         }
     }
 
-    /** Withdraws from every processor the permission to write one page of RAM without asking; returns when it holds. */
-    void revokeWrite(Cpu self, long page) {
-        boolean held = false;
+    /**
+     * Withdraws from every processor the permission to write one page of RAM without asking; returns when it holds.
+     *
+     * @param others whether others withdraw it too: a processor may still use what they have taken from it
+     */
+    void revokeWrite(Cpu self, long page, boolean others) {
+        boolean held = others;
         for (Cpu cpu : cpus) {
             boolean found = cpu.mmu.revokeWrite(page);
             held |= found && cpu != self;
