@@ -21,7 +21,7 @@ import org.torte.hypervisor.x86.Instruction;
  */
 final class TranslatedCode {
     /** How often a block is interpreted before it is worth translating. */
-    static final int HOT = 40;
+    static final int HOT = 16;
 
     /** Instructions after which code leaves to look for events: some ten microseconds. */
     static final int BUDGET = 20_000;
