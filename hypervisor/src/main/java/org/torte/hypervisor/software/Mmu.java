@@ -128,7 +128,7 @@ final class Mmu {
         void clearPage(long address) {
             if (pages.mayContain(address)) {
                 long page = address & PAGE;
-                for (long rip = page; rip <= (page | ~PAGE); rip++) {
+                for (long rip = page; rip != page - PAGE; rip++) {
                     int i = slot(rip);
                     if (keys[i] == rip) {
                         keys[i] = NEVER;
