@@ -69,6 +69,27 @@ trains_its_cache() {
 }
 check 'the kernel that trains the ahead-of-time cache runs, and there is a cache' trains_its_cache
 
+# Where all is interpreted, the JVM's second compiler works on the interpreter, wherever the option stands.
+compiles_its_interpreter() {
+  local kernel=(--kernel "$root"/packaging/training/kernel.bin --memory 16M --timeout 2m)
+  has_directives run "${kernel[@]}" && has_directives run --translator on "${kernel[@]}" || return
+  ! has_directives run --translator off "${kernel[@]}" && ! has_directives run "${kernel[@]}" --translator=off || return
+  ! has_directives run --memory 16M --translator off "${kernel[@]:0:2}"
+}
+
+# Whether the JVM of a command is kept from compiling what a translator makes needless.
+has_directives() {
+  local process line=
+  "$root"/torte "$@" >/dev/null 2>&1 </dev/null &
+  process=$!
+  while [[ $line != *org.torte.cli/* ]] && kill -0 $process 2>/dev/null; do
+    line=$(tr '\0' ' ' <"/proc/$process/cmdline" 2>/dev/null)
+  done
+  wait $process
+  [[ $line == *' -XX:CompilerDirectivesFile='* ]]
+}
+check 'torte has the interpreter compiled well where nothing is translated' compiles_its_interpreter
+
 # The README's first command as continuous integration sees it: no terminal, so the guest does its own session.
 demo_proves_itself() {
   local output status line
