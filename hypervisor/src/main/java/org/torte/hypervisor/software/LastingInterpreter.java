@@ -5,10 +5,11 @@ import java.io.InputStream;
 import java.lang.invoke.MethodHandle;
 import java.lang.invoke.MethodHandles;
 import java.lang.invoke.MethodType;
+import org.jspecify.annotations.Nullable;
 
 /**
- * {@link Interpreter} for a processor that interprets for long although code is translated, as 32-bit code is not: the same
- * class once more, hidden, which the JVM compiles by itself. {@code packaging/translator-compilers.json} keeps the JVM's
+ * {@link Interpreter} for a processor that interprets for long although code was to be translated, as 32-bit code is not, and
+ * none where the host does not allow it: the same class once more, hidden, which the JVM compiles by itself. {@code packaging/translator-compilers.json} keeps the JVM's
  * second compiler from the class that goes by its name, because it would take longer over it than the few million
  * instructions do that are interpreted while a 64-bit system starts; it names no hidden class.
  */
@@ -33,7 +34,8 @@ final class LastingInterpreter {
         }
     }
 
-    static Interpretation create(Cpu cpu, Executor executor, BlockBuilder builder, TranslatedCode translated) {
+    static Interpretation create(
+            Cpu cpu, Executor executor, BlockBuilder builder, @Nullable TranslatedCode translated) {
         try {
             return (Interpretation) NEW.invokeExact(cpu, executor, builder, translated);
         } catch (Throwable e) {

@@ -31,7 +31,10 @@ final class SoftwareProcessor implements VirtualProcessor {
     private final Interrupts interrupts;
     private Interpretation interpreter;
 
-    /** Makes what takes the interpreter's place when many instructions are interpreted; null if nothing does. */
+    /**
+     * Makes what takes the interpreter's place when many instructions are interpreted, be it that this host has no
+     * translator; null if nothing does.
+     */
     private @Nullable Supplier<Interpretation> lasting;
 
     private final @Nullable TranslatedCode translated;
@@ -74,7 +77,9 @@ final class SoftwareProcessor implements VirtualProcessor {
                         always ? 1 : TranslatedCode.HOT,
                         TranslatedCode.BUDGET);
         interpreter = new Interpreter(cpu, executor, builder, translated);
-        lasting = translated == null ? null : () -> LastingInterpreter.create(cpu, executor, builder, translated);
+        lasting = configuration.translator() == TranslatorMode.OFF
+                ? null
+                : () -> LastingInterpreter.create(cpu, executor, builder, translated);
     }
 
     /** Its translated code, or null when everything is interpreted. */
