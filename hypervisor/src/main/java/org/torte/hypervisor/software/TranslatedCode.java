@@ -660,11 +660,6 @@ final class TranslatedCode {
 
     private @Nullable Translation translate(Block block, long rip) {
         long page = mmu.translateFetch(rip) & ~0xfffL;
-        byte[] bytes = block.straddles ? twoPages : onePage;
-        MemorySegment.copy(memory.ram, JAVA_BYTE, page, bytes, 0, 0x1000);
-        if (block.straddles) {
-            MemorySegment.copy(memory.ram, JAVA_BYTE, block.secondPage, bytes, 0x1000, LONGEST_INSTRUCTION);
-        }
         CodePage code = memory.code.page(page);
         Profile profile =
                 threshold == 1 && block.profile.equals(Profile.UNKNOWN) ? profileOfTests(block) : block.profile;
@@ -672,6 +667,14 @@ final class TranslatedCode {
             decodeAhead(block, rip);
         }
         int[] parts = profile.hot() ? parts(block, code) : new int[] {block.instructions};
+        // Only now: who changes the code of these blocks from here on invalidates them all, and before, other code may
+        // have
+        // stood there.
+        byte[] bytes = block.straddles ? twoPages : onePage;
+        MemorySegment.copy(memory.ram, JAVA_BYTE, page, bytes, 0, 0x1000);
+        if (block.straddles) {
+            MemorySegment.copy(memory.ram, JAVA_BYTE, block.secondPage, bytes, 0x1000, LONGEST_INSTRUCTION);
+        }
         // Others may translate it at the same time, and whoever invalidates the block must find what all of them have
         // made.
         synchronized (block) {
