@@ -11,7 +11,7 @@ final class SystemCalls {
 
     private final Cpu cpu;
 
-    /** Segments and privilege level of 64-bit code as SYSCALL (to level 0) and SYSRET (to level 3) leave them. */
+    /** Segments and privilege level of 64-bit code as SYSCALL and SYSRET leave them, and IRET where they are flat. */
     static void cross(Cpu cpu, int codeSelector, int stackSelector, int level) {
         set(cpu, Cpu.CS, codeSelector, CODE_64, level);
         set(cpu, Cpu.SS, stackSelector, DATA, level);

@@ -28,7 +28,7 @@ public final class Site {
     /** Code is left because the jump cache does not know where an indirect branch goes. */
     public static final int LOST = 6;
 
-    /** Code is left because the jump cache does not know where SYSCALL or SYSRET has led; only the state knows it. */
+    /** Code is left because the jump cache does not know where SYSCALL, SYSRET or IRET has led; only the state knows it. */
     public static final int CROSSED = 7;
 
     /** Code is left because it uses the x87, whose registers are not in the host's: it goes on when they are. */

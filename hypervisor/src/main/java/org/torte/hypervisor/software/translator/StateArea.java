@@ -43,9 +43,9 @@ import org.jspecify.annotations.Nullable;
  *    -24  0 while code that uses XMM registers must not execute
  *      0  soft TLB      first way ({@link SoftTlb}), 4096 entries of 32 bytes: page for reads, page for writes, host's address
  *                       of the page, and that minus the page
- * 131072  jump cache    32768 entries of 16 bytes: instruction pointer, host's address of its code
- * 655360  slots         4096 of 32 bytes ({@link PageSlots})
- * 786432  soft TLB      second way
+ * 131072  jump cache    65536 entries of 16 bytes: instruction pointer, host's address of its code
+ * 1179648 slots         4096 of 32 bytes ({@link PageSlots})
+ * 1310720 soft TLB      second way
  * </pre>
  *
  * An empty entry of the jump cache holds an instruction pointer that belongs into another entry. Used by the processor's own thread, except for {@link #revokeWrite}.

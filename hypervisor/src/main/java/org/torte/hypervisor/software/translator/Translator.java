@@ -27,7 +27,7 @@ public final class Translator implements AutoCloseable {
     private static final MethodHandle ENTER =
             Linker.nativeLinker().downcallHandle(FunctionDescriptor.of(JAVA_LONG, JAVA_LONG, JAVA_LONG));
 
-    /** More than any block needs: 64 instructions, each below 200 bytes hot, with at most five stubs. */
+    /** More than any block needs: 64 instructions, each below 200 bytes hot, with at most five stubs; and IRET, once. */
     private static final int LARGEST_BLOCK = 64 << 10;
 
     /** Most bytes that cold code takes at once. */
