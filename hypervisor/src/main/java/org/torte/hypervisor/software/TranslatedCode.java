@@ -395,7 +395,7 @@ final class TranslatedCode {
     }
 
     private @Nullable Block lost(Translation from) {
-        if (cpu.events.due() || !find(area.missing())) {
+        if (cpu.events.due() || !find(area.missing()) || !translator.isValid(from)) {
             return interpret(from);
         }
         return again();
@@ -409,6 +409,10 @@ final class TranslatedCode {
         }
         if (++from.samples == SAMPLES && !from.hotBlock) {
             learn(from, 0);
+            if (!translator.holds(from)) {
+                store(rip);
+                return goOn(usableArea());
+            }
         }
         return again();
     }
@@ -586,7 +590,7 @@ final class TranslatedCode {
             if (translation != null) {
                 remember(translation);
             }
-            return translation != null && translator.isValid(translator.translation(site));
+            return translation != null;
         } catch (GuestFault f) {
             return false; // comes up again, exactly, when the branch has been interpreted
         }

@@ -193,6 +193,11 @@ public final class Translator implements AutoCloseable {
         return translation.epoch == epoch && !translation.dead;
     }
 
+    /** Whether the code of a translation is still there, so that it may go on where it was left, valid or not. */
+    public boolean holds(Translation translation) {
+        return translation.epoch == epoch;
+    }
+
     /** Whether there is no memory left for code. */
     public boolean isFull() {
         return full;
