@@ -58,6 +58,11 @@ final class CodePage {
         return version;
     }
 
+    /** Changes with every write that was looked at. */
+    synchronized int version() {
+        return version;
+    }
+
     /** Whether all writes since this version have been noticed. */
     synchronized boolean isGuarded(int since) {
         return guarded && version == since;

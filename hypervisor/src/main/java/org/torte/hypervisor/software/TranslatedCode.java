@@ -671,9 +671,9 @@ final class TranslatedCode {
             decodeAhead(block, rip);
         }
         int[] parts = profile.hot() ? parts(block, code) : new int[] {block.instructions};
-        // Only now: who changes the code of these blocks from here on invalidates them all, and before, other code may
-        // have
-        // stood there.
+        // Only now: who changes the code of these blocks from here on invalidates them all; before, other code may have
+        // been there.
+        int version = code.version();
         byte[] bytes = block.straddles ? twoPages : onePage;
         MemorySegment.copy(memory.ram, JAVA_BYTE, page, bytes, 0, 0x1000);
         if (block.straddles) {
@@ -691,7 +691,7 @@ final class TranslatedCode {
                     rip,
                     parts,
                     in -> builder.applyOffered(in),
-                    offset -> code.find(offset, Cpu.MODE_64) != null,
+                    offset -> decodedSince(code, version, offset),
                     profile,
                     next);
             if (made != null) {
@@ -699,6 +699,12 @@ final class TranslatedCode {
             }
             return made;
         }
+    }
+
+    /** How many bytes the block at an offset has, if nothing has been written to the page since that version; otherwise 0. */
+    private static int decodedSince(CodePage code, int version, int offset) {
+        Block block = code.find(offset, Cpu.MODE_64);
+        return block == null || block.straddles || code.version() != version ? 0 : block.length;
     }
 
     /** How many instructions a block has, and those behind it in the page that have been executed. */

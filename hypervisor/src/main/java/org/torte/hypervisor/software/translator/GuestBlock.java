@@ -4,7 +4,7 @@ import java.util.ArrayList;
 import java.util.EnumSet;
 import java.util.List;
 import java.util.Set;
-import java.util.function.IntPredicate;
+import java.util.function.IntUnaryOperator;
 import org.jspecify.annotations.Nullable;
 import org.torte.hypervisor.x86.CodeSource;
 import org.torte.hypervisor.x86.Decoder;
@@ -91,7 +91,7 @@ final class GuestBlock implements CodeSource {
 
     private final Selection selection;
     private final Filter filter;
-    private final IntPredicate decoded;
+    private final IntUnaryOperator decoded;
 
     // What is decoded at present: where it begins and must end, and whether more was wanted.
     private int decodedAt;
@@ -102,9 +102,9 @@ final class GuestBlock implements CodeSource {
      * @param page all bytes of the page; for an instruction that goes on into the next one so many of that as it may have
      * @param lengths how many instructions each part has at most; another one follows a conditional jump alone, and uses no
      *     registers besides the general ones that the first does not use
-     * @param decoded tells whether code that begins at this offset in the page has been decoded before
+     * @param decoded how many bytes from this offset in the page on have been decoded before as a block that begins there; 0 if none has
      */
-    GuestBlock(byte[] page, long rip, int[] lengths, Selection selection, Filter filter, IntPredicate decoded) {
+    GuestBlock(byte[] page, long rip, int[] lengths, Selection selection, Filter filter, IntUnaryOperator decoded) {
         this.page = page;
         straddles = page.length > PAGE;
         this.rip = rip;
@@ -291,14 +291,15 @@ final class GuestBlock implements CodeSource {
     /** Flags that code at an address may read before it replaces them. */
     private int liveAt(long address) {
         int offset = (int) address & 0xfff;
-        if (!inPage(address) || !decoded.test(offset)) {
+        if (!inPage(address)) {
             return Flags.ALL;
         }
+        int end = offset + decoded.applyAsInt(offset);
         Instruction in = new Instruction();
         int unknown = Flags.ALL;
         int read = 0;
         for (int i = 0; i < LOOK_AHEAD && unknown != 0; i++) {
-            if (!decode(offset, PAGE, in)) {
+            if (!decode(offset, end, in)) {
                 break;
             }
             Selection.Way way = select(in);
@@ -308,7 +309,7 @@ final class GuestBlock implements CodeSource {
             read |= unknown & Flags.read(in);
             unknown &= ~Flags.replaced(in) & ~read;
             offset += in.length;
-            if (ENDS.contains(way) || offset >= PAGE) {
+            if (ENDS.contains(way)) {
                 break;
             }
         }

@@ -72,7 +72,7 @@ public final class Listing {
     }
 
     private GuestBlock block(int offset, int count) {
-        return new GuestBlock(page, base + offset, new int[] {count}, selection, in -> {}, at -> true);
+        return new GuestBlock(page, base + offset, new int[] {count}, selection, in -> {}, at -> PAGE - at);
     }
 
     private void addSuccessors(GuestBlock block) {

@@ -10,7 +10,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Set;
-import java.util.function.IntPredicate;
+import java.util.function.IntUnaryOperator;
 import org.jspecify.annotations.Nullable;
 import org.torte.hypervisor.x86.Instruction;
 
@@ -121,7 +121,7 @@ public final class Translator implements AutoCloseable {
      * @param parts how many instructions it has at most, and how many the blocks behind it have, each behind the one before;
      *     all of them have been decoded before
      * @param filter what this virtual processor executes instead of instructions that it does not have
-     * @param decoded whether code at this offset of the page has been decoded before
+     * @param decoded how many bytes from this offset of the page on have been decoded before as one block, and are still as in {@code page}; or 0
      * @param profile what is known about the block
      * @param next other translations of the same block
      * @return null when there is nothing to translate, or no memory left, which {@link #isFull} tells apart
@@ -131,7 +131,7 @@ public final class Translator implements AutoCloseable {
             long rip,
             int[] parts,
             java.util.function.Consumer<Instruction> filter,
-            IntPredicate decoded,
+            IntUnaryOperator decoded,
             Profile profile,
             @Nullable Translation next) {
         if (!findRoom()) {

@@ -126,7 +126,7 @@ class EmittedCodeTest {
                         0x7000_0000_0000L + start,
                         new int[] {straddles ? 1 : program.instructions().size()},
                         in -> {},
-                        at -> false,
+                        at -> 0,
                         new Profile(random.nextBoolean(), 0),
                         null);
                 if (made == null) {
