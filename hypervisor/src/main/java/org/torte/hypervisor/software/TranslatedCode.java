@@ -428,7 +428,9 @@ final class TranslatedCode {
         if (site.slot() != 0 && area.isRestless(site.slot(), executed)) {
             learn(from, 1L << site.instruction());
         }
-        boolean filled = !fillsInVain()
+        // A loop that comes here on every round begins each with a new budget: it is only here that it can see events.
+        boolean filled = !cpu.events.due()
+                && !fillsInVain()
                 && !site.isMisaligned(area.missing())
                 && mmu.fill(area.missing(), site.accessSize(), site.isStore())
                 && translator.isValid(from);

@@ -3,9 +3,11 @@ package org.torte.hypervisor.software;
 import static java.lang.foreign.ValueLayout.JAVA_BYTE;
 
 import java.lang.foreign.MemorySegment;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.HexFormat;
 import java.util.List;
+import java.util.concurrent.TimeUnit;
 import org.torte.hypervisor.oracle.AddressSpace;
 import org.torte.hypervisor.software.translator.Site;
 
@@ -38,6 +40,7 @@ final class SlotChecks {
             checks.code();
             checks.dirtyPages();
             checks.restlessAccess();
+            checks.loopThatMisses();
         }
         return checks.wrong;
     }
@@ -151,6 +154,35 @@ final class SlotChecks {
         }
         if (translated.learned == 0) {
             wrong.add("nothing was translated anew");
+        }
+    }
+
+    /** A page at addresses of one set of the soft TLB, accessed in turn for ever: whoever waits for the processor must be heard. */
+    private void loopThatMisses() {
+        long apart = 0x100_0000; // as many pages as there are sets
+        for (int i = 0; i < 3; i++) {
+            machine.map(1, DATA + i * apart, FIRST, 1, WRITABLE);
+        }
+        // mov rax, [rbx]; mov rax, [rsi]; then jmp to the start, or mov rax, [rdi] before it; where blocks are not hot
+        put(InterpreterUnderTest.CODE_FRAME + 0x208, "488b03488b06ebf8");
+        put(InterpreterUnderTest.CODE_FRAME + 0x308, "488b03488b06488b07ebf5");
+        for (int pages = 2; pages <= 3; pages++) {
+            cpu.r[Cpu.RBX] = DATA;
+            cpu.r[Cpu.RSI] = DATA + apart;
+            cpu.r[Cpu.RDI] = DATA + 2 * apart;
+            cpu.rip = AddressSpace.CODE + pages * 0x100L + 8;
+            Thread processor = Thread.ofPlatform().daemon().start(() -> machine.interpreter.execute(false));
+            try {
+                TimeUnit.MILLISECONDS.sleep(50);
+                cpu.events.raise(Events.CANCEL);
+                if (!processor.join(Duration.ofSeconds(20))) {
+                    wrong.add("a loop that misses with " + pages + " pages does not see events");
+                    return;
+                }
+            } catch (InterruptedException e) {
+                throw new IllegalStateException(e);
+            }
+            cpu.events.clear(Events.CANCEL);
         }
     }
 }
