@@ -6,6 +6,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Locale;
+import java.util.Optional;
 import org.torte.worker.Backends;
 
 /** What {@code torte doctor} looks at. Nothing here changes the host. */
@@ -38,7 +39,7 @@ final class HostCheck {
     private HostCheck() {}
 
     static List<Finding> all() {
-        return List.of(jdk(), hypervisor(), hugePages(), tap(), controlGroups(), memory(), disk());
+        return List.of(jdk(), hypervisor(), translator(), hugePages(), tap(), controlGroups(), memory(), disk());
     }
 
     private static Finding jdk() {
@@ -63,6 +64,21 @@ final class HostCheck {
                 kvm
                         ? ""
                         : "on a host with hardware virtualisation and a /dev/kvm that you may open, try --hypervisor kvm");
+    }
+
+    private static Finding translator() {
+        Optional<String> obstacle = Backends.choose("software").hypervisor().translatorObstacle();
+        return new Finding(
+                "translator",
+                obstacle.isEmpty() ? State.GOOD : State.FAIR,
+                obstacle.orElse("this host allows executable memory"),
+                obstacle.isEmpty()
+                        ? "without KVM, guests' 64-bit code becomes code of this host's processor"
+                        : "without KVM, guests are interpreted, which is several times slower",
+                obstacle.isEmpty()
+                        ? ""
+                        : "on x86-64 Linux, let Java have executable memory (SELinux: execmem; systemd:"
+                                + " MemoryDenyWriteExecute=no)");
     }
 
     private static Finding hugePages() {

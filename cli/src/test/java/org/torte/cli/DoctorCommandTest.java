@@ -13,7 +13,8 @@ class DoctorCommandTest {
     @Test
     void saysALineForEachThing() {
         String text = CommandResult.of("doctor").assertDone().output();
-        for (String name : List.of("jdk", "hypervisor", "huge-pages", "tap", "cgroups", "memory", "disk")) {
+        for (String name :
+                List.of("jdk", "hypervisor", "translator", "huge-pages", "tap", "cgroups", "memory", "disk")) {
             assertThat(text).containsPattern("(?m)^(good|fair|bad) +" + name + " +\\S");
         }
     }
@@ -24,7 +25,7 @@ class DoctorCommandTest {
         List<Map<String, Object>> findings = JSON.std.listOfFrom(Object.class, text).stream()
                 .map(DoctorCommandTest::map)
                 .toList();
-        assertThat(findings).hasSize(7).allSatisfy(finding -> {
+        assertThat(findings).hasSize(8).allSatisfy(finding -> {
             assertThat(finding).containsOnlyKeys("name", "state", "found", "meaning", "remedy");
             if (!"good".equals(finding.get("state"))) {
                 assertThat((String) finding.get("remedy")).isNotEmpty();

@@ -1,5 +1,7 @@
 package org.torte.hypervisor;
 
+import java.util.Optional;
+
 /** A back-end: something that can run virtual processors. */
 public interface Hypervisor {
     /** What users call it: {@code software} or {@code kvm}. */
@@ -18,6 +20,14 @@ public interface Hypervisor {
      * @throws HypervisorException when the back-end cannot be used
      */
     CpuidTable restrict(CpuidTable wanted);
+
+    /**
+     * Why it cannot translate guest code on this host, as the end of a sentence; empty if it can, or has no need to. Tries it
+     * out, which takes some milliseconds.
+     */
+    default Optional<String> translatorObstacle() {
+        return Optional.empty();
+    }
 
     /**
      * Makes a partition with its processors, all in reset state; processor 0 is the bootstrap processor, the others

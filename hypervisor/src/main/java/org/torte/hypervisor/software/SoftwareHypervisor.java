@@ -1,9 +1,11 @@
 package org.torte.hypervisor.software;
 
+import java.util.Optional;
 import org.torte.hypervisor.CpuidTable;
 import org.torte.hypervisor.Hypervisor;
 import org.torte.hypervisor.Partition;
 import org.torte.hypervisor.PartitionConfiguration;
+import org.torte.hypervisor.software.translator.Translator;
 
 /** The back-end that needs nothing of the host but a JVM. */
 public final class SoftwareHypervisor implements Hypervisor {
@@ -23,6 +25,13 @@ public final class SoftwareHypervisor implements Hypervisor {
     @Override
     public CpuidTable restrict(CpuidTable wanted) {
         return wanted;
+    }
+
+    @Override
+    public Optional<String> translatorObstacle() {
+        try (Translator translator = Translator.create(1 << 20)) {
+            return translator == null ? Optional.of(Translator.obstacle()) : Optional.empty();
+        }
     }
 
     @Override
