@@ -11,8 +11,10 @@ import org.torte.hypervisor.x86.Operand;
  * Everything that can fault in the guest is checked before the first architectural change of its instruction, and the
  * stub then leaves with the state as it was before that instruction.
  *
- * <p>A block begins at its entry with the flags in the host's registers; the entry before that one fetches them from the
- * state. It ends with live flags in the host's for a direct jump, in the state for others.
+ * <p>A block begins at its entry with live flags in the host's registers; the entry before that one fetches them from the
+ * state. Where the first that happens to them would be that they are saved, it is the other way round: it begins with them in
+ * the state, and the entry before saves them. It ends with live flags in the host's for a direct jump, in the state for
+ * others.
  */
 final class BlockTranslator {
     private static final int COMPARE = 7;
@@ -36,8 +38,11 @@ final class BlockTranslator {
     /** Offset of what follows where it is known that the block is still there; a jump can be written over it. */
     int entry;
 
-    /** Offset of the entry that expects them in the state. */
+    /** Offset of the entry that expects them in the state, which may be the same. */
     int entryByState;
+
+    /** Whether flags are live at the entry, and in the state. */
+    private final boolean flagsInState;
 
     /** Offset of the stub to which the entry jumps once the block is invalid. */
     int invalid;
@@ -57,6 +62,7 @@ final class BlockTranslator {
         this.trampolines = trampolines;
         this.block = block;
         starts = new int[block.size() + 1];
+        flagsInState = block.savesFlagsFirst();
         this.hot = hot;
         code = new BlockCode(trampolines, hot, cold, block, translation, profile, firstGroup);
         plain = new PlainInstructions(code);
@@ -71,7 +77,7 @@ final class BlockTranslator {
 
     void translate() {
         int n = block.size();
-        int chargeAt = firstWithDeadFlags();
+        int chargeAt = flagsInState ? 0 : firstWithDeadFlags();
         enter(chargeAt == 0);
         for (int i = 0; i < n; i++) {
             code.index = i;
@@ -113,23 +119,29 @@ final class BlockTranslator {
         return -1;
     }
 
-    /** The entries; {@code charge} when no flags are live there. */
+    /** The entries; {@code charge} when no flags are live there, or in the state. */
     private void enter(boolean charge) {
         code.index = 0;
         code.inHost = block.live[0] != 0;
+        chained = hot.position();
         if (block.straddles) {
             // Its second page may be mapped elsewhere by now, in which case the jump cache no longer has it.
-            chained = hot.position();
             branches.requireKnown(hot, block.rip);
             code.inHost = block.live[0] != 0;
         }
-        entryByState = hot.position();
-        if (code.inHost) {
-            code.restoreFlags();
+        if (flagsInState) {
+            code.spillFlags();
+            hot.align(8, 0);
+            entryByState = hot.position();
+        } else {
+            entryByState = hot.position();
+            if (code.inHost) {
+                code.restoreFlags();
+            }
+            hot.align(8, 0);
         }
-        hot.align(8, 0);
         entry = hot.position();
-        if (!block.straddles) {
+        if (!block.straddles && !flagsInState) {
             chained = entry;
         }
         // The first instruction becomes a jump when the block is invalid.
@@ -161,7 +173,7 @@ final class BlockTranslator {
     private void invalidStub() {
         code.index = 0;
         invalid = code.cold.position();
-        code.cold.call(block.live[0] != 0 ? trampolines.exitWithFlags : trampolines.exit);
+        code.cold.call(block.live[0] != 0 && !flagsInState ? trampolines.exitWithFlags : trampolines.exit);
         code.data(Site.JUMP, 0, 0, 0, 0, block.rip);
     }
 

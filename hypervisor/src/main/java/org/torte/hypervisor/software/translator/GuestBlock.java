@@ -284,6 +284,37 @@ final class GuestBlock implements CodeSource {
         }
     }
 
+    /** Whether flags are live at its start, and the first that its code does with them is to save them. */
+    boolean savesFlagsFirst() {
+        for (int i = 0; i < size(); i++) {
+            if (live[i] == 0) {
+                return false;
+            }
+            if (vectors || x87) {
+                return true;
+            }
+            Instruction in = instructions.get(i);
+            switch (ways[i]) {
+                case NOTHING, LEA, MOVE_CONSTANT, BYTE_SWAP -> {}
+                case INTERPRETED, PUSH, POP, LEAVE, CALL, RETURN -> {
+                    return true;
+                }
+                case SAME -> {
+                    if (in.memory) {
+                        return true;
+                    }
+                    if ((Flags.read(in) | Flags.written(in)) != 0) {
+                        return false;
+                    }
+                }
+                default -> {
+                    return false;
+                }
+            }
+        }
+        return !inPage(rip + length());
+    }
+
     private static int liveBefore(Instruction in, Selection.Way way, int after) {
         return way == Selection.Way.INTERPRETED ? Flags.ALL : after & ~Flags.replaced(in) | Flags.read(in);
     }

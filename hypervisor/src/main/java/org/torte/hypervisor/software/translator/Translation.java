@@ -74,6 +74,11 @@ public final class Translation {
         this.interpreted = interpreted;
     }
 
+    /** Whether the entry expects live flags in the state. */
+    boolean flagsInState() {
+        return entry == entryByState;
+    }
+
     /** The instruction that code at a site was left for, or null if the site does not say; nobody changes it. */
     public @Nullable Instruction instruction(Site site) {
         int index = (int) site.target;

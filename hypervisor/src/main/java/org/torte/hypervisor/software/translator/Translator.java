@@ -230,7 +230,7 @@ public final class Translator implements AutoCloseable {
     public synchronized void replace(Translation old, Translation by) {
         if (isValid(old) && isValid(by)) {
             old.dead = true;
-            jumpAtEntry(old, by.entry);
+            jumpAtEntry(old, old.flagsInState() ? by.entryByState : by.flagsInState() ? by.chained : by.entry);
         }
     }
 

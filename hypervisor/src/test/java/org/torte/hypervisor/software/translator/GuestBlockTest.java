@@ -2,9 +2,12 @@ package org.torte.hypervisor.software.translator;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import java.util.Arrays;
 import java.util.HexFormat;
 import java.util.function.IntUnaryOperator;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 
 class GuestBlockTest {
     private static final long RIP = 0x40_0000;
@@ -29,11 +32,32 @@ class GuestBlockTest {
         assertThat(liveBehind(offset -> 0)).isEqualTo(Flags.ALL);
     }
 
+    @ParameterizedTest
+    @CsvSource({
+        "8b03c3, 2, true, 'mov eax, [rbx]; ret: the check of the address destroys them'",
+        "89c858e800100000, 3, true, 'mov eax, ecx; pop rax; call to another page'",
+        "0fa2, 1, true, 'cpuid, which is interpreted'",
+        "89c80f5803c3, 3, true, 'mov eax, ecx; addps xmm0, [rbx]; ret: first it is asked whether there are XMM registers'",
+        "89c87402, 2, false, 'mov eax, ecx; je: needs them in the host'",
+        "8d4101eb00, 2, false, 'lea eax, [rcx + 1]; jmp: passes them on'",
+        "ffc08b03c3, 3, false, 'inc eax; mov eax, [rbx]; ret: leaves CF alone'",
+        "85c08b03c3, 3, false, 'test eax, eax; mov eax, [rbx]; ret: they are dead'"
+    })
+    void itIsKnownWhereFlagsAreSavedFirst(String code, int instructions, boolean saves, String what) {
+        assertThat(block(HexFormat.of().parseHex(code), instructions, offset -> 0)
+                        .savesFlagsFirst())
+                .as(what)
+                .isEqualTo(saves);
+    }
+
     private static int liveBehind(IntUnaryOperator decoded) {
-        byte[] page = new byte[4096];
-        System.arraycopy(CODE, 0, page, 0, CODE.length);
-        GuestBlock block =
-                new GuestBlock(page, RIP, new int[] {2}, new Selection(HostFeatures.read()), in -> {}, decoded);
+        GuestBlock block = block(CODE, 2, decoded);
         return block.live[block.size()];
+    }
+
+    private static GuestBlock block(byte[] code, int instructions, IntUnaryOperator decoded) {
+        byte[] page = Arrays.copyOf(code, 4096);
+        return new GuestBlock(
+                page, RIP, new int[] {instructions}, new Selection(HostFeatures.read()), in -> {}, decoded);
     }
 }
