@@ -5,6 +5,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.TreeMap;
+import java.util.concurrent.atomic.AtomicReference;
 import org.jspecify.annotations.Nullable;
 import org.torte.base.GuestMemory;
 import org.torte.base.RandomSource;
@@ -12,6 +13,7 @@ import org.torte.hypervisor.CpuState;
 import org.torte.hypervisor.Partition;
 import org.torte.hypervisor.PartitionConfiguration;
 import org.torte.hypervisor.TranslatorMode;
+import org.torte.hypervisor.VirtualProcessor;
 
 /** Runs a {@link LitmusProgram} on as many processors as it has, in 64-bit mode, many times, and counts the outcomes. */
 final class LitmusMachine {
@@ -83,11 +85,13 @@ final class LitmusMachine {
         run(memory, programs, iterations, mode);
     }
 
-    /** Runs one program on each processor until all have written to a port, with the registers of {@link LitmusProgram#code}. */
+    /**
+     * Runs one program on each processor, with the registers of {@link LitmusProgram#code}, until all have written to a
+     * port; fails when one ends in another way.
+     */
     static void run(GuestMemory memory, List<byte[]> programs, int iterations, TranslatorMode mode) {
         int processors = programs.size();
-        memory.putLong(TABLES, TABLES + 0x1000 | 3);
-        memory.putLong(TABLES + 0x1000, 0x83);
+        putTables(memory);
         Host host = new Host();
         try (Partition partition = new SoftwareHypervisor()
                 .createPartition(new PartitionConfiguration(
@@ -101,13 +105,28 @@ final class LitmusMachine {
                         .withTranslator(mode))) {
             host.partition = partition;
             List<Thread> threads = new ArrayList<>();
+            AtomicReference<@Nullable Throwable> failure = new AtomicReference<>();
             for (int i = 0; i < processors; i++) {
                 byte[] code = programs.get(i);
                 memory.write(CODE + 0x1000L * i, code, 0, code.length);
                 partition.processor(i).setState(entry(i, iterations));
             }
             for (int i = 0; i < processors; i++) {
-                threads.add(Thread.ofPlatform().daemon().start(partition.processor(i)::run));
+                VirtualProcessor processor = partition.processor(i);
+                threads.add(Thread.ofPlatform().daemon().start(() -> {
+                    try {
+                        if (processor.run() == VirtualProcessor.Exit.CANCELLED) {
+                            return;
+                        }
+                        throw new AssertionError("processor " + processor.index() + " has shut down");
+                    } catch (Throwable e) {
+                        failure.compareAndSet(null, e);
+                    }
+                    // The others may wait for it.
+                    for (int other = 0; other < processors; other++) {
+                        partition.processor(other).cancel();
+                    }
+                }));
             }
             for (Thread thread : threads) {
                 try {
@@ -116,10 +135,21 @@ final class LitmusMachine {
                     throw new IllegalStateException(e);
                 }
             }
+            Throwable cause = failure.get();
+            if (cause != null) {
+                throw new AssertionError("a processor has died", cause);
+            }
         }
     }
 
-    private static CpuState entry(int processor, int iterations) {
+    /** Maps the first gigabyte to itself. */
+    static void putTables(GuestMemory memory) {
+        memory.putLong(TABLES, TABLES + 0x1000 | 3);
+        memory.putLong(TABLES + 0x1000, 0x83);
+    }
+
+    /** What a processor begins with: 64-bit mode at level 0. */
+    static CpuState entry(int processor, int iterations) {
         CpuState state = new CpuState();
         state.rip = CODE + 0x1000L * processor;
         state.gpr[CpuState.RSP] = STACKS + 0x1000L * processor;

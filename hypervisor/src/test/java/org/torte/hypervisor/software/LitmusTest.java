@@ -1,14 +1,17 @@
 package org.torte.hypervisor.software;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
+import org.torte.base.GuestMemory;
 import org.torte.hypervisor.TranslatorMode;
 
 /**
@@ -110,5 +113,16 @@ class LitmusTest {
                 .as("%s", outcomes)
                 .noneMatch(outcome -> outcome.matches(litmus.forbidden))
                 .isNotEmpty();
+    }
+
+    /** The others wait for it. */
+    @Test
+    void whenAProcessorDiesTheTestFails() {
+        byte[] undefined = {0x0f, 0x0b};
+        byte[] endless = {(byte) 0xeb, (byte) 0xfe};
+        try (GuestMemory memory = GuestMemory.allocate(LitmusMachine.MEMORY)) {
+            assertThatThrownBy(() -> LitmusMachine.run(memory, List.of(endless, undefined), 1, TranslatorMode.OFF))
+                    .hasStackTraceContaining("processor 1 has shut down");
+        }
     }
 }
