@@ -9,6 +9,9 @@ import org.torte.hypervisor.x86.Instruction;
  * One for each processor, used by its thread alone.
  */
 final class BlockBuilder implements CodeSource {
+    /** How often a block is decoded because of writes to its page until one instruction has to do. */
+    private static final int ATTEMPTS = 8;
+
     private final Cpu cpu;
     private final PhysicalMemory memory;
     private final Rendezvous rendezvous;
@@ -81,13 +84,16 @@ final class BlockBuilder implements CodeSource {
             }
             return build(start, at, mode, false);
         }
-        while (true) {
+        for (int i = 0; i < ATTEMPTS; i++) {
             int version = guard(page, at & ~0xfffL);
             block = build(start, at, mode, true);
             if (publish(page, version, block)) {
                 return block;
             }
         }
+        // Somebody writes to the page all the time, and in here no event is seen. A single instruction has no need to
+        // hear of writes.
+        return build(start, at, mode | Cpu.MODE_SINGLE, false);
     }
 
     /** Has every write to a page of RAM noticed from now on; gives its version, from which on that holds. */
