@@ -19,7 +19,7 @@ final class CodePage {
     /** Pages whose last block ends in this one. */
     private final List<CodePage> straddlers = new ArrayList<>(1);
 
-    private int version;
+    private volatile int version;
     private volatile boolean active;
 
     /** Whether, since it became active, every processor has stopped writing without asking. */
@@ -61,6 +61,14 @@ final class CodePage {
     /** Changes with every write that was looked at. */
     synchronized int version() {
         return version;
+    }
+
+    /**
+     * Whether what {@link #version} gave is its version still. Takes no lock: who drops blocks has this page's and asks for the
+     * translator's, and who asks here has that.
+     */
+    boolean isStill(int since) {
+        return version == since;
     }
 
     /** Whether all writes since this version have been noticed. */

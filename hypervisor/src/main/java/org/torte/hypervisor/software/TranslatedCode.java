@@ -335,9 +335,11 @@ final class TranslatedCode {
             case Site.CHAIN, Site.JUMP -> jump(site.target, from);
             case Site.CROSSED -> jump(area.missing(), from);
             case Site.X87 -> {
-                // Whoever was the last to have them may have unmasked exceptions.
+                // Code that uses them with two privileges in turn comes here on every round, each with a new budget:
+                // events
+                // are seen behind an interpreted block. Whoever was the last to have them may have unmasked exceptions.
                 x87.store();
-                if (x87.usable()) {
+                if (!cpu.events.due() && x87.usable()) {
                     x87.load(area);
                     yield again();
                 }
@@ -706,7 +708,7 @@ final class TranslatedCode {
     /** How many bytes the block at an offset has, if nothing has been written to the page since that version; otherwise 0. */
     private static int decodedSince(CodePage code, int version, int offset) {
         Block block = code.find(offset, Cpu.MODE_64);
-        return block == null || block.straddles || code.version() != version ? 0 : block.length;
+        return block == null || block.straddles || !code.isStill(version) ? 0 : block.length;
     }
 
     /** How many instructions a block has, and those behind it in the page that have been executed. */

@@ -292,6 +292,7 @@ final class InterpreterUnderTest implements AutoCloseable {
         breakpoint = false;
         cases.incrementAndGet();
         for (int step = 0; step < MAX_STEPS; step++) {
+            cpu.events.attention = false;
             interpreter.execute(single || cpu.interruptShadow);
             cpu.setInterruptShadow(false);
             fault = interpreter.fault;

@@ -23,7 +23,7 @@ final class TranslatorProof {
 
     /**
      * {@code oracle SEED SINGLES SEQUENCES}, {@code sequences SEED PROGRAMS}, {@code privileges SEED PROGRAMS}, {@code
-     * paging SEED PROGRAMS}, {@code kernel NAME PROCESSORS}, {@code hammer PROCESSORS ROUNDS}, {@code shootdowns USERS ROUNDS}, {@code slots}, {@code
+     * paging SEED PROGRAMS}, {@code kernel NAME PROCESSORS}, {@code hammer PROCESSORS ROUNDS}, {@code shootdowns USERS ROUNDS}, {@code liveness OTHERS ROUNDS}, {@code slots}, {@code
      * straddlers}, {@code litmus ITERATIONS} for a fifth of the litmus tests, or {@code litmus ITERATIONS all}.
      */
     public static void main(String[] args) throws IOException {
@@ -41,6 +41,8 @@ final class TranslatorProof {
         } else if (args[0].equals("shootdowns")) {
             ShootdownHammer.run(Integer.parseInt(args[1]), Integer.parseInt(args[2]), TranslatorMode.ONLY)
                     .forEach(System.out::println);
+        } else if (args[0].equals("liveness")) {
+            LivenessHammer.run(Integer.parseInt(args[1]), Integer.parseInt(args[2]), TranslatorMode.ONLY);
         } else if (args[0].equals("slots")) {
             SlotChecks.run().forEach(System.out::println);
         } else if (args[0].equals("straddlers")) {

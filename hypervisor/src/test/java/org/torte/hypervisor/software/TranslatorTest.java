@@ -137,6 +137,11 @@ class TranslatorTest {
         assertThat(child("straddlers")).isEqualTo(TranslatorProof.DONE);
     }
 
+    @Test
+    void translatedProcessorsThatWantSomethingOfEachOtherEnd() throws Exception {
+        assertThat(child("liveness", "2", "300")).isEqualTo(TranslatorProof.DONE);
+    }
+
     private static void oracle(int singles, int sequences) throws Exception {
         assumeTrue(HostProcessor.available(), "the host is not x86-64 Linux");
         System.out.println("repeat with -Dtorte.seed=" + SEED);
