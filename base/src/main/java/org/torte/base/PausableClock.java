@@ -1,6 +1,12 @@
 package org.torte.base;
 
+import static java.lang.foreign.ValueLayout.JAVA_LONG;
+
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.invoke.VarHandle;
 import java.time.Instant;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The clock of one virtual machine: it follows a host clock while the machine runs, stands still while it does not, and
@@ -11,12 +17,16 @@ public final class PausableClock implements Clock {
     /** Running: machine time is host time minus {@code base}. Standing: machine time is {@code base}. */
     private record Mode(boolean running, long base) {}
 
+    private static final VarHandle AHEAD = JAVA_LONG.varHandle();
+
     private final Clock host;
+    private final MemorySegment ahead = Arena.ofAuto().allocate(8, 8);
     private volatile Mode mode = new Mode(false, 0);
 
     /** A clock that takes its pace from {@code host}. */
     public PausableClock(Clock host) {
         this.host = host;
+        setAhead(NOT_NOW);
     }
 
     @Override
@@ -34,15 +44,28 @@ public final class PausableClock implements Clock {
     public synchronized void resume() {
         Mode now = mode;
         if (!now.running) {
-            mode = new Mode(true, host.nanos() - now.base);
+            long base = host.nanos() - now.base;
+            mode = new Mode(true, base);
+            setAhead(-base);
         }
     }
 
     /** Makes it stand still. Does nothing when it stands already. */
     public synchronized void pause() {
         if (mode.running) {
+            // First, so that nobody reads by it what is later than the time at which the clock stands.
+            setAhead(NOT_NOW);
             mode = new Mode(false, nanos());
         }
+    }
+
+    private void setAhead(long nanos) {
+        AHEAD.setVolatile(ahead, 0L, nanos);
+    }
+
+    @Override
+    public @Nullable MemorySegment ahead() {
+        return host == SystemClock.INSTANCE ? ahead : null;
     }
 
     /**

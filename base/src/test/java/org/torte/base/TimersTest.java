@@ -1,10 +1,13 @@
 package org.torte.base;
 
+import static java.lang.foreign.ValueLayout.JAVA_LONG;
 import static org.assertj.core.api.Assertions.assertThat;
 
+import java.lang.foreign.MemorySegment;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Objects;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
@@ -159,5 +162,24 @@ class TimersTest {
         clock.advance(1);
         assertThat(machine.nanos()).isEqualTo(1001);
         assertThat(machine.wallTime()).isEqualTo(Instant.EPOCH.plusNanos(158));
+    }
+
+    @Test
+    void machineCodeIsToldHowFarARunningClockIsAhead() {
+        assertThat(new PausableClock(clock).ahead()).isNull();
+        PausableClock machine = new PausableClock(Clock.system());
+        MemorySegment ahead = Objects.requireNonNull(machine.ahead());
+        assertThat(ahead.get(JAVA_LONG, 0)).isEqualTo(Clock.NOT_NOW);
+        machine.set(1_000_000);
+        for (int i = 0; i < 3; i++) {
+            machine.resume();
+            long before = machine.nanos();
+            long told = System.nanoTime() + ahead.get(JAVA_LONG, 0);
+            assertThat(told).isBetween(before, machine.nanos());
+            machine.pause();
+            assertThat(ahead.get(JAVA_LONG, 0)).isEqualTo(Clock.NOT_NOW);
+        }
+        assertThat(Objects.requireNonNull(Clock.system().ahead()).get(JAVA_LONG, 0))
+                .isZero();
     }
 }

@@ -1,6 +1,7 @@
 package org.torte.hypervisor.software;
 
 import org.torte.base.Clock;
+import org.torte.hypervisor.software.translator.Translator;
 
 /**
  * The time-stamp counter of one processor: the machine's clock scaled to the counter's frequency, plus an offset that
@@ -8,14 +9,14 @@ import org.torte.base.Clock;
  * processor's own thread; may be read by any.
  */
 final class TimeStampCounter {
-    private static final int SHIFT = 56;
+    private static final int SHIFT = Translator.TICKS_SHIFT;
     private static final long NANOS_PER_SECOND = 1_000_000_000L;
 
-    private final Clock clock;
+    final Clock clock;
     private final long frequency;
 
     /** Ticks per nanosecond with {@link #SHIFT} fraction bits: 2^46 to 2^63 for 1 MHz to 100 GHz. */
-    private final long ratio;
+    final long ratio;
 
     private volatile long offset;
     private volatile long adjust;
@@ -42,6 +43,11 @@ final class TimeStampCounter {
     /** Ticks per second. */
     long frequency() {
         return frequency;
+    }
+
+    /** What it is ahead of the clock in ticks. */
+    long offset() {
+        return offset;
     }
 
     /** What RDTSC shows now. */

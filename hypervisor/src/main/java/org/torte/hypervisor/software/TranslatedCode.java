@@ -91,6 +91,10 @@ final class TranslatedCode {
     private long gdtBase;
     private int gdtLimit;
 
+    // What they know about the time-stamp counter.
+    private long ticksAhead;
+    private int processor;
+
     /** How often in a row a page was filled in for the code there, without progress. */
     private int fills;
 
@@ -225,6 +229,9 @@ final class TranslatedCode {
         if (cpu.star != star || cpu.lstar != lstar || cpu.sfmask != sfmask || cpu.efer != efer || cpu.cr4 != cr4) {
             findCrossings();
         }
+        if (cpu.tsc.offset() != ticksAhead || (int) cpu.tscAux != processor) {
+            findTime();
+        }
         if (cpu.gdtBase != gdtBase || cpu.gdtLimit != gdtLimit) {
             gdtBase = cpu.gdtBase;
             gdtLimit = cpu.gdtLimit;
@@ -251,6 +258,18 @@ final class TranslatedCode {
         // Without SMAP there is only one area for supervisors.
         supervisor.setUserAccess((cr4 & Cpu.CR4_SMAP) != 0 ? open : supervisor, supervisor);
         open.setUserAccess(open, supervisor);
+        findTime();
+    }
+
+    /** Tells the areas how RDTSC and RDTSCP read the counter, unless those may fault. */
+    private void findTime() {
+        TimeStampCounter tsc = cpu.tsc;
+        ticksAhead = tsc.offset();
+        processor = (int) cpu.tscAux;
+        MemorySegment clock = (cpu.cr4 & Cpu.CR4_TSD) == 0 ? tsc.clock.ahead() : null;
+        for (Mmu.Privilege privilege : Mmu.Privilege.values()) {
+            mmu.area(privilege).setTime(clock, tsc.ratio, ticksAhead, processor);
+        }
     }
 
     private void store(long rip) {

@@ -12,7 +12,9 @@ import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicLong;
 import org.jspecify.annotations.Nullable;
+import org.torte.base.Clock;
 import org.torte.base.GuestMemory;
+import org.torte.base.PausableClock;
 import org.torte.base.RandomSource;
 import org.torte.hypervisor.CpuidTable;
 import org.torte.hypervisor.PartitionConfiguration;
@@ -51,6 +53,9 @@ final class InterpreterUnderTest implements AutoCloseable {
 
     final Cpu cpu;
 
+    /** What the time-stamp counter goes by; it runs. */
+    final PausableClock clock = new PausableClock(Clock.system());
+
     /** Guest-physical address and length of the last program. */
     private long codeFrame = CODE_FRAME;
 
@@ -79,6 +84,11 @@ final class InterpreterUnderTest implements AutoCloseable {
 
     /** With so many instructions at most before translated code looks for events. */
     InterpreterUnderTest(boolean translate, int budget) {
+        this(translate, budget, 1_000_000_000);
+    }
+
+    /** With a time-stamp counter of this frequency. */
+    InterpreterUnderTest(boolean translate, int budget, long tscFrequency) {
         CpuidTable cpuid = new CpuidTable.Builder()
                 .leaf(1, 0x0A20F12, 0, 0xFFFF_FFFF & ~(1 << 27), -1)
                 .subleaf(7, 0, 0, -1, -1, 0)
@@ -87,7 +97,8 @@ final class InterpreterUnderTest implements AutoCloseable {
                 .leaf(0x8000_0008, 36, 0, 0, 0)
                 .build();
         PartitionConfiguration configuration = new PartitionConfiguration(
-                memory, 1, cpuid, 1_000_000_000, new ManualTimers(), RandomSource.seeded(1), new NoDevices());
+                memory, 1, cpuid, tscFrequency, new ManualTimers(clock), RandomSource.seeded(1), new NoDevices());
+        clock.resume();
         InterruptRouter router = new InterruptRouter();
         Rendezvous rendezvous = new Rendezvous();
         physical = new PhysicalMemory(memory, 36, configuration.handler(), router.ioApic());

@@ -7,7 +7,9 @@ import java.util.Objects;
 import java.util.TreeMap;
 import java.util.concurrent.atomic.AtomicReference;
 import org.jspecify.annotations.Nullable;
+import org.torte.base.Clock;
 import org.torte.base.GuestMemory;
+import org.torte.base.PausableClock;
 import org.torte.base.RandomSource;
 import org.torte.hypervisor.CpuState;
 import org.torte.hypervisor.Partition;
@@ -90,6 +92,23 @@ final class LitmusMachine {
      * port; fails when one ends in another way.
      */
     static void run(GuestMemory memory, List<byte[]> programs, int iterations, TranslatorMode mode) {
+        run(memory, programs, iterations, mode, new ManualTimers(), () -> {});
+    }
+
+    /** The same with a clock that goes on. */
+    static void run(GuestMemory memory, List<byte[]> programs, int iterations, TranslatorMode mode, Clock clock) {
+        PausableClock machine = new PausableClock(clock);
+        ManualTimers timers = new ManualTimers(machine);
+        run(memory, programs, iterations, mode, timers, machine::resume);
+    }
+
+    private static void run(
+            GuestMemory memory,
+            List<byte[]> programs,
+            int iterations,
+            TranslatorMode mode,
+            ManualTimers timers,
+            Runnable start) {
         int processors = programs.size();
         putTables(memory);
         Host host = new Host();
@@ -99,11 +118,12 @@ final class LitmusMachine {
                                 processors,
                                 TestKernel.cpuid(),
                                 1_000_000_000L,
-                                new ManualTimers(),
+                                timers,
                                 RandomSource.seeded(1),
                                 host)
                         .withTranslator(mode))) {
             host.partition = partition;
+            start.run(); // all counters have begun with the standing clock
             List<Thread> threads = new ArrayList<>();
             AtomicReference<@Nullable Throwable> failure = new AtomicReference<>();
             for (int i = 0; i < processors; i++) {

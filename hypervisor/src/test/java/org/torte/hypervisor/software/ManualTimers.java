@@ -11,6 +11,7 @@ import org.torte.base.Timers;
 /** Timers that fire on the caller's thread, in order, while {@link #advance} moves the clock. */
 final class ManualTimers implements Timers {
     private final ManualClock clock = new ManualClock(Instant.EPOCH);
+    private final Clock shown;
     private final List<Armed> timers = new ArrayList<>();
 
     /** How many times a timer fired. */
@@ -18,6 +19,15 @@ final class ManualTimers implements Timers {
 
     /** How many times a timer was armed. */
     int armings;
+
+    ManualTimers() {
+        shown = clock;
+    }
+
+    /** What asks for the clock gets this one. */
+    ManualTimers(Clock shown) {
+        this.shown = shown;
+    }
 
     @Override
     public Timer create(Runnable callback) {
@@ -28,7 +38,7 @@ final class ManualTimers implements Timers {
 
     @Override
     public Clock clock() {
-        return clock;
+        return shown;
     }
 
     /** Moves the clock, stopping at each deadline on the way. */

@@ -124,6 +124,7 @@ final class SequenceGenerator {
                 case 12 -> x87();
                 case 13 -> high();
                 case 14 -> pushes();
+                case 15 -> time();
                 default -> any();
             }
         }
@@ -141,6 +142,46 @@ final class SequenceGenerator {
 
     private void any() {
         any(forms);
+    }
+
+    /** A reading of the time-stamp counter, amid vectors and x87 numbers perhaps, of which only the place is looked at. */
+    private void time() {
+        boolean kept = random.nextBoolean();
+        if (kept) {
+            x87();
+        }
+        if (random.nextBoolean()) {
+            add(-1, 0x48, 0x39, 0xc0 | random.nextInt(64)); // CMP
+        }
+        boolean processor = random.nextInt(3) == 0; // RDTSCP
+        int value = random.nextInt();
+        // One item, so that what hides the result stays there.
+        if (random.nextBoolean()) {
+            // By XOR, which replaces the flags.
+            add(-1, 0x0f, processor ? 0x01 : 0x31, processor ? 0xf9 : 0x90, 0x31, 0xc0, 0x31, 0xd2);
+        } else {
+            add(
+                    -1,
+                    0x0f,
+                    processor ? 0x01 : 0x31,
+                    processor ? 0xf9 : 0x90,
+                    0xb8,
+                    value,
+                    value >> 8,
+                    value >> 16,
+                    value >> 24,
+                    0xba,
+                    value,
+                    value >> 8,
+                    value >> 16,
+                    value >> 24,
+                    0x0f,
+                    0x90 | random.nextInt(16),
+                    0xc0 | random.nextInt(4));
+        }
+        if (kept) {
+            x87();
+        }
     }
 
     /** Numbers that are loaded, perhaps with another rounding, worked with, and stored; at times where that faults. */

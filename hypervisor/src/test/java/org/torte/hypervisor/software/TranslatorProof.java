@@ -24,7 +24,7 @@ final class TranslatorProof {
     /**
      * {@code oracle SEED SINGLES SEQUENCES}, {@code sequences SEED PROGRAMS}, {@code privileges SEED PROGRAMS}, {@code
      * paging SEED PROGRAMS}, {@code kernel NAME PROCESSORS}, {@code hammer PROCESSORS ROUNDS}, {@code shootdowns USERS ROUNDS}, {@code liveness OTHERS ROUNDS}, {@code slots}, {@code
-     * straddlers}, {@code litmus ITERATIONS} for a fifth of the litmus tests, or {@code litmus ITERATIONS all}.
+     * straddlers}, {@code time}, {@code litmus ITERATIONS} for a fifth of the litmus tests, or {@code litmus ITERATIONS all}.
      */
     public static void main(String[] args) throws IOException {
         if (args[0].equals("oracle")) {
@@ -47,6 +47,8 @@ final class TranslatorProof {
             SlotChecks.run().forEach(System.out::println);
         } else if (args[0].equals("straddlers")) {
             StraddlerChecks.run().forEach(System.out::println);
+        } else if (args[0].equals("time")) {
+            TimeChecks.run().forEach(System.out::println);
         } else if (args[0].equals("litmus")) {
             litmus(args.length > 2 ? LitmusTest.tests() : LitmusTest.sample(), Integer.parseInt(args[1]));
         } else {

@@ -142,6 +142,11 @@ class TranslatorTest {
         assertThat(child("liveness", "2", "300")).isEqualTo(TranslatorProof.DONE);
     }
 
+    @Test
+    void theTimeStampCounterIsTheSameInTranslatedCode() throws Exception {
+        assertThat(child("time")).isEqualTo(TranslatorProof.DONE);
+    }
+
     private static void oracle(int singles, int sequences) throws Exception {
         assumeTrue(HostProcessor.available(), "the host is not x86-64 Linux");
         System.out.println("repeat with -Dtorte.seed=" + SEED);

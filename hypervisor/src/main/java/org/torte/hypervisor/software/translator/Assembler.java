@@ -15,7 +15,8 @@ final class Assembler {
     static final int NONE = -1;
 
     /** Condition codes of Jcc. */
-    static final int BELOW = 2,
+    static final int OVERFLOW = 0,
+            BELOW = 2,
             ABOVE_EQUAL = 3,
             EQUAL = 4,
             NOT_EQUAL = 5,

@@ -68,7 +68,7 @@ final class BlockTranslator {
         plain = new PlainInstructions(code);
         stack = new StackInstructions(code);
         system = new SystemState(code);
-        privileges = new PrivilegeInstructions(code, trampolines.crossings);
+        privileges = new PrivilegeInstructions(code, trampolines.crossings, trampolines.time);
         interrupts = new InterruptReturn(code, trampolines.crossings);
         strings = new RepeatedStrings(code);
         x87 = new X87Instructions(code);
@@ -206,6 +206,7 @@ final class BlockTranslator {
             case USER_ACCESS -> privileges.userAccess(in, last);
             case SWAP_BASES -> privileges.swapBases(last);
             case BASE -> privileges.base(in, last);
+            case READ_TIME -> privileges.readTime(in, last);
             case MOVE_SELECTOR -> system.moveSelector(in);
             case X87 -> x87.emit(in, last);
             case REPEATED_STRING -> strings.repeatedString(in, last);

@@ -45,6 +45,7 @@ final class GuestBlock implements CodeSource {
             Selection.Way.USER_ACCESS,
             Selection.Way.SWAP_BASES,
             Selection.Way.BASE,
+            Selection.Way.READ_TIME,
             Selection.Way.X87);
 
     private static final @Nullable Instruction[] NONE = {};

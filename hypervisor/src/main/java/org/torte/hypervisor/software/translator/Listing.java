@@ -31,7 +31,7 @@ public final class Listing {
         selection = new Selection(host);
         Assembler assembler = new Assembler();
         assembler.begin(0);
-        trampolines = new Trampolines(assembler, host.avx());
+        trampolines = new Trampolines(assembler, host.avx(), HostClock.function());
     }
 
     /**

@@ -7,7 +7,8 @@ import org.torte.hypervisor.x86.Instruction;
 import org.torte.hypervisor.x86.Operation;
 
 /**
- * Instructions that change the privilege of execution or of accesses, and the bases that go with it. Each looks for what it
+ * Instructions that change the privilege of execution or of accesses, and the bases that go with it, and those
+ * whose use may be a privilege. Each looks for what it
  * does not expect, a fault above all, and has itself interpreted then, before it has changed anything.
  */
 final class PrivilegeInstructions {
@@ -17,11 +18,13 @@ final class PrivilegeInstructions {
     private final BlockCode code;
     private final Assembler hot;
     private final Crossings crossings;
+    private final TimeRoutine time;
 
-    PrivilegeInstructions(BlockCode code, Crossings crossings) {
+    PrivilegeInstructions(BlockCode code, Crossings crossings, TimeRoutine time) {
         this.code = code;
         hot = code.hot;
         this.crossings = crossings;
+        this.time = time;
     }
 
     /** SYSCALL from user mode. */
@@ -103,6 +106,16 @@ final class PrivilegeInstructions {
         code.interpretIf(NOT_EQUAL, last);
         hot.store(R14, word, R12);
         hot.immediateMemory32(OR, R14, SYSTEM, BASES_CHANGED);
+    }
+
+    /** RDTSC and RDTSCP, which may be forbidden below level 0. */
+    void readTime(Instruction in, boolean last) {
+        code.spillFlags();
+        hot.call(time.entry);
+        code.interpretIf(BELOW, last);
+        if (in.form.operation() == Operation.RDTSCP) {
+            hot.memory(0, false, false, 0x8b, RCX, R14, NONE, 0, PROCESSOR);
+        }
     }
 
     /** The area in a word of the state, in r12; where there is none the instruction is interpreted. */

@@ -40,6 +40,7 @@ final class Selection {
         USER_ACCESS,
         SWAP_BASES,
         BASE,
+        READ_TIME,
         MOVE_SELECTOR,
         BIT_STRING,
         REPEATED_STRING,
@@ -132,6 +133,7 @@ final class Selection {
             case STAC, CLAC -> Way.USER_ACCESS;
             case SWAPGS -> Way.SWAP_BASES;
             case RDFSBASE, RDGSBASE, WRFSBASE, WRGSBASE -> Way.BASE;
+            case RDTSC, RDTSCP -> Way.READ_TIME;
             default -> Way.INTERPRETED;
         };
     }
@@ -157,7 +159,7 @@ final class Selection {
             case PUSH -> in.operandSize == 8;
             case POP -> in.operandSize == 8 && !in.memory;
             case LEAVE, PUSH_FLAGS, CALL, RETURN, JUMP, CONDITIONAL_JUMP -> in.operandSize == 8;
-            case CLEAR_FLAG, SET_INTERRUPTS, SYSTEM_CALL, USER_ACCESS, SWAP_BASES -> true;
+            case CLEAR_FLAG, SET_INTERRUPTS, SYSTEM_CALL, USER_ACCESS, SWAP_BASES, READ_TIME -> true;
             case SYSTEM_RETURN, INTERRUPT_RETURN -> in.operandSize == 8;
             case BASE -> !in.memory;
             case MOVE_SELECTOR -> !in.memory && in.reg <= 5;

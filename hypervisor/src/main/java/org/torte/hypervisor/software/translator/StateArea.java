@@ -16,6 +16,9 @@ import org.jspecify.annotations.Nullable;
  * point to another one ({@link Crossings}).
  *
  * <pre>
+ *   -808  what RDTSCP brings into RCX (4 bytes)                 -800  ticks that RDTSC is ahead of the clock
+ *   -792  ticks per nanosecond ({@link TimeRoutine})
+ *   -784  address of what the clock is ahead of the host's in nanoseconds; 0: interpret RDTSC
  *   -776  what IRET pops: RSP, -768 RFLAGS, -760 CS and SS (two bytes each), -752 RIP
  *   -744  address of a segment's descriptor  -736  the last place in the global table for one  -728  address of that table
  *   -720  the area of user mode
@@ -60,6 +63,7 @@ public final class StateArea {
     static final int USED_SLOTS = -704, FINDS_LEFT = -712;
     static final int USER = -720, DESCRIPTORS = -728, DESCRIPTORS_END = -736, DESCRIPTOR = -744;
     static final int RETURN_TO = -752, RETURN_CODE = -760, RETURN_FLAGS = -768, RETURN_STACK = -776;
+    static final int CLOCK = -784, TICKS = -792, TICKS_AHEAD = -800, PROCESSOR = -808;
     static final int X87 = -560,
             X87_CODE = -552,
             X87_DATA = -544,
@@ -262,6 +266,22 @@ public final class StateArea {
     public void setUserAccess(StateArea open, StateArea closed) {
         put(STAC_TO, open.address());
         put(CLAC_TO, closed.address());
+    }
+
+    /**
+     * Lets code execute RDTSC and RDTSCP by itself.
+     *
+     * @param clock how far the clock is ahead of {@link System#nanoTime}, or {@link Long#MIN_VALUE} for not known now; stays the
+     *     caller's. Null to have them interpreted
+     * @param ticks per nanosecond, with {@link Translator#TICKS_SHIFT} fraction bits
+     * @param ahead ticks to be added
+     * @param processor what RDTSCP brings into RCX
+     */
+    public void setTime(@Nullable MemorySegment clock, long ticks, long ahead, int processor) {
+        put(CLOCK, clock == null ? 0 : clock.address());
+        put(TICKS, ticks);
+        put(TICKS_AHEAD, ahead);
+        memory.set(JAVA_INT, BEFORE + PROCESSOR, processor);
     }
 
     /** Whether an STI has just led to this instruction pointer, so that no event may come before the instruction there. */

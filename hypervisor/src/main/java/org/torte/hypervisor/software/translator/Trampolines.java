@@ -15,7 +15,7 @@ import static org.torte.hypervisor.software.translator.StateArea.*;
 final class Trampolines {
     private static final int STMXCSR = 3, LDMXCSR = 2, FRSTOR = 4, FNSAVE = 6, COMPARE = 7;
     private static final int SAVED_MXCSR = 8;
-    private static final int MOVUPS_LOAD = 0x0f10, MOVUPS_STORE = 0x0f11;
+    static final int MOVUPS_LOAD = 0x0f10, MOVUPS_STORE = 0x0f11;
 
     private final Assembler code;
 
@@ -37,8 +37,11 @@ final class Trampolines {
     /** Ways from one privilege to another. */
     final Crossings crossings;
 
-    /** Writes them; the assembler stands where they begin. */
-    Trampolines(Assembler code, boolean vex) {
+    /** What reads the time-stamp counter. */
+    final TimeRoutine time;
+
+    /** Writes them; the assembler stands where they begin. {@code clock}: the address of clock_gettime, or 0. */
+    Trampolines(Assembler code, boolean vex, long clock) {
         this.code = code;
         entry = code.position();
         enter(vex);
@@ -58,6 +61,7 @@ final class Trampolines {
         code.jump(common);
         probes = new TlbProbes(code);
         crossings = new Crossings(code, exitMissing);
+        time = new TimeRoutine(code, clock);
     }
 
     /** Where the state has a general register. */

@@ -24,6 +24,9 @@ public final class Translator implements AutoCloseable {
     /** Bytes of address space for code. */
     public static final int DEFAULT_SIZE = 96 << 20;
 
+    /** Fraction bits of the ticks per nanosecond that {@link StateArea#setTime} takes. */
+    public static final int TICKS_SHIFT = 56;
+
     private static final MethodHandle ENTER =
             Linker.nativeLinker().downcallHandle(FunctionDescriptor.of(JAVA_LONG, JAVA_LONG, JAVA_LONG));
 
@@ -36,6 +39,10 @@ public final class Translator implements AutoCloseable {
     private final CodeMemory memory;
     private final Selection selection;
     private final Trampolines trampolines;
+
+    /** The address of clock_gettime; 0: code cannot read the clock. */
+    final long clock;
+
     private final MemorySegment entry;
 
     // Where a block is written before it is copied into the code memory, used again and again.
@@ -71,7 +78,8 @@ public final class Translator implements AutoCloseable {
         selection = new Selection(host);
         Assembler assembler = new Assembler();
         assembler.begin(0);
-        trampolines = new Trampolines(assembler, host.avx());
+        clock = HostClock.function();
+        trampolines = new Trampolines(assembler, host.avx(), clock);
         assembler.writeTo(memory);
         entry = MemorySegment.ofAddress(memory.address(trampolines.entry));
         hotStart = assembler.length() + 15 & -16;
@@ -282,7 +290,12 @@ public final class Translator implements AutoCloseable {
 
     /** Whether code may call what lies at this offset. */
     boolean isRoutine(int offset) {
-        return offset == trampolines.crossings.copy;
+        return offset == trampolines.crossings.copy || offset == trampolines.time.entry;
+    }
+
+    /** The host code of the routine that reads the time-stamp counter. */
+    byte[] timeRoutine() {
+        return memory.read(trampolines.time.entry, trampolines.time.end - trampolines.time.entry);
     }
 
     /** The host code of a translation, and where it lies. */

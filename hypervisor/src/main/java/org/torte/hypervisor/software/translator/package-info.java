@@ -21,6 +21,9 @@
  * accesses the bases of FS and GS change the state, and the processor hears of all that when code is left. They do so only
  * in the usual case; faults, flags that need a closer look, and events that wait for interrupts to be on, have them interpreted.
  *
+ * <p><b>Time.</b> RDTSC and RDTSCP call the C library's clock_gettime ({@link
+ * org.torte.hypervisor.software.translator.TimeRoutine}), the only function outside that code ever calls.
+ *
  * <p><b>Flags</b> live in the host's. They are saved before a check that would destroy them, unless they are dead: replaced
  * before they are read, within the block or the beginning of a successor in the same page. A fault in between therefore
  * shows flags in RFLAGS that nothing reads.

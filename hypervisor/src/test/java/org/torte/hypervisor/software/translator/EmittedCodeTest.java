@@ -144,6 +144,57 @@ class EmittedCodeTest {
         assertThat(harmful).isEmpty();
     }
 
+    @Test
+    void whatReadsTheTimeCallsOneFunctionAlone() {
+        Translator translator = Translator.create(1 << 20);
+        if (translator == null) {
+            Assumptions.abort("this host does not allow translated code");
+            return;
+        }
+        byte[] code;
+        try (translator) {
+            code = translator.timeRoutine();
+        }
+        assertThat(translator.clock).as("clock_gettime").isNotZero();
+        int calls = 0;
+        Instruction before = new Instruction();
+        for (int at = 0; at < code.length; ) {
+            Instruction in = new Instruction();
+            int start = at;
+            at += Decoder.decode(offset -> start + offset < code.length ? code[start + offset] & 0xff : 0, 64, in);
+            String where = in.form + " at " + start;
+            switch (in.form.operation()) {
+                case CALL -> {
+                    calls++;
+                    assertThat(in.memory).as(where).isFalse();
+                    assertThat(in.rm).as(where).isEqualTo(Assembler.RAX);
+                    assertThat(before.form.operation()).as(where).isEqualTo(Operation.MOV);
+                    assertThat(before.rm).as(where).isEqualTo(Assembler.RAX);
+                    assertThat(before.immediate).as(where).isEqualTo(translator.clock);
+                }
+                case RET -> {}
+                default -> {
+                    boolean vector = in.form.operation() == Operation.MOVUPS;
+                    assertThat(vector || ALLOWED.contains(in.form.operation()))
+                            .as(where)
+                            .isTrue();
+                    boolean pointer = in.base == Assembler.R14
+                            || in.base == Assembler.RSP
+                            || in.base == Assembler.R12 && in.displacement == 0 && readsFrom(in);
+                    assertThat(!in.memory || pointer && in.index == Instruction.NONE)
+                            .as(where)
+                            .isTrue();
+                }
+            }
+            before = in;
+        }
+        assertThat(calls).isEqualTo(1);
+    }
+
+    private static boolean readsFrom(Instruction in) {
+        return in.form.operation() == Operation.CMP || !Selection.isMemory(in, 0);
+    }
+
     /** The first instruction that must not be there, or null. */
     private static @Nullable String harm(Translator translator, Translation made) {
         byte[] code = translator.hostCode(made);
