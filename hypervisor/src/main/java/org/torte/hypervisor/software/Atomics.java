@@ -56,6 +56,8 @@ final class Atomics {
         }
         long[] old = new long[1];
         rendezvous.exclusively(cpu, () -> {
+            // While this processor waited, another one may have flushed its translations.
+            mmu.locate(address, size);
             old[0] = mmu.loadBack(size);
             mmu.storeBack(size, change.applyAsLong(old[0]));
         });
@@ -133,12 +135,13 @@ final class Atomics {
         }
         boolean[] equal = new boolean[1];
         Runnable exchange = () -> {
-            long foundLow = mmu.loadPhysical(physical, 8);
-            long foundHigh = mmu.loadPhysical(physical + 8, 8);
+            long now = mmu.locate(address, 16); // as above
+            long foundLow = mmu.loadPhysical(now, 8);
+            long foundHigh = mmu.loadPhysical(now + 8, 8);
             equal[0] = foundLow == values[0] && foundHigh == values[1];
             // The destination is written either way (Intel SDM, CMPXCHG16B).
-            mmu.storePhysical(physical, 8, equal[0] ? low : foundLow);
-            mmu.storePhysical(physical + 8, 8, equal[0] ? high : foundHigh);
+            mmu.storePhysical(now, 8, equal[0] ? low : foundLow);
+            mmu.storePhysical(now + 8, 8, equal[0] ? high : foundHigh);
             values[0] = foundLow;
             values[1] = foundHigh;
         };

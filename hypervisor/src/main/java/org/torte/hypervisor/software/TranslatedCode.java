@@ -131,7 +131,7 @@ final class TranslatedCode {
 
     /** Whether it is time to call {@link #run} for a block that is about to be interpreted. */
     boolean isHot(Block block) {
-        return ++block.heat >= threshold;
+        return block.heat >= threshold || ++block.heat >= threshold;
     }
 
     /**
@@ -657,16 +657,20 @@ final class TranslatedCode {
         }
         Translation made = translate(block, rip);
         if (made == null && translator.isFull()) {
+            long flushes = mmu.flushes;
             rendezvous.exclusively(cpu, () -> {
                 if (translator.isFull()) {
                     translator.reset();
                 }
             });
+            // Where others have flushed the translations meanwhile, the block may no longer be the one at that address.
+            if (mmu.flushes != flushes) {
+                return null;
+            }
             made = translate(block, rip);
         }
-        if (made == null) {
+        if (made == null && !translator.isFull()) {
             block.heat = NEVER;
-            return null;
         }
         return made;
     }

@@ -11,6 +11,7 @@ import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.torte.base.GuestMemory;
@@ -96,6 +97,41 @@ class AtomicsTest {
             assertThat(old).as(place).isEqualTo(was);
         }
         rendezvous.leave();
+    }
+
+    @Test
+    void whatOthersFlushWhileTheyAreBroughtToStandIsLocatedAnew() throws InterruptedException {
+        Cpu cpu = cpus.getFirst();
+        memory.putInt(0x8000, 0x9000 | 3);
+        cpu.cr0 = Cpu.CR0_PE | Cpu.CR0_PG;
+        cpu.cr3 = 0x8000;
+        Atomics atomics = atomics(cpu, Kind.STANDING_STILL);
+        long[] values = {0, 0};
+        List<Runnable> operations = List.of(
+                () -> atomics.update(0x103e, 4, value -> value + 0x0101_0101),
+                () -> atomics.compareAndSet16(0x1050, true, values, 7, 9));
+        for (Runnable operation : operations) {
+            memory.putInt(0x9004, 0xa000 | 3);
+            cpu.mmu.flush();
+            rendezvous.enter();
+            Thread thread = Thread.ofPlatform().start(() -> {
+                rendezvous.enter();
+                operation.run();
+                rendezvous.leave();
+            });
+            Cpu other = cpus.getLast();
+            while (other.events.clear(Events.RENDEZVOUS) == 0) {
+                Thread.onSpinWait();
+            }
+            memory.putInt(0x9004, 0xb000 | 3);
+            cpu.mmu.flush();
+            rendezvous.leave();
+            thread.join();
+        }
+        assertThat(memory.getInt(0xa03e)).isZero();
+        assertThat(memory.getInt(0xb03e)).isEqualTo(0x0101_0101);
+        assertThat(memory.getLong(0xa050)).isZero();
+        assertThat(memory.getLong(0xb058)).isEqualTo(9);
     }
 
     @ParameterizedTest
