@@ -354,9 +354,8 @@ final class TranslatedCode {
             case Site.CHAIN, Site.JUMP -> jump(site.target, from);
             case Site.CROSSED -> jump(area.missing(), from);
             case Site.X87 -> {
-                // Code that uses them with two privileges in turn comes here on every round, each with a new budget:
-                // events
-                // are seen behind an interpreted block. Whoever was the last to have them may have unmasked exceptions.
+                // Code that uses them with two privileges in turn comes here on every round, each with a new budget, so
+                // events are to be seen here. Whoever was the last to have them may have unmasked exceptions.
                 x87.store();
                 if (!cpu.events.due() && x87.usable()) {
                     x87.load(area);
