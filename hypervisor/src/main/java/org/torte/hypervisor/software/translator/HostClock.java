@@ -8,6 +8,7 @@ import java.lang.foreign.FunctionDescriptor;
 import java.lang.foreign.Linker;
 import java.lang.foreign.MemorySegment;
 import java.lang.invoke.MethodHandle;
+import org.torte.base.Clock;
 
 /** The function of the C library that tells the time by which {@link System#nanoTime} goes. */
 @SuppressWarnings("restricted") // calls the C library
@@ -31,9 +32,9 @@ final class HostClock {
         MethodHandle read = linker.downcallHandle(function, FunctionDescriptor.of(JAVA_INT, JAVA_INT, JAVA_LONG));
         try (Arena arena = Arena.ofConfined()) {
             MemorySegment time = arena.allocate(16, 8);
-            long before = System.nanoTime();
+            long before = Clock.system().nanos();
             int error = (int) read.invokeExact(MONOTONIC, time.address());
-            long after = System.nanoTime();
+            long after = Clock.system().nanos();
             long found = time.get(JAVA_LONG, 0) * NANOS_PER_SECOND + time.get(JAVA_LONG, 8);
             return error == 0 && found - before >= 0 && after - found >= 0;
         } catch (Throwable e) {
