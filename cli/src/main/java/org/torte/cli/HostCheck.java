@@ -71,14 +71,14 @@ final class HostCheck {
         return new Finding(
                 "translator",
                 obstacle.isEmpty() ? State.GOOD : State.FAIR,
-                obstacle.orElse("this host allows executable memory"),
+                obstacle.orElse("this host's processor and memory are suited"),
                 obstacle.isEmpty()
                         ? "without KVM, guests' 64-bit code becomes code of this host's processor"
                         : "without KVM, guests are interpreted, which is several times slower",
                 obstacle.isEmpty()
                         ? ""
-                        : "on x86-64 Linux, let Java have executable memory (SELinux: execmem; systemd:"
-                                + " MemoryDenyWriteExecute=no)");
+                        : "use an x86-64 Linux host with a recent processor, whose security rules (seccomp, SELinux) let Java"
+                                + " call memfd_create and map what that gives to be executed");
     }
 
     private static Finding hugePages() {

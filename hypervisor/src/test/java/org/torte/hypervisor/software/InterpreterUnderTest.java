@@ -7,6 +7,7 @@ import static java.lang.foreign.ValueLayout.JAVA_SHORT_UNALIGNED;
 
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
+import java.util.HexFormat;
 import java.util.List;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
@@ -163,6 +164,22 @@ final class InterpreterUnderTest implements AutoCloseable {
         for (int i = 0; i < pages; i++) {
             memory.putLong(table + ((address >>> 12) + i & 511) * 8, frame + i * 0x1000L | attributes);
         }
+    }
+
+    /** Writes code to guest-physical memory, in hexadecimal digits. */
+    void put(long frame, String code) {
+        byte[] bytes = HexFormat.of().parseHex(code);
+        MemorySegment.copy(bytes, 0, memory.segment(), JAVA_BYTE, frame, bytes.length);
+        physical.written(frame, bytes.length);
+    }
+
+    /** Executes from the current instruction on until an exception. */
+    GuestFault untilException() {
+        do {
+            cpu.events.attention = false;
+            interpreter.execute(false);
+        } while (interpreter.fault == null);
+        return interpreter.fault;
     }
 
     private void enterUserMode() {

@@ -1,11 +1,7 @@
 package org.torte.hypervisor.software;
 
-import static java.lang.foreign.ValueLayout.JAVA_BYTE;
-
-import java.lang.foreign.MemorySegment;
 import java.time.Duration;
 import java.util.ArrayList;
-import java.util.HexFormat;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
 import org.torte.hypervisor.oracle.AddressSpace;
@@ -46,22 +42,14 @@ final class SlotChecks {
     }
 
     private void put(long frame, String code) {
-        byte[] bytes = HexFormat.of().parseHex(code);
-        MemorySegment.copy(bytes, 0, machine.memory.segment(), JAVA_BYTE, frame, bytes.length);
-        machine.physical.written(frame, bytes.length);
+        machine.put(frame, code);
     }
 
     /** Executes until the next exception. */
     private GuestFault execute(long rip) {
         cpu.rip = rip;
         cpu.r[Cpu.RSP] = STACK;
-        GuestFault fault = null;
-        while (fault == null) {
-            cpu.events.attention = false;
-            machine.interpreter.execute(false);
-            fault = machine.interpreter.fault;
-        }
-        return fault;
+        return machine.untilException();
     }
 
     private GuestFault store(long address, long value) {

@@ -1,8 +1,5 @@
 package org.torte.hypervisor.software;
 
-import static java.lang.foreign.ValueLayout.JAVA_BYTE;
-
-import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.HexFormat;
 import java.util.List;
@@ -43,9 +40,7 @@ final class StraddlerChecks {
     }
 
     private void put(long frame, String code) {
-        byte[] bytes = HexFormat.of().parseHex(code);
-        MemorySegment.copy(bytes, 0, machine.memory.segment(), JAVA_BYTE, frame, bytes.length);
-        machine.physical.written(frame, bytes.length);
+        machine.put(frame, code);
     }
 
     private void prepare() {
@@ -75,13 +70,7 @@ final class StraddlerChecks {
         cpu.r[Cpu.RSP] = STACK;
         cpu.r[Cpu.RCX] = 2;
         cpu.r[Cpu.RAX] = 0;
-        GuestFault fault = null;
-        while (fault == null) {
-            cpu.events.attention = false;
-            machine.interpreter.execute(false);
-            fault = machine.interpreter.fault;
-        }
-        return fault;
+        return machine.untilException();
     }
 
     private void expect(String what, long from, int value) {

@@ -1,8 +1,5 @@
 package org.torte.hypervisor.software;
 
-import static java.lang.foreign.ValueLayout.JAVA_BYTE;
-
-import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.HexFormat;
 import java.util.List;
@@ -67,9 +64,7 @@ final class TimeChecks {
     }
 
     private void put(String code) {
-        byte[] bytes = HexFormat.of().parseHex(code);
-        MemorySegment.copy(bytes, 0, machine.memory.segment(), JAVA_BYTE, FRAME, bytes.length);
-        machine.physical.written(FRAME, bytes.length);
+        machine.put(FRAME, code);
     }
 
     /** Executes until the next exception. */
@@ -77,13 +72,7 @@ final class TimeChecks {
         cpu.setCpl(level);
         cpu.rip = CODE;
         cpu.r[Cpu.RSP] = AddressSpace.DATA + 0x800;
-        GuestFault fault = null;
-        while (fault == null) {
-            cpu.events.attention = false;
-            machine.interpreter.execute(false);
-            fault = machine.interpreter.fault;
-        }
-        return fault;
+        return machine.untilException();
     }
 
     private void expect(String what, long found, long expected) {
